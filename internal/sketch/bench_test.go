@@ -1,0 +1,158 @@
+package sketch
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"testing"
+)
+
+const benchSize = 1 << 16
+
+func benchFloats() []float64 {
+	r := rand.New(rand.NewPCG(1, 2))
+	v := make([]float64, benchSize)
+	for i := range v {
+		v[i] = 100 + 15*r.NormFloat64()
+	}
+	return v
+}
+
+func BenchmarkHLLAdd(b *testing.B) {
+	h := NewHLL()
+	var i uint64
+	for b.Loop() {
+		h.Add(mix(i))
+		i++
+	}
+}
+
+func BenchmarkHLLMerge(b *testing.B) {
+	h, o := NewHLL(), NewHLL()
+	for i := range uint64(100_000) {
+		o.Add(mix(i))
+	}
+	for b.Loop() {
+		h.Merge(o)
+	}
+}
+
+func BenchmarkHLLEstimate(b *testing.B) {
+	h := NewHLL()
+	for i := range uint64(100_000) {
+		h.Add(mix(i))
+	}
+	for b.Loop() {
+		h.Estimate()
+	}
+}
+
+func BenchmarkKLLAdd(b *testing.B) {
+	v := benchFloats()
+	b.Run("real", func(b *testing.B) {
+		s, i := NewKLL[float64](1), 0
+		b.ReportAllocs()
+		for b.Loop() {
+			s.Add(v[i%benchSize])
+			i++
+		}
+	})
+	b.Run("integer", func(b *testing.B) {
+		s, i := NewKLL[int64](1), 0
+		b.ReportAllocs()
+		for b.Loop() {
+			s.Add(int64(v[i%benchSize]))
+			i++
+		}
+	})
+	b.Run("weight 16", func(b *testing.B) {
+		s, i := NewKLL[float64](1), 0
+		b.ReportAllocs()
+		for b.Loop() {
+			s.AddWeighted(v[i%benchSize], 16)
+			i++
+		}
+	})
+	b.Run("weight 1e6", func(b *testing.B) {
+		s, i := NewKLL[float64](1), 0
+		b.ReportAllocs()
+		for b.Loop() {
+			s.AddWeighted(v[i%benchSize], 1_000_000+uint64(i%1000))
+			i++
+		}
+	})
+}
+
+func BenchmarkKLLMerge(b *testing.B) {
+	s, o := NewKLL[float64](1), NewKLL[float64](2)
+	for _, v := range benchFloats() {
+		o.Add(v)
+	}
+	for b.Loop() {
+		s.Merge(o)
+	}
+}
+
+func BenchmarkKLLWeighted(b *testing.B) {
+	s := NewKLL[float64](1)
+	for _, v := range benchFloats() {
+		s.Add(v)
+	}
+	for b.Loop() {
+		s.Weighted()
+	}
+}
+
+func BenchmarkFrequentAdd(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	zipf := rand.NewZipf(r, 1.1, 1, 1<<20)
+	type entry struct {
+		hash uint64
+		text []byte
+	}
+	skewed, unique := make([]entry, benchSize), make([]entry, benchSize)
+	for i := range skewed {
+		v := zipf.Uint64()
+		skewed[i] = entry{mix(v), strconv.AppendUint(nil, v, 10)}
+		unique[i] = entry{mix(uint64(i)), strconv.AppendInt(nil, int64(i), 10)}
+	}
+	for name, data := range map[string][]entry{"skewed": skewed, "unique": unique, "few": skewed[:1000]} {
+		b.Run(name, func(b *testing.B) {
+			f, i := NewFrequent(), 0
+			b.ReportAllocs()
+			for b.Loop() {
+				e := &data[i%len(data)]
+				f.Add(e.hash, e.text, 1)
+				i++
+			}
+		})
+	}
+}
+
+func BenchmarkMomentsAdd(b *testing.B) {
+	v := benchFloats()
+	var m Moments
+	i := 0
+	for b.Loop() {
+		m.Add(v[i%benchSize])
+		i++
+	}
+}
+
+func BenchmarkMomentsAddSlice(b *testing.B) {
+	v := benchFloats()[:1600]
+	var m Moments
+	b.SetBytes(8 * 1600)
+	for b.Loop() {
+		m.AddSlice(v)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1600, "ns/value")
+}
+
+func BenchmarkSum128Add(b *testing.B) {
+	var s Sum128
+	var i int64
+	for b.Loop() {
+		s.Add(i)
+		i++
+	}
+}
