@@ -1,0 +1,88 @@
+package batch
+
+// Vector holds the values of one column for the rows of one chunk. Its slices
+// run in parallel, one entry a row. The reader that filled it owns the memory
+// and reuses it for the next chunk.
+type Vector struct {
+	// Types is the type of each value; Null where there is none.
+	Types []Type
+	// Ints and Floats carry the values as described with the types; an entry
+	// without a meaning for its type is 0.
+	Ints   []int64
+	Floats []float64
+	// HasText is set when every value has its source text (CSV, JSON), else
+	// only String and Binary values have bytes.
+	HasText bool
+	// Inferred is set when the types were inferred from bare text (CSV), so
+	// that texts of digits may be codes.
+	Inferred bool
+	// Declared is the type that the format declares for the column, Null where
+	// values type themselves.
+	Declared Type
+	// Zoned counts the timestamps that were written with an offset.
+	Zoned int
+
+	data []byte
+	ends []uint32
+}
+
+// Len returns the number of rows.
+func (v *Vector) Len() int { return len(v.Types) }
+
+// Bytes returns the text or the bytes of row i: the source text if HasText is
+// set, the value of a String or Binary otherwise, nothing for other types. The
+// memory is valid until the vector is reset.
+func (v *Vector) Bytes(i int) []byte {
+	start := uint32(0)
+	if i > 0 {
+		start = v.ends[i-1]
+	}
+	return v.data[start:v.ends[i]:v.ends[i]]
+}
+
+// Value returns the classified value of row i.
+func (v *Vector) Value(i int) Value {
+	return Value{Type: v.Types[i], Int: v.Ints[i], Float: v.Floats[i]}
+}
+
+// AppendText appends the text of row i as a report shows it: the source text,
+// or the canonical text of a typed value.
+func (v *Vector) AppendText(b []byte, i int) []byte {
+	if v.HasText || v.Types[i] == String || v.Types[i] == Binary {
+		return append(b, v.Bytes(i)...)
+	}
+	return v.Value(i).AppendText(b, v.Zoned > 0)
+}
+
+// Reset empties the vector and keeps its memory.
+func (v *Vector) Reset() {
+	v.Types, v.Ints, v.Floats = v.Types[:0], v.Ints[:0], v.Floats[:0]
+	v.data, v.ends = v.data[:0], v.ends[:0]
+	v.Zoned = 0
+}
+
+// Append adds a value with its text; text is copied. Formats with declared
+// types pass no text but for strings and bytes.
+func (v *Vector) Append(val Value, text []byte) {
+	v.Types = append(v.Types, val.Type)
+	v.Ints = append(v.Ints, val.Int)
+	v.Floats = append(v.Floats, val.Float)
+	v.data = append(v.data, text...)
+	v.ends = append(v.ends, uint32(len(v.data))) //nolint:gosec // a chunk is far below 4 GiB
+	if val.Zoned {
+		v.Zoned++
+	}
+}
+
+// AppendNull adds a place without a value.
+func (v *Vector) AppendNull() { v.Append(Value{}, nil) }
+
+// PadTo adds nulls until the vector has n rows.
+func (v *Vector) PadTo(n int) {
+	for v.Len() < n {
+		v.AppendNull()
+	}
+}
+
+// Size returns the bytes of text that the vector holds.
+func (v *Vector) Size() int { return len(v.data) }
