@@ -42,7 +42,7 @@ func TestKLLStaysInsideItsBound(t *testing.T) {
 		for _, n := range []int{1, 2, 1000, 1700, 5000, 50_000} {
 			t.Run(fmt.Sprint(g.name, n), func(t *testing.T) {
 				t.Parallel()
-				seeds := 40_000 / max(n, 1000)
+				seeds := 200_000 / max(n, 1000)
 				outside, r := 0, newRand(uint64(n))
 				data := g.make(r, n)
 				sorted := slices.Sorted(slices.Values(data))
