@@ -1,0 +1,303 @@
+package profile
+
+import (
+	"github.com/zeebo/xxh3"
+
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/sketch"
+)
+
+// column is the mergeable state of one column. As long as its distinct values
+// are few (see exactRows and the constants beside it) they are counted and all
+// statistics come from the counts; afterwards the values feed sketches.
+//
+// Nothing here depends on the type that the column will turn out to have: a
+// text column that looked like numbers at first loses nothing.
+type column struct {
+	name     string
+	declared batch.Type
+	hasText  bool // values have source texts
+	inferred bool // types were inferred from bare text
+
+	rows, nulls uint64
+	empties     uint64 // quoted empty fields of inferred columns: "" or null by the column's type
+	zoned       uint64 // timestamps that name a zone
+	types       [batch.TypeCount]uint64
+	first       [batch.TypeCount]firstValue
+
+	dict *dict      // nil once it was too large
+	sk   *sketches  // nil until then
+	agg  aggregates // fed together with sk
+}
+
+// firstValue is the place of the first value of a type.
+type firstValue struct {
+	Row  int64
+	Text string
+}
+
+// sketches take the values of a column that is too large to be counted.
+type sketches struct {
+	strings group // String values, by text
+	typed   group // all others, by meaning
+	texts   group // all others, by their source text; unused where there is none
+	nums    *sketch.KLL[float64]
+	times   [batch.TypeCount]*sketch.KLL[int64] // by family
+	seed    uint64
+}
+
+// group counts distinct and frequent values of one identity.
+type group struct {
+	hll *sketch.HLL
+	top *sketch.Frequent
+}
+
+func (g *group) add(hash uint64, text []byte, n uint64) {
+	if g.hll == nil {
+		g.hll, g.top = sketch.NewHLL(), sketch.NewFrequent()
+	}
+	g.hll.Add(hash)
+	g.top.Add(hash, text, n)
+}
+
+func (g *group) merge(o group) {
+	if o.hll == nil {
+		return
+	}
+	if g.hll == nil {
+		g.hll, g.top = sketch.NewHLL(), sketch.NewFrequent()
+	}
+	g.hll.Merge(o.hll)
+	g.top.Merge(o.top)
+}
+
+func newColumn(name string) *column {
+	return &column{name: name, dict: newDict()}
+}
+
+// add takes the values of a vector. first is the row number of its first row.
+// rowHashes, parallel to the rows, is added to, so that equal rows have equal
+// sums.
+func (c *column) add(v *batch.Vector, first int64, rowHashes []uint64) {
+	c.declared = v.Declared
+	c.hasText = c.hasText || v.HasText
+	c.inferred = c.inferred || v.Inferred
+	c.zoned += uint64(v.Zoned)
+	c.rows += uint64(v.Len())
+	salt := xxh3.HashString(c.name)
+	for i, typ := range v.Types {
+		if typ == batch.Null {
+			c.nulls++
+			continue
+		}
+		text := v.Bytes(i)
+		if v.Inferred && len(text) == 0 {
+			c.empties++
+			rowHashes[i] += mix64(1, salt)
+			continue
+		}
+		var hash uint64
+		if v.HasText || typ == batch.String {
+			hash = hashText(text)
+		} else {
+			hash = hashTyped(v.Value(i), text)
+		}
+		rowHashes[i] += mix64(hash, salt)
+		if c.types[typ] == 0 {
+			c.first[typ] = firstValue{Row: first + int64(i), Text: string(v.AppendText(nil, i))}
+			if len(c.first[typ].Text) > maxText {
+				c.first[typ].Text = string(cutText([]byte(c.first[typ].Text)))
+			}
+		}
+		c.types[typ]++
+		if c.dict == nil {
+			c.addSketched(v.Value(i), text, hash)
+			continue
+		}
+		if e := c.dict.find(hash, typ); e != nil {
+			e.count++
+			continue
+		}
+		c.addNew(v.Value(i), text, hash)
+	}
+}
+
+// addNew counts a value that was not met before.
+func (c *column) addNew(v batch.Value, text []byte, hash uint64) {
+	e := entry{hash: hash, count: 1, typ: v.Type, bits: bitsOf(v), sub: uint16(0)}
+	if v.Type == batch.Timestamp {
+		e.sub = uint16(v.Float)
+	}
+	if c.hasText || v.Type == batch.String {
+		e.chars, e.flags = describe(text, v.Type, c.inferred)
+	} else {
+		e.chars = uint32(len(text))
+	}
+	c.dict.insert(e, text)
+}
+
+// addSketched feeds a value to the sketches and aggregates.
+func (c *column) addSketched(v batch.Value, text []byte, hash uint64) {
+	var chars uint32
+	var flags uint8
+	if c.hasText || v.Type == batch.String {
+		chars, flags = describe(text, v.Type, c.inferred)
+	}
+	c.agg.add(v, text, c.hasText, chars, flags, 1)
+	c.sk.add(v, cutText(text), hash, c.hasText, 1)
+}
+
+func (s *sketches) add(v batch.Value, text []byte, hash uint64, hasText bool, n uint64) {
+	if v.Type == batch.String {
+		s.strings.add(hash, text, n)
+		return
+	}
+	if hasText {
+		s.texts.add(hash, text, n)
+		hash = hashTyped(v, text)
+	}
+	if v.Type != batch.Binary {
+		var buf [40]byte
+		text = v.AppendText(buf[:0], false)
+	}
+	s.typed.add(hash, text, n)
+	switch {
+	case v.Type == batch.Integer:
+		s.addNumber(float64(v.Int), n)
+	case v.Type == batch.Number && v.Float-v.Float == 0: // finite
+		s.addNumber(v.Float, n)
+	case v.Type.Temporal():
+		f := v.Type.Family()
+		if s.times[f] == nil {
+			s.times[f] = sketch.NewKLL[int64](s.seed)
+		}
+		s.times[f].AddWeighted(v.Int, n)
+	}
+}
+
+func (s *sketches) addNumber(f float64, n uint64) {
+	if s.nums == nil {
+		s.nums = sketch.NewKLL[float64](s.seed)
+	}
+	if n == 1 {
+		s.nums.Add(f)
+	} else {
+		s.nums.AddWeighted(f, n)
+	}
+}
+
+// flush gives the counted values to sketches; they are no longer exact.
+func (c *column) flush() {
+	if c.dict == nil {
+		return
+	}
+	c.sk = &sketches{seed: xxh3.HashString(c.name)}
+	for _, e := range c.dict.sorted() {
+		c.agg.add(e.value(), c.dict.text(&e), c.hasText, e.chars, e.flags, e.count)
+		c.sk.add(e.value(), c.dict.text(&e), e.hash, c.hasText, e.count)
+	}
+	c.dict = nil
+}
+
+// limit flushes the counted values if they are more than may be kept for a
+// batch of the given size. The rule looks at totals only, so it does not
+// matter in which order or in how many parts the rows came.
+func (c *column) limit(rows uint64, columns int) {
+	if c.dict == nil {
+		return
+	}
+	n := min(exactDistinct, max(1024, exactBudget/max(1, columns)))
+	if columns > 64 {
+		n = min(n, 4096)
+	}
+	if columns > 500 {
+		n = min(n, 1024)
+	}
+	if rows <= exactRows {
+		n = max(n, min(exactRows, exactBudget/max(1, columns)))
+	}
+	if c.dict.len() > n || len(c.dict.arena) > exactText {
+		c.flush()
+	}
+}
+
+// merge adds the state of the same column of another part. o is unchanged.
+func (c *column) merge(o *column) {
+	c.declared = mergeDeclared(c, o)
+	for t := range c.types {
+		if c.types[t] == 0 {
+			c.first[t] = o.first[t]
+		}
+		c.types[t] += o.types[t]
+	}
+	c.hasText = c.hasText || o.hasText
+	c.inferred = c.inferred || o.inferred
+	c.rows += o.rows
+	c.nulls += o.nulls
+	c.empties += o.empties
+	c.zoned += o.zoned
+	switch {
+	case c.dict != nil && o.dict != nil:
+		c.mergeDict(o.dict)
+	case o.dict != nil:
+		for _, e := range o.dict.sorted() {
+			c.agg.add(e.value(), o.dict.text(&e), o.hasText, e.chars, e.flags, e.count)
+			c.sk.add(e.value(), o.dict.text(&e), e.hash, o.hasText, e.count)
+		}
+	default:
+		c.flush()
+		c.agg.merge(&o.agg)
+		c.sk.merge(o.sk)
+	}
+}
+
+func mergeDeclared(c, o *column) batch.Type {
+	switch {
+	case c.rows == c.nulls && c.declared == batch.Null:
+		return o.declared
+	case o.rows == o.nulls && o.declared == batch.Null, c.declared == o.declared:
+		return c.declared
+	case c.declared.Family() == o.declared.Family():
+		return max(c.declared, o.declared) // number over integer, timestamp over date
+	}
+	return batch.Null
+}
+
+func (c *column) mergeDict(o *dict) {
+	for i := range o.entries {
+		e := &o.entries[i]
+		if mine := c.dict.find(e.hash, e.typ); mine != nil {
+			mine.count += e.count
+			continue
+		}
+		c.dict.insert(*e, o.text(e))
+	}
+}
+
+func (s *sketches) merge(o *sketches) {
+	s.strings.merge(o.strings)
+	s.typed.merge(o.typed)
+	s.texts.merge(o.texts)
+	if o.nums != nil {
+		if s.nums == nil {
+			s.nums = sketch.NewKLL[float64](s.seed)
+		}
+		s.nums.Merge(o.nums)
+	}
+	for f, k := range o.times {
+		if k == nil {
+			continue
+		}
+		if s.times[f] == nil {
+			s.times[f] = sketch.NewKLL[int64](s.seed)
+		}
+		s.times[f].Merge(k)
+	}
+}
+
+func bitsOf(v batch.Value) uint64 {
+	if v.Type == batch.Number {
+		return floatBits(v.Float)
+	}
+	return uint64(v.Int)
+}

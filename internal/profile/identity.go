@@ -1,0 +1,79 @@
+package profile
+
+import (
+	"math"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/profilerhq/profiler/internal/batch"
+)
+
+// HashName names the hash of values in saved profiles. Profiles of different
+// hashes do not merge.
+const HashName = "xxh3-64/1"
+
+// Tags keep the families of values apart under one hash.
+const (
+	tagNumber   = 0x9ae16a3b2f90404f
+	tagTime     = 0xc3a5c85c97cb3127
+	tagClock    = 0xb492b66fbe98f273
+	tagDuration = 0x9ddfea08eb382d69
+	tagBoolean  = 0x8f3907f7f0b1c3a5
+	tagBinary   = 0xd6e8feb86659fd93
+	tagList     = 0xa0761d6478bd642f
+	tagStruct   = 0xe7037ed1a0b428db
+)
+
+// hashText is the identity of a text: equal texts have equal hashes, whatever
+// the format they came in.
+func hashText(b []byte) uint64 { return xxh3.Hash(b) }
+
+// mix64 is the finalizer of splitmix64 (Steele, Lea, Flood 2014) over a tagged
+// word.
+func mix64(x, tag uint64) uint64 {
+	x ^= tag
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb
+	return x ^ (x >> 31)
+}
+
+// hashTyped is the identity of a value by its meaning: 3 and 3.0 are one
+// number, a date is its midnight, -0 is 0, there is one NaN.
+func hashTyped(v batch.Value, text []byte) uint64 {
+	switch v.Type {
+	case batch.Integer:
+		return mix64(uint64(v.Int), tagNumber)
+	case batch.Number:
+		f := v.Float
+		if f == math.Trunc(f) && f >= -1<<63 && f < 1<<63 {
+			return mix64(uint64(int64(f)), tagNumber)
+		}
+		if math.IsNaN(f) {
+			f = math.NaN()
+		}
+		return mix64(math.Float64bits(f), ^uint64(tagNumber))
+	case batch.Date, batch.Timestamp:
+		return mix64(uint64(v.Int), tagTime) ^ mix64(uint64(v.Float), tagClock)*uint64(b2i(v.Float != 0))
+	case batch.Time:
+		return mix64(uint64(v.Int), tagClock)
+	case batch.Duration:
+		return mix64(uint64(v.Int), tagDuration)
+	case batch.Boolean:
+		return mix64(uint64(v.Int), tagBoolean)
+	case batch.Binary:
+		return mix64(xxh3.Hash(text), tagBinary)
+	case batch.List:
+		return mix64(uint64(v.Int), tagList)
+	case batch.Struct:
+		return mix64(0, tagStruct)
+	default:
+		return hashText(text)
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

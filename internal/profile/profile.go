@@ -1,0 +1,309 @@
+// Package profile summarises batches: volume, shape and distribution of every
+// column in bounded memory. Profiles of parts merge into the profile of the
+// whole, can be saved, and yield the JSON of the contract.
+//
+// What is exact: counts, nulls, bounds, sums of integers, lengths, always.
+// Distinct values, quantiles, top values and histograms are exact while a
+// column has at most 16,384 distinct values, or at most 65,536 rows (less in
+// tables of hundreds of columns), and 4 MiB of distinct texts. Beyond that
+// they come from sketches and carry their bounds.
+package profile
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/sketch"
+)
+
+// Info is what a profile knows besides the rows.
+type Info struct {
+	Dataset    string // namespace/name
+	Source     Source
+	Stats      batch.Stats
+	ProfiledAt time.Time
+}
+
+// Profile is the mergeable summary of one batch. It is not safe for concurrent
+// use, except that Summary may be called from several goroutines once nothing
+// changes it any more.
+type Profile struct {
+	Info
+	rows    uint64
+	columns []*column
+	index   map[string]int
+	dups    rowSet
+
+	once    sync.Once
+	summary *Summary
+}
+
+// rowSet counts distinct rows by their hash.
+type rowSet struct {
+	hashes []uint64 // until they are more than exactRows
+	hll    *sketch.HLL
+}
+
+func (s *rowSet) add(hashes []uint64) {
+	if s.hll == nil {
+		s.hashes = append(s.hashes, hashes...)
+		if len(s.hashes) <= exactRows {
+			return
+		}
+		hashes, s.hashes, s.hll = s.hashes, nil, sketch.NewHLL()
+	}
+	for _, h := range hashes {
+		s.hll.Add(h)
+	}
+}
+
+func (s *rowSet) merge(o *rowSet) {
+	if o.hll == nil {
+		s.add(o.hashes)
+		return
+	}
+	if s.hll == nil {
+		hashes := s.hashes
+		s.hashes, s.hll = nil, sketch.NewHLL()
+		s.add(hashes)
+	}
+	s.hll.Merge(o.hll)
+}
+
+// duplicates estimates how many rows repeat an earlier one. An estimate is
+// reported only as far as it exceeds its own bound.
+func (s *rowSet) duplicates(rows uint64) Estimate {
+	if s.hll == nil {
+		h := slices.Clone(s.hashes)
+		slices.Sort(h)
+		return Estimate{Value: int64(rows) - int64(len(slices.Compact(h))), Exact: true}
+	}
+	bound := int64(math.Ceil(s.hll.Error()))
+	d := int64(rows) - int64(math.Round(s.hll.Estimate()))
+	if d <= bound {
+		d = 0
+	}
+	return Estimate{Value: d, Error: bound}
+}
+
+// Builder accumulates the chunks of one batch.
+type Builder struct {
+	p      *Profile
+	hashes []uint64
+}
+
+// NewBuilder returns a builder of an empty profile.
+func NewBuilder() *Builder { return &Builder{p: empty()} }
+
+func empty() *Profile { return &Profile{index: map[string]int{}} }
+
+// Add takes the rows of a chunk. columns are the reader's columns, one for
+// each vector; columns may have been added since the last chunk. Nothing of
+// the chunk is kept.
+func (b *Builder) Add(columns []batch.Column, c *batch.Chunk) {
+	p := b.p
+	for i := len(p.columns); i < len(columns); i++ {
+		p.addColumn(columns[i].Name)
+		p.columns[i].declared = columns[i].Declared
+	}
+	b.hashes = slices.Grow(b.hashes[:0], c.Rows)[:c.Rows]
+	clear(b.hashes)
+	p.rows += uint64(c.Rows)
+	for i := range c.Vectors {
+		p.columns[i].add(&c.Vectors[i], c.First, b.hashes)
+		p.columns[i].limit(p.rows, len(p.columns))
+	}
+	p.dups.add(b.hashes)
+}
+
+// addColumn appends a column that has no value in the rows so far.
+func (p *Profile) addColumn(name string) {
+	c := newColumn(name)
+	c.rows, c.nulls = p.rows, p.rows
+	p.index[name] = len(p.columns)
+	p.columns = append(p.columns, c)
+}
+
+// Finish returns the profile; columns are the reader's columns, so that a
+// batch without rows keeps its header. The builder must not be used again.
+func (b *Builder) Finish(columns []batch.Column, info Info) *Profile {
+	p := b.p
+	for i := len(p.columns); i < len(columns); i++ {
+		p.addColumn(columns[i].Name)
+		p.columns[i].declared = columns[i].Declared
+	}
+	p.Info = info
+	b.p = nil
+	return p
+}
+
+// Rows returns the number of well-formed rows.
+func (p *Profile) Rows() int64 { return int64(p.rows) }
+
+// ErrMismatch says that profiles cannot be merged.
+var ErrMismatch = errors.New("profiles do not match")
+
+// Merge makes p the profile of the rows of both; o is unchanged. A column that
+// one of them lacks is null for its rows. Profiles of different datasets do
+// not merge (ErrMismatch).
+func (p *Profile) Merge(o *Profile) error {
+	if p.Dataset != o.Dataset && len(p.columns) > 0 && len(o.columns) > 0 {
+		return fmt.Errorf("%w: dataset %s and dataset %s", ErrMismatch, p.Dataset, o.Dataset)
+	}
+	if len(p.columns) == 0 && p.rows == 0 {
+		p.Dataset = o.Dataset
+	}
+	for _, c := range o.columns {
+		i, ok := p.index[c.name]
+		if !ok {
+			p.addColumn(c.name)
+			i = len(p.columns) - 1
+		}
+		p.columns[i].merge(c)
+	}
+	for _, c := range p.columns {
+		if _, ok := o.index[c.name]; !ok {
+			c.rows += o.rows
+			c.nulls += o.rows
+		}
+	}
+	p.rows += o.rows
+	for _, c := range p.columns {
+		c.limit(p.rows, len(p.columns))
+	}
+	p.dups.merge(&o.dups)
+	p.mergeInfo(o)
+	p.once, p.summary = sync.Once{}, nil
+	return nil
+}
+
+func (p *Profile) mergeInfo(o *Profile) {
+	p.Stats = p.Stats.Add(o.Stats)
+	if p.Source.URL == "" {
+		p.Source = o.Source
+	} else {
+		p.Source.Files += o.Source.Files
+	}
+	if o.ProfiledAt.After(p.ProfiledAt) {
+		p.ProfiledAt = o.ProfiledAt
+	}
+}
+
+// Merged returns the merged profile of all, in their order, and leaves them
+// unchanged. Without any it is an empty profile.
+func Merged(parts ...*Profile) (*Profile, error) {
+	m := empty()
+	for _, p := range parts {
+		if err := m.Merge(p); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// Summary returns the statistics of the profile, computed once; it must not be
+// changed by the caller.
+func (p *Profile) Summary() *Summary {
+	p.once.Do(func() { p.summary = p.summarize() })
+	return p.summary
+}
+
+func (p *Profile) summarize() *Summary {
+	s := &Summary{
+		Version: Version, Dataset: p.Dataset, Rows: int64(p.rows), Bytes: p.Stats.Bytes,
+		Columns: make([]Column, len(p.columns)), Duplicates: p.dups.duplicates(p.rows),
+		Malformed:  Malformed{Count: p.Stats.Malformed, First: p.Stats.FirstMalformed},
+		Source:     p.Source,
+		ProfiledAt: p.ProfiledAt.UTC().Format(time.RFC3339Nano),
+	}
+	s.Source.BlankLines = p.Stats.BlankLines
+	s.Source.Notes = append([]string{}, p.Stats.Notes...)
+	for i, c := range p.columns {
+		s.Columns[i] = c.summarize()
+	}
+	return s
+}
+
+// ColumnNames returns the names of the columns in their order.
+func (p *Profile) ColumnNames() []string {
+	names := make([]string, len(p.columns))
+	for i, c := range p.columns {
+		names[i] = c.name
+	}
+	return names
+}
+
+// Numbers returns the finite numbers (or, for a column of times, the points in
+// time in microseconds, for times of day and durations in nanoseconds) of a
+// column by value, and the bound of their ranks, 0 when exact. It returns nil
+// for other columns.
+func (p *Profile) Numbers(name string) (w []sketch.Weighted[float64], rankErr float64) {
+	i, ok := p.index[name]
+	if !ok {
+		return nil, 0
+	}
+	c := p.columns[i]
+	switch kind := p.Summary().Columns[i].kind; {
+	case kind.Numeric():
+		w, _, rankErr = c.weightedNumbers()
+		return w, rankErr
+	case kind.Temporal():
+		times, _, rankErr := c.weightedTimes(kind.Family())
+		w = make([]sketch.Weighted[float64], len(times))
+		for j, t := range times {
+			w[j] = sketch.Weighted[float64]{Value: float64(t.Value), Weight: t.Weight}
+		}
+		return w, rankErr
+	}
+	return nil, 0
+}
+
+// ValueCount is a distinct value as text with its count, at most Error too
+// low.
+type ValueCount struct {
+	Text  string
+	Count uint64
+	Error uint64
+}
+
+// Values returns the most frequent values of a column, at most n, most
+// frequent first, and whether the list is exact. Without exactness a value
+// that is missing from the list occurs at most as often as its Error says; an
+// inexact list may be empty.
+func (p *Profile) Values(name string, n int) (values []ValueCount, exact bool) {
+	i, ok := p.index[name]
+	if !ok {
+		return nil, false
+	}
+	c, typ := p.columns[i], p.Summary().Columns[i].kind
+	if c.dict == nil {
+		return c.frequent(typ, n), false
+	}
+	vals := c.values(typ)
+	slices.SortFunc(vals, func(a, b counted) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.hash, b.hash))
+	})
+	for _, v := range vals[:min(n, len(vals))] {
+		values = append(values, ValueCount{Text: v.show(c.zoned > 0), Count: v.count})
+	}
+	return values, true
+}
+
+// frequent returns the frequent values of a column that is not counted.
+func (c *column) frequent(typ batch.Type, n int) []ValueCount {
+	g := c.groupOf(typ)
+	if g.top == nil {
+		return nil
+	}
+	out := []ValueCount{}
+	for _, it := range g.top.Top(n) {
+		out = append(out, ValueCount{Text: it.Text, Count: it.Count, Error: it.Error})
+	}
+	return out
+}

@@ -1,0 +1,525 @@
+package profile
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/sketch"
+)
+
+// maxTop is how many frequent values a summary shows.
+const maxTop = 20
+
+// maxBins is how many bins a histogram has at most.
+const maxBins = 50
+
+// shareOfType is the part of the values that one type must have to be the
+// column's; with less the column is text.
+const shareOfType = 0.9
+
+// decision is the type of a column and how its values count under it.
+type decision struct {
+	typ    batch.Type
+	types  [batch.TypeCount]uint64 // counts by type, promoted
+	values uint64                  // non-null values
+	nulls  uint64
+	mixed  uint64
+	other  batch.Type // type of the first value that is not of the column's type
+}
+
+// decide finds the type of the column from the counts of all its values.
+func (c *column) decide(f *facts) decision {
+	d := decision{types: c.types, nulls: c.nulls, values: c.rows - c.nulls - c.empties}
+	if c.inferred {
+		c.decideWords(&d, f)
+	}
+	switch {
+	case c.declared != batch.Null:
+		d.typ = c.declared
+	case d.values == 0 && c.empties == 0:
+		d.typ = batch.Null
+	case d.values == 0:
+		d.typ = batch.String
+	default:
+		d.typ = c.widest(&d, f)
+	}
+	if d.typ == batch.String {
+		d.values += c.empties
+		d.types[batch.String] += c.empties
+	} else {
+		d.nulls += c.empties
+	}
+	d.types[batch.Null] = d.nulls
+	return d
+}
+
+// decideWords counts NaN and Inf as numbers if the other values are numbers,
+// as text otherwise.
+func (c *column) decideWords(d *decision, f *facts) {
+	plain := d.values - f.words
+	numeric := d.types[batch.Integer] + d.types[batch.Number] - f.words
+	if plain > 0 && float64(numeric) < shareOfType*float64(plain) {
+		d.types[batch.Number] -= f.words
+		d.types[batch.String] += f.words
+	}
+}
+
+// widest returns the type of the family that has at least 90 % of the values,
+// String if none has, and promotes the counts to it.
+func (c *column) widest(d *decision, f *facts) batch.Type {
+	var families [batch.TypeCount]uint64
+	for t, n := range d.types {
+		families[batch.Type(t).Family()] += n
+	}
+	best := batch.String
+	for t, n := range families {
+		if batch.Type(t) != batch.Null && n > families[best] {
+			best = batch.Type(t)
+		}
+	}
+	if float64(families[best]) < shareOfType*float64(d.values) {
+		d.mixed, d.other = d.values-families[best], c.firstOther(d, best)
+		return batch.String
+	}
+	if best == batch.Number && c.inferred && c.isCode(d, f) {
+		d.types[batch.String] += d.types[batch.Integer]
+		d.types[batch.Integer] = 0
+		return batch.String
+	}
+	d.mixed = d.values - families[best]
+	if best == batch.String {
+		d.mixed = 0 // any value is a text
+		return best
+	}
+	if d.mixed > 0 {
+		d.other = c.firstOther(d, best)
+	}
+	return promote(d, best)
+}
+
+// promote folds integers into numbers and dates into timestamps where both
+// occur, and returns the narrowest type of the family that holds all.
+func promote(d *decision, family batch.Type) batch.Type {
+	narrow := batch.Null
+	switch family {
+	case batch.Number:
+		narrow = batch.Integer
+	case batch.Timestamp:
+		narrow = batch.Date
+	default:
+		return family
+	}
+	if d.types[family] == 0 {
+		return narrow
+	}
+	d.types[family] += d.types[narrow]
+	d.types[narrow] = 0
+	return family
+}
+
+// firstOther returns the type whose first value came first among the types
+// outside of the family.
+func (c *column) firstOther(d *decision, family batch.Type) batch.Type {
+	other := batch.Null
+	for i, n := range c.types {
+		t := batch.Type(i)
+		if t == batch.Null || n == 0 || t.Family() == family {
+			continue
+		}
+		if other == batch.Null || c.first[t].Row < c.first[other].Row {
+			other = t
+		}
+	}
+	return other
+}
+
+// isCode reports whether integers are codes: at least 1 % of the texts of
+// digits begin with a zero, or all have one width of 12 digits or more and are
+// no epoch time.
+func (c *column) isCode(d *decision, f *facts) bool {
+	if f.digits == 0 {
+		return false
+	}
+	if f.zeroFirst*100 >= f.digits {
+		return true
+	}
+	return d.types[batch.Number] == 0 && f.digits == d.types[batch.Integer] &&
+		f.minWidth == f.maxWidth && f.minWidth >= 12 && f.epochs < f.digits
+}
+
+// summarize computes the summary of the column.
+func (c *column) summarize() Column {
+	agg := &c.agg
+	if c.dict != nil {
+		agg = &aggregates{}
+		for _, e := range c.dict.sorted() {
+			agg.add(e.value(), c.dict.text(&e), c.hasText, e.chars, e.flags, e.count)
+		}
+	}
+	d := c.decide(&agg.facts)
+	s := Column{
+		Name: validText(c.name), Type: d.typ.String(), kind: d.typ, Types: map[string]int64{},
+		Count: int64(d.values), Nulls: int64(d.nulls), zoned: c.zoned > 0,
+		InvalidUTF8: int64(agg.facts.invalid), Top: []TopValue{}, trues: int64(agg.trues),
+	}
+	for t, n := range d.types {
+		if n > 0 {
+			s.Types[batch.Type(t).String()] = int64(n)
+		}
+	}
+	if d.mixed > 0 && d.other != batch.Null {
+		f := c.first[d.other]
+		s.Mixed = &Mixed{Count: int64(d.mixed), First: MixedFirst{Row: f.Row, Type: d.other.String(), Value: validText(f.Text)}}
+	}
+	c.summarizeValues(&s, d)
+	switch {
+	case d.typ.Numeric():
+		c.summarizeNumbers(&s, &agg.nums)
+	case d.typ.Temporal():
+		c.summarizeTimes(&s, agg.times[d.typ.Family()])
+	case d.typ == batch.String:
+		c.summarizeText(&s, agg)
+	case d.typ == batch.List && agg.lists.n > 0:
+		s.Length = lengthOf(agg.lists)
+	case d.typ == batch.Boolean && d.types[batch.Boolean] > 0:
+		s.Mean = FloatScalar(float64(agg.trues) / float64(d.types[batch.Boolean]))
+	}
+	return s
+}
+
+// counted is a distinct value under the type of the column.
+type counted struct {
+	hash  uint64
+	count uint64
+	value batch.Value
+	text  []byte
+}
+
+// values returns the distinct values by the identity of the column's type:
+// texts for a string column, meanings otherwise, in the order of the hash.
+func (c *column) values(typ batch.Type) []counted {
+	byText := typ == batch.String
+	out := make([]counted, 0, len(c.dict.entries)+1)
+	for i := range c.dict.entries {
+		e := &c.dict.entries[i]
+		v := counted{hash: e.hash, count: e.count, value: e.value(), text: c.dict.text(e)}
+		switch {
+		case e.typ == batch.String:
+		case byText && c.hasText:
+			v.value = batch.Value{Type: batch.String}
+		case byText:
+			v.text = v.value.AppendText(nil, c.zoned > 0)
+			v.hash, v.value = hashText(v.text), batch.Value{Type: batch.String}
+		case c.hasText:
+			v.hash = hashTyped(v.value, v.text)
+		}
+		out = append(out, v)
+	}
+	if byText && c.empties > 0 {
+		out = append(out, counted{hash: hashText(nil), count: c.empties, value: batch.Value{Type: batch.String}})
+	}
+	slices.SortFunc(out, func(a, b counted) int { return cmp.Compare(a.hash, b.hash) })
+	n := 0
+	for i := range out {
+		if n > 0 && out[n-1].hash == out[i].hash {
+			out[n-1].count += out[i].count
+			continue
+		}
+		out[n] = out[i]
+		n++
+	}
+	return out[:n]
+}
+
+// summarizeValues fills what depends on distinct values: distinct and top.
+func (c *column) summarizeValues(s *Column, d decision) {
+	if c.dict != nil {
+		vals := c.values(d.typ)
+		once := int64(0)
+		for i := range vals {
+			once += int64(b2i(vals[i].count == 1))
+		}
+		s.unique = &once
+		s.Distinct = Estimate{Value: int64(len(vals)), Exact: true}
+		s.Top = c.topOf(vals)
+	} else {
+		s.Distinct, s.Top = c.estimates(d)
+	}
+	if s.Count > 0 {
+		r := float64(s.Distinct.Value) / float64(s.Count)
+		s.DistinctRatio = &r
+	}
+}
+
+// show returns the text of the value as a report prints it.
+func (v *counted) show(zoned bool) string {
+	if v.value.Type == batch.String || v.value.Type == batch.Binary {
+		return validText(string(v.text))
+	}
+	return string(v.value.AppendText(nil, zoned))
+}
+
+func (c *column) topOf(vals []counted) []TopValue {
+	vals = slices.Clone(vals)
+	slices.SortFunc(vals, func(a, b counted) int { return cmp.Compare(b.count, a.count) })
+	last := min(maxTop, len(vals))
+	for last < len(vals) && last > 0 && vals[last].count == vals[maxTop-1].count {
+		last++ // ties at the end are settled by text
+	}
+	top := make([]TopValue, 0, last)
+	for _, v := range vals[:last] {
+		top = append(top, TopValue{Value: v.show(c.zoned > 0), Count: int64(v.count)})
+	}
+	slices.SortFunc(top, func(a, b TopValue) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
+	})
+	return slices.Clip(top[:min(maxTop, len(top))])
+}
+
+// groupOf joins the groups that make the distinct values under a type.
+func (c *column) groupOf(typ batch.Type) group {
+	g := group{}
+	g.merge(c.sk.strings)
+	if typ == batch.String && c.hasText {
+		g.merge(c.sk.texts)
+	} else {
+		g.merge(c.sk.typed)
+	}
+	if typ == batch.String && c.empties > 0 {
+		g.add(hashText(nil), nil, c.empties)
+	}
+	return g
+}
+
+// estimates returns distinct and top from the sketches.
+func (c *column) estimates(d decision) (Estimate, []TopValue) {
+	g := c.groupOf(d.typ)
+	if g.hll == nil {
+		return Estimate{}, []TopValue{}
+	}
+	est := Estimate{Value: min(int64(math.Round(g.hll.Estimate())), int64(d.values)), Error: int64(math.Ceil(g.hll.Error()))}
+	top := []TopValue{}
+	for _, it := range g.top.Top(maxTop) {
+		text := validText(it.Text)
+		if c.zoned > 0 && d.typ == batch.Timestamp {
+			text += "Z"
+		}
+		top = append(top, TopValue{Value: text, Count: int64(it.Count), Error: int64(it.Error)})
+	}
+	return est, top
+}
+
+func (c *column) summarizeNumbers(s *Column, n *numbers) {
+	s.Zeros, s.Negatives = ptr(int64(n.zeros)), ptr(int64(n.negatives))
+	s.Infinite, s.NaN = ptr(int64(n.infinite)), ptr(int64(n.nan))
+	if n.moments.N() == 0 {
+		return
+	}
+	lo, hi := batch.Value{Type: batch.Number, Float: n.moments.Min()}, batch.Value{Type: batch.Number, Float: n.moments.Max()}
+	if n.intN > 0 && float64(n.minInt) <= lo.Float {
+		lo = batch.Value{Type: batch.Integer, Int: n.minInt}
+	}
+	if n.intN > 0 && float64(n.maxInt) >= hi.Float {
+		hi = batch.Value{Type: batch.Integer, Int: n.maxInt}
+	}
+	s.minVal, s.maxVal = lo, hi
+	s.Min, s.Max = numberScalar(lo), numberScalar(hi)
+	s.Mean, s.StdDev = FloatScalar(n.moments.Mean()), FloatScalar(n.moments.StdDev())
+	s.Skewness, s.Kurtosis = FloatScalar(n.moments.Skewness()), FloatScalar(n.moments.Kurtosis())
+	s.Sum = FloatScalar(n.moments.Sum())
+	if n.floats == 0 {
+		s.Sum = Scalar{kind: scalarRaw, text: n.ints.String(), isSet: true}
+		if i, ok := n.ints.Int64(); ok {
+			s.Sum = IntScalar(i)
+		}
+		s.Mean = FloatScalar(n.ints.Float64() / float64(n.intN))
+	}
+	w, exact, rankErr := c.weightedNumbers()
+	q := func(p float64) Scalar { return FloatScalar(sketch.QuantileOf(w, p)) }
+	if !exact {
+		q = func(p float64) Scalar { return FloatScalar(quantileAt(w, p)) }
+	}
+	s.Quantiles = quantiles(q, exact, rankErr)
+	s.Histogram = histogramOf(w, asFloat(lo), asFloat(hi), s.kind == batch.Integer, FloatScalar)
+}
+
+func asFloat(v batch.Value) float64 {
+	if v.Type == batch.Number {
+		return v.Float
+	}
+	return float64(v.Int)
+}
+
+func numberScalar(v batch.Value) Scalar {
+	if v.Type == batch.Integer {
+		return IntScalar(v.Int)
+	}
+	return FloatScalar(v.Float)
+}
+
+// weightedNumbers returns the finite numbers of the column by value.
+func (c *column) weightedNumbers() (w []sketch.Weighted[float64], exact bool, rankErr float64) {
+	if c.dict == nil {
+		if c.sk.nums == nil {
+			return nil, false, 0
+		}
+		return c.sk.nums.Weighted(), false, c.sk.nums.Error()
+	}
+	for i := range c.dict.entries {
+		e := &c.dict.entries[i]
+		if v := e.value(); e.typ.Numeric() && asFloat(v)-asFloat(v) == 0 {
+			w = append(w, sketch.Weighted[float64]{Value: asFloat(v), Weight: e.count})
+		}
+	}
+	return sortWeighted(w), true, 0
+}
+
+// weightedTimes returns the times of one family by value.
+func (c *column) weightedTimes(family batch.Type) (w []sketch.Weighted[int64], exact bool, rankErr float64) {
+	if c.dict == nil {
+		k := c.sk.times[family]
+		if k == nil {
+			return nil, false, 0
+		}
+		return k.Weighted(), false, k.Error()
+	}
+	for i := range c.dict.entries {
+		if e := &c.dict.entries[i]; e.typ.Family() == family {
+			w = append(w, sketch.Weighted[int64]{Value: int64(e.bits), Weight: e.count})
+		}
+	}
+	return sortWeighted(w), true, 0
+}
+
+func sortWeighted[T sketch.Ordered](w []sketch.Weighted[T]) []sketch.Weighted[T] {
+	slices.SortFunc(w, func(a, b sketch.Weighted[T]) int { return cmp.Compare(a.Value, b.Value) })
+	n := 0
+	for i := range w {
+		if n > 0 && w[n-1].Value == w[i].Value {
+			w[n-1].Weight += w[i].Weight
+			continue
+		}
+		w[n] = w[i]
+		n++
+	}
+	return w[:n]
+}
+
+// quantileAt returns the smallest value whose rank is at least p.
+func quantileAt[T sketch.Ordered](w []sketch.Weighted[T], p float64) T {
+	var total uint64
+	for i := range w {
+		total += w[i].Weight
+	}
+	target := p * float64(total)
+	var seen uint64
+	for i := range w {
+		seen += w[i].Weight
+		if float64(seen) >= target {
+			return w[i].Value
+		}
+	}
+	return w[len(w)-1].Value
+}
+
+func quantiles(q func(float64) Scalar, exact bool, rankErr float64) *Quantiles {
+	return &Quantiles{
+		Exact: exact, Error: rankErr, P01: q(0.01), P05: q(0.05), P25: q(0.25), P50: q(0.5),
+		P75: q(0.75), P95: q(0.95), P99: q(0.99),
+	}
+}
+
+func (c *column) summarizeTimes(s *Column, t *times) {
+	if t == nil || t.n == 0 {
+		return
+	}
+	typ := t.min.Type
+	if s.kind == batch.Timestamp {
+		typ = batch.Timestamp
+	}
+	show := func(us float64) Scalar {
+		return TextScalar(string(batch.Value{Type: s.kind, Int: int64(math.Round(us))}.AppendText(nil, s.zoned)))
+	}
+	text := func(v batch.Value) Scalar {
+		v.Type = typ
+		return TextScalar(string(v.AppendText(nil, s.zoned)))
+	}
+	s.minVal, s.maxVal = t.min, t.max
+	s.Min, s.Max = text(t.min), text(t.max)
+	mean := s.kind
+	if mean == batch.Date {
+		mean = batch.Timestamp // the middle of dates has a time of day
+	}
+	s.Mean = TextScalar(string(batch.Value{Type: mean, Int: int64(math.Round(t.sum.Float64() / float64(t.n)))}.AppendText(nil, s.zoned)))
+	unit := float64(time.Second / time.Microsecond)
+	if s.kind == batch.Time || s.kind == batch.Duration {
+		unit = float64(time.Second)
+	}
+	s.StdDev = FloatScalar(t.moments.StdDev() / unit) // in seconds
+	s.Skewness, s.Kurtosis = FloatScalar(t.moments.Skewness()), FloatScalar(t.moments.Kurtosis())
+	w, exact, rankErr := c.weightedTimes(s.kind.Family())
+	q := func(p float64) Scalar { return show(sketch.QuantileOf(w, p)) }
+	if !exact {
+		q = func(p float64) Scalar { return show(float64(quantileAt(w, p))) }
+	}
+	s.Quantiles = quantiles(q, exact, rankErr)
+	s.Histogram = histogramOf(w, float64(t.min.Int), float64(t.max.Int), false, show)
+}
+
+func (c *column) summarizeText(s *Column, agg *aggregates) {
+	t := agg.text
+	blank := int64(agg.facts.blank + c.empties)
+	s.Blank, s.NonASCII = &blank, ptr(int64(agg.facts.nonASCII))
+	if c.empties > 0 {
+		t.addLength(0, c.empties)
+		t.addText(nil)
+	}
+	if t.n == 0 {
+		return
+	}
+	s.Length = lengthOf(t)
+	s.Min, s.Max = TextScalar(t.first), TextScalar(t.last)
+}
+
+func lengthOf(t textStats) *Length {
+	return &Length{Min: int64(t.min), Max: int64(t.max), Mean: float64(t.sum) / float64(t.n)}
+}
+
+// histogramOf counts weighted values in bins of equal width between lo and hi:
+// as many bins as Rice's rule gives (2 n^(1/3)), at most 50, and for integers
+// no more than there are whole numbers.
+func histogramOf[T sketch.Ordered](w []sketch.Weighted[T], lo, hi float64, whole bool, edge func(float64) Scalar) *Histogram {
+	if len(w) == 0 {
+		return nil
+	}
+	var n uint64
+	for i := range w {
+		n += w[i].Weight
+	}
+	bins := min(maxBins, max(1, int(math.Ceil(2*math.Cbrt(float64(n))))))
+	if whole && hi-lo < float64(bins) {
+		bins = int(hi-lo) + 1
+	}
+	if lo == hi {
+		bins = 1
+	}
+	width := hi/float64(bins) - lo/float64(bins) // never overflows
+	h := &Histogram{Counts: make([]int64, bins), Edges: make([]Scalar, 0, bins+1)}
+	for i := range bins {
+		h.Edges = append(h.Edges, edge(lo+float64(i)*width))
+	}
+	h.Edges = append(h.Edges, edge(hi))
+	for i := range w {
+		b := 0
+		if width > 0 {
+			b = min(bins-1, max(0, int((float64(w[i].Value)-lo)/width)))
+		}
+		h.Counts[b] += int64(w[i].Weight)
+	}
+	return h
+}
+
+func ptr[T any](v T) *T { return &v }
