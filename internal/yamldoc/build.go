@@ -142,6 +142,7 @@ func (b *builder) checkTag(n *Node, y *yaml.Node) {
 	if end < 0 {
 		end = len(rest)
 	}
+	n.broken = true
 	b.errs.Add(tagDiagnostic(b.src.position(at), utf8.RuneCountInString(rest[:end])))
 }
 

@@ -122,7 +122,7 @@ func (e *expander) scalar(n *Node) {
 		name, after, closed := strings.Cut(rest[i+2:], "}")
 		if !closed || !variableName.MatchString(name) {
 			e.malformed(n, at, name, closed)
-			n.expanded, n.written = true, n.text
+			n.expanded, n.written, n.broken = true, n.text, true
 			return
 		}
 		v, ok := e.lookup(n, at, name)
@@ -131,12 +131,13 @@ func (e *expander) scalar(n *Node) {
 			b.WriteString(v.Text)
 		} else {
 			b.WriteString("${" + name + "}")
+			n.broken = true
 		}
 		secret = secret || v.Secret
 		e.added += len(v.Text)
 		if b.Len() > maxScalar || e.added > MaxExpanded {
 			n.Errorf(&e.errs, CodeLimit, "variables make this value or the file too long")
-			n.expanded, n.written, n.env = true, n.text, secret
+			n.expanded, n.written, n.env, n.broken = true, n.text, secret, true
 			return
 		}
 		rest = after

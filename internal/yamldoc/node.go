@@ -85,6 +85,7 @@ type Node struct {
 	whole    bool // the whole scalar was one variable
 	env      bool
 	written  string // text before expansion
+	broken   bool   // a mistake in it is reported already
 }
 
 // Entry is one key of a mapping and its value. Both are never nil.
@@ -211,6 +212,9 @@ func (n *Node) Errorf(errs *diag.List, code, format string, args ...any) {
 // Long texts are cut and secret values are shown as they are written.
 func (n *Node) Describe() string {
 	kind := n.Kind()
+	if n != nil && n.env && n.text == "" {
+		return "an empty value of " + strconv.Quote(shorten(n.written))
+	}
 	if n != nil && n.env {
 		return "the value of " + strconv.Quote(shorten(n.written))
 	}
@@ -237,8 +241,12 @@ func shorten(s string) string {
 	return string([]rune(s)[:maxShown]) + "…"
 }
 
-// wrong appends a message about a node of the wrong kind.
+// wrong appends a message about a node of the wrong kind, unless the node is
+// known to be wrong already.
 func (n *Node) wrong(errs *diag.List, expected, hint string) {
+	if n.broken {
+		return
+	}
 	d := n.Diagnostic(CodeType, "expected %s, got %s", expected, n.Describe())
 	d.Hint = hint
 	if hint == "" && n.IsNull() && n.commented() {

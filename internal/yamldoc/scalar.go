@@ -14,7 +14,7 @@ import (
 // String returns the text of a scalar as written: 010 gives "010", true gives
 // "true". An empty value, a list or a mapping is reported.
 func (n *Node) String(errs *diag.List) (string, bool) {
-	if n == nil {
+	if n == nil || n.broken {
 		return "", false
 	}
 	if !n.IsScalar() || n.IsNull() {
@@ -107,7 +107,7 @@ func (n *Node) typed() bool { return n.IsScalar() && (n.style == plain || n.whol
 // number checks that the node can be read as a number at all and reports the
 // usual mistakes.
 func (n *Node) number(errs *diag.List, expected string) bool {
-	if n == nil {
+	if n == nil || n.broken {
 		return false
 	}
 	if !n.IsScalar() {
@@ -131,7 +131,7 @@ func (n *Node) number(errs *diag.List, expected string) bool {
 // Percent returns a share: "5%" gives 0.05, and a plain number such as 0.05 is
 // taken as it is. The result may be negative or above 1.
 func (n *Node) Percent(errs *diag.List) (float64, bool) {
-	if n == nil {
+	if n == nil || n.broken {
 		return 0, false
 	}
 	if n.IsScalar() && !n.IsNull() {
@@ -148,7 +148,7 @@ func (n *Node) Percent(errs *diag.List) (float64, bool) {
 // The units are ns, us, ms, s, m, h, d (24 hours) and w (7 days); 0 needs none.
 // A negative span is reported.
 func (n *Node) Duration(errs *diag.List) (time.Duration, bool) {
-	if n == nil {
+	if n == nil || n.broken {
 		return 0, false
 	}
 	if !n.IsScalar() || n.IsNull() {
@@ -171,7 +171,7 @@ func (n *Node) Duration(errs *diag.List) (time.Duration, bool) {
 // number of bytes. KiB, MiB, GiB, TiB are powers of 1024; kB, KB, MB, GB, TB
 // powers of 1000.
 func (n *Node) Bytes(errs *diag.List) (int64, bool) {
-	if n == nil {
+	if n == nil || n.broken {
 		return 0, false
 	}
 	if n.IsScalar() && !n.IsNull() {

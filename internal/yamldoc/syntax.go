@@ -17,6 +17,7 @@ import (
 type wording struct {
 	decoder string // part of the decoder's text
 	begin   bool   // the place is the line where the construct began
+	first   bool   // and stands at the start of a value
 	marks   string // the place is the last of these characters before the stop
 	message string
 	hint    string
@@ -27,13 +28,13 @@ const quoteIt = "quote the value"
 
 // wordings is searched from the top; the last one takes everything.
 var wordings = []wording{
-	{decoder: "found character that cannot start any token", marks: "@`%|>\t", message: "a value cannot start with %c", hint: quoteIt},
+	{decoder: "found character that cannot start any token", first: true, marks: "@`%|>\t", message: "a value cannot start with %c", hint: quoteIt},
 	{decoder: "tab character", marks: "\t", message: "a tab is not allowed in the indentation", hint: "use spaces"},
 	{decoder: "mapping values are not allowed", marks: ":", message: `a ":" is not allowed here`, hint: `quote a value that contains ": ", or correct the indentation`},
 	{decoder: "could not find expected ':'", begin: true, message: `expected "key: value", found no ":"`, hint: "correct the indentation, or add the \":\""},
 	{decoder: "block sequence entries are not allowed", marks: "-", message: `a list item "- " is not allowed here`, hint: "start the list on its own line"},
 	{decoder: "mapping keys are not allowed", marks: "?", message: `a "? " is not allowed here`, hint: quoteIt},
-	{decoder: "expected alphabetic or numeric character", marks: "*&", message: "a value that starts with %c is an alias or an anchor, and this one has no name", hint: quoteIt},
+	{decoder: "expected alphabetic or numeric character", first: true, marks: "*&", message: "a value that starts with %c is an alias or an anchor, and this one has no name", hint: quoteIt},
 	{decoder: "unknown anchor", marks: "*", message: "alias %s has no anchor above it", hint: "quote the value if it is a pattern", code: CodeAlias},
 	{decoder: "undefined tag handle", marks: "!", code: CodeTag},
 	{decoder: "while scanning a tag", marks: "!", code: CodeTag},
@@ -65,6 +66,15 @@ var wordings = []wording{
 	{message: "this is not valid YAML"},
 }
 
+// beforeValue are the characters after which a value begins.
+const beforeValue = " \t\r\n[{,:-"
+
+// missingItem matches a comma or colon in a flow collection with nothing before.
+var missingItem = regexp.MustCompile(`[\[{,]\s*[,:]`)
+
+// taggedValue matches a line up to a value that starts with a tag.
+var taggedValue = regexp.MustCompile(`(^|[:\-,\[{]\s+|^\s+)!`)
+
 var decoderLine = regexp.MustCompile(`line (\d+): `)
 
 // parserProblems are the problems for which the decoder counts lines from 0;
@@ -86,6 +96,12 @@ func (s *source) syntax(problem string) diag.Diagnostic {
 	if tab := s.leadingTab(at); tab >= 0 {
 		return diag.Diagnostic{Pos: s.position(tab), Code: CodeSyntax, Message: "a tab is not allowed in the indentation", Hint: "use spaces"}
 	}
+	if start := bytes.LastIndexByte(s.data[:at], '\n') + 1; w.first {
+		// What follows a tag breaks the line: `!x && y`.
+		if m := taggedValue.FindIndex(s.data[start:at]); m != nil {
+			return tagDiagnostic(s.position(start+m[1]-1), 1)
+		}
+	}
 	rest := s.line(at)
 	if w.code == CodeTag && strings.HasPrefix(rest, "!") {
 		return tagDiagnostic(s.position(at), 1)
@@ -105,8 +121,11 @@ func (s *source) syntax(problem string) diag.Diagnostic {
 	}
 	first, _ := utf8.DecodeRuneInString(rest)
 	shown := strconv.Quote(string(first))
-	if rest == "" {
+	switch {
+	case rest == "":
 		shown = "the end of the line"
+	case first == '"':
+		shown = `'"'`
 	}
 	d.Message = strings.Replace(w.message, "%c", shown, 1)
 	return d
@@ -167,6 +186,19 @@ func (s *source) find(w wording, began, stopped int) int {
 	if w.begin {
 		return s.findBegin(w.marks, began)
 	}
+	if w.decoder == "expected node content" {
+		start := bytes.LastIndexByte(s.data[:stopped], '\n') + 1
+		if m := missingItem.FindStringIndex(s.line(start)); m != nil {
+			return start + m[1] - 1
+		}
+	}
+	if w.first && began < end {
+		for i := end - 1; i >= began; i-- {
+			if strings.IndexByte(w.marks, s.data[i]) >= 0 && (i == 0 || strings.IndexByte(beforeValue, s.data[i-1]) >= 0) {
+				return i
+			}
+		}
+	}
 	if w.marks != "" && began < end {
 		if i := bytes.LastIndexAny(s.data[began:end], w.marks); i >= 0 {
 			return began + i
@@ -192,7 +224,7 @@ func (s *source) findBegin(marks string, began int) int {
 		switch c := line[i]; {
 		case c == '#' && i > 0 && line[i-1] == ' ':
 			i = len(line)
-		case (c == '"' || c == '\'') && (i == 0 || strings.IndexByte(" \t[{,:-", line[i-1]) >= 0):
+		case (c == '"' || c == '\'') && (i == 0 || strings.IndexByte(beforeValue, line[i-1]) >= 0):
 			st := doubleQuoted
 			if c == '\'' {
 				st = singleQuoted
