@@ -9,6 +9,9 @@ import (
 // and no longer a misspelled name.
 const maxNearestLength = 64
 
+// maxDistance is the largest accepted number of edits.
+const maxDistance = 3
+
 // Hint returns `did you mean "max"?` if one of the candidates is close to the
 // word, else the empty string.
 func Hint(word string, candidates []string) string {
@@ -51,11 +54,14 @@ func fold(s string) []rune {
 // closeness returns a score, lower is closer. Edits count 4 each; a shared
 // beginning counts a little less than one or two edits, whatever the rest.
 func closeness(word, candidate []rune) (int, bool) {
-	d := distance(word, candidate)
-	if d == 0 {
-		return 0, true
+	score, ok := 0, false
+	if far := len(word) - len(candidate); far <= maxDistance && -far <= maxDistance {
+		d := distance(word, candidate)
+		if d == 0 {
+			return 0, true
+		}
+		score, ok = 4*d, d <= limit(word, candidate, d)
 	}
-	score, ok := 4*d, d <= limit(word, candidate, d)
 	if prefix := prefixScore(word, candidate); prefix > 0 && (!ok || prefix < score) {
 		return prefix, true
 	}
@@ -89,7 +95,7 @@ func limit(word, candidate []rune, d int) int {
 	case n <= 6:
 		return 2
 	}
-	return 3
+	return maxDistance
 }
 
 func distance(a, b []rune) int {

@@ -125,7 +125,10 @@ func styleOf(s yaml.Style) style {
 // the tag "!", which turns `! is_null(x)` into `is_null(x)`. An anchor may stand
 // before the tag.
 func (b *builder) checkTag(n *Node, y *yaml.Node) {
-	at := b.src.offset(y.Line, y.Column)
+	at := n.offset
+	if !b.src.starts(at, "!") && !b.src.starts(at, "&") {
+		return
+	}
 	rest := b.src.line(at)
 	if y.Anchor != "" && strings.HasPrefix(rest, "&") {
 		trimmed := strings.TrimLeft(strings.TrimPrefix(rest, "&"+y.Anchor), " \t")
@@ -133,8 +136,9 @@ func (b *builder) checkTag(n *Node, y *yaml.Node) {
 		rest = trimmed
 	}
 	if !strings.HasPrefix(rest, "!") {
-		if y.Anchor != "" && styleOf(y.Style) != plain {
-			n.offset = at
+		// The value itself begins behind the anchor.
+		if rest != "" && y.Anchor != "" {
+			n.offset, n.pos = at, b.src.position(at)
 		}
 		return
 	}

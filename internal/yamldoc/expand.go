@@ -29,6 +29,9 @@ type Variables struct {
 // maxScalar is the length in bytes of the longest scalar after expansion.
 const maxScalar = 1 << 20
 
+// maxUnknown is the number of unknown variables reported in one scalar.
+const maxUnknown = 20
+
 var variableName = regexp.MustCompile(`^(env:)?[A-Za-z_][A-Za-z0-9_.-]*$`)
 
 // Expand replaces ${name} and ${env:NAME} in all scalar values below the given
@@ -106,7 +109,7 @@ func (e *expander) node(n *Node) {
 
 func (e *expander) scalar(n *Node) {
 	var b strings.Builder
-	rest, replaced := n.text, 0
+	rest, replaced, unknown := n.text, 0, 0
 	secret := false
 	for {
 		i := strings.Index(rest, "${")
@@ -125,12 +128,15 @@ func (e *expander) scalar(n *Node) {
 			n.expanded, n.written, n.broken = true, n.text, true
 			return
 		}
-		v, ok := e.lookup(n, at, name)
+		v, ok := e.lookup(name)
 		b.WriteString(rest[:i])
 		if ok {
 			b.WriteString(v.Text)
 		} else {
 			b.WriteString("${" + name + "}")
+			if unknown++; unknown <= maxUnknown {
+				e.unknown(n, at, name)
+			}
 			n.broken = true
 		}
 		secret = secret || v.Secret
@@ -149,34 +155,35 @@ func (e *expander) scalar(n *Node) {
 	n.expanded, n.whole, n.env = true, whole, secret
 }
 
-func (e *expander) lookup(n *Node, at int, name string) (Value, bool) {
-	env, isEnv := strings.CutPrefix(name, "env:")
+func (e *expander) lookup(name string) (Value, bool) {
+	if env, isEnv := strings.CutPrefix(name, "env:"); isEnv {
+		text, ok := e.fromEnv(env)
+		return Value{Text: text, Secret: true}, ok
+	}
+	v, ok := e.vars.Values[name]
+	return v, ok
+}
+
+// unknown reports the variable at an offset of a scalar.
+func (e *expander) unknown(n *Node, at int, name string) {
 	d := diag.Diagnostic{Pos: n.PosAt(at), Width: len(name) + 3, Code: CodeVariable}
 	if d.Pos == n.pos {
 		d.Width = n.Width()
 	}
-	if !isEnv {
-		if v, ok := e.vars.Values[name]; ok {
-			return v, true
-		}
+	env, isEnv := strings.CutPrefix(name, "env:")
+	switch {
+	case isEnv && e.vars.Env == nil:
+		d.Message = "environment variables cannot be used here"
+	case isEnv:
+		d.Message, d.Hint = "environment variable \""+shorten(env)+"\" is not set", "set it before the start"
+	default:
 		d.Message = "unknown variable \"" + shorten(name) + "\""
 		d.Hint = diag.Hint(name, e.names)
 		if _, inEnv := e.fromEnv(name); d.Hint == "" && inEnv {
 			d.Hint = "write ${env:" + name + "} for the environment variable"
 		}
-		e.errs.Add(d)
-		return Value{}, false
-	}
-	if text, ok := e.fromEnv(env); ok {
-		return Value{Text: text, Secret: true}, true
-	}
-	if e.vars.Env == nil {
-		d.Message = "environment variables cannot be used here"
-	} else {
-		d.Message, d.Hint = "environment variable \""+shorten(env)+"\" is not set", "set it before the start"
 	}
 	e.errs.Add(d)
-	return Value{Secret: true}, false
 }
 
 func (e *expander) fromEnv(name string) (string, bool) {

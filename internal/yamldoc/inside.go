@@ -1,6 +1,7 @@
 package yamldoc
 
 import (
+	"bytes"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,7 +17,7 @@ func (s *source) inside(n *Node, offset int) (int, bool) {
 	at, body := n.offset, s.line(n.offset)
 	switch n.style {
 	case plain:
-		if strings.HasPrefix(body, n.text) {
+		if s.starts(at, n.text) {
 			return at + offset, true
 		}
 	case singleQuoted:
@@ -52,7 +53,7 @@ func (s *source) insideBlock(n *Node, offset int) (int, bool) {
 	want, _, _ := strings.Cut(n.text[start:], "\n")
 	at := n.offset
 	for range line + 1 {
-		next := strings.IndexByte(string(s.data[at:]), '\n')
+		next := bytes.IndexByte(s.data[at:], '\n')
 		if next < 0 {
 			return 0, false
 		}

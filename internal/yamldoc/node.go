@@ -192,7 +192,7 @@ func (n *Node) PosAt(offset int) diag.Position {
 		return n.Pos()
 	}
 	if at, ok := n.src.inside(n, offset); ok {
-		return n.src.position(at)
+		return n.src.positionFrom(n.pos, n.offset, at)
 	}
 	return n.pos
 }

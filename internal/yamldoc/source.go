@@ -86,47 +86,73 @@ func (s *source) position(offset int) diag.Position {
 	return diag.Position{File: s.file, Line: at.line, Column: at.column}
 }
 
+// maxLine is the number of bytes of a line that messages look at. It keeps the
+// work per value constant in a file that is one long line.
+const maxLine = 4096
+
 // line returns the rest of the line from an offset on, without its break.
 func (s *source) line(offset int) string {
 	rest := s.data[min(offset, len(s.data)):]
+	rest = rest[:min(len(rest), maxLine)]
 	if i := bytes.IndexAny(rest, "\r\n"); i >= 0 {
 		rest = rest[:i]
 	}
 	return string(rest)
 }
 
-// token returns the source text of the scalar or alias at an offset, as far as
-// it stands on one line.
+// starts reports whether the text at an offset starts with a prefix.
+func (s *source) starts(offset int, prefix string) bool {
+	rest := s.data[min(offset, len(s.data)):]
+	return len(rest) >= len(prefix) && string(rest[:len(prefix)]) == prefix
+}
+
+// token returns the source text of the scalar at an offset, as far as it stands
+// on one line.
 func (s *source) token(offset int, style style, text string) string {
-	rest := s.line(offset)
-	if rest == "" {
-		return ""
+	switch {
+	case style == plain && s.starts(offset, text):
+		return text
+	case style == literal || style == folded:
+		return "|"
 	}
-	switch style {
-	case doubleQuoted:
-		for i := 1; i < len(rest); i++ {
-			if rest[i] == '\\' {
-				i++
-			} else if rest[i] == '"' {
-				return rest[:i+1]
-			}
+	rest := s.data[min(offset, len(s.data)):]
+	rest = rest[:min(len(rest), maxLine)]
+	end := len(rest)
+scan:
+	for i := range rest {
+		switch c := rest[i]; {
+		case c == '\n' || c == '\r':
+			end = i
+			break scan
+		case i > 0 && c == rest[0] && style != plain && s.closes(rest, i, style):
+			return string(rest[:i+1])
 		}
-	case singleQuoted:
-		for i := 1; i < len(rest); i++ {
-			if rest[i] != '\'' {
-				continue
-			}
-			if i+1 == len(rest) || rest[i+1] != '\'' {
-				return rest[:i+1]
-			}
-			i++
-		}
-	case plain:
-		if strings.HasPrefix(rest, text) {
-			return text
-		}
-	default:
-		return rest[:1]
 	}
-	return strings.TrimRight(rest, " \t")
+	return strings.TrimRight(string(rest[:end]), " \t")
+}
+
+// closes reports whether the quote at i ends the quoted text that starts rest.
+func (s *source) closes(rest []byte, i int, style style) bool {
+	before := 0
+	if style == doubleQuoted {
+		for ; rest[i-1-before] == '\\'; before++ {
+		}
+		return before%2 == 0
+	}
+	for ; i-1-before > 0 && rest[i-1-before] == '\''; before++ {
+	}
+	return before%2 == 0 && (i+1 == len(rest) || rest[i+1] != '\'')
+}
+
+// positionFrom converts an offset at or after a known one. Unlike position it
+// changes nothing, so that finished documents can be read concurrently.
+func (s *source) positionFrom(pos diag.Position, from, offset int) diag.Position {
+	part := s.data[from:max(from, min(offset, len(s.data)))]
+	if n := bytes.Count(part, []byte("\n")); n > 0 {
+		pos.Line += n
+		pos.Column = 1
+		part = part[bytes.LastIndexByte(part, '\n')+1:]
+	}
+	pos.Column += utf8.RuneCount(part)
+	return pos
 }
