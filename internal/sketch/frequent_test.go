@@ -220,6 +220,19 @@ func TestFrequentMergeLaws(t *testing.T) {
 	}
 }
 
+func TestFrequentMergeCutsAtTheLimit(t *testing.T) {
+	t.Parallel()
+	rare, often := NewFrequent(), NewFrequent()
+	for i := range frequentCounters {
+		addText(rare, "rare"+strconv.Itoa(i), 1)
+		addText(often, "often"+strconv.Itoa(i), 5)
+	}
+	rare.Merge(often)
+	require.Equal(t, uint64(1), rare.Error(), "the 2,049th largest count")
+	require.Len(t, rare.Top(5000), frequentCounters)
+	require.Equal(t, uint64(4), rare.Top(1)[0].Count)
+}
+
 func TestSelectRank(t *testing.T) {
 	t.Parallel()
 	r := newRand(3)

@@ -110,15 +110,12 @@ func (h *HLL) Merge(o *HLL) {
 		}
 		return
 	}
-	h.becomeDense()
-	for i, v := range o.dense {
-		h.dense[i] = max(h.dense[i], v)
-	}
-}
-
-func (h *HLL) becomeDense() {
 	for h.dense == nil {
 		h.grow()
+	}
+	d := h.dense
+	for i, v := range o.dense {
+		d[i] = max(d[i], v)
 	}
 }
 

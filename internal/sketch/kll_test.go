@@ -296,6 +296,61 @@ func TestKLLMergeLaws(t *testing.T) {
 	require.Zero(t, left.Error())
 }
 
+func TestKLLMergeKeepsTheBoundOfBothSides(t *testing.T) {
+	t.Parallel()
+	data := generators[1].make(newRand(4), 1800)
+	lossy, one := kllOf(1, data), kllOf(2, data[:1])
+	require.Equal(t, kllError, lossy.Error())
+	size := lossy.size
+	one.Merge(lossy)
+	require.Equal(t, size+1, one.size, "nothing is compacted by the merge itself")
+	require.Equal(t, kllError, one.Error())
+}
+
+func TestKLLCompactionIsFair(t *testing.T) {
+	t.Parallel()
+	const seeds = 4000
+	var first, last int
+	var sums [5]float64
+	for seed := range uint64(seeds) {
+		s := NewKLL[int64](mix(seed))
+		for v := range int64(5) {
+			s.Add(v)
+		}
+		s.compact(0)
+		requireTotal(t, 5, s)
+		switch s.levels[0].items[0] {
+		case 0:
+			first++
+		case 4:
+			last++
+		}
+		for v := range int64(5) {
+			sums[v] += 5 * s.Rank(v)
+		}
+	}
+	// Four standard deviations of a fair coin, and of ranks off by at most 1.
+	require.Equal(t, seeds, first+last, "one end stays")
+	require.InDelta(t, seeds/2, first, 4*math.Sqrt(seeds)/2)
+	for v, sum := range sums {
+		require.InDelta(t, v+1, sum/seeds, 4/math.Sqrt(seeds))
+	}
+}
+
+func TestKLLHeavyValuesLeaveRoomForOthers(t *testing.T) {
+	t.Parallel()
+	s := NewKLL[int64](1)
+	for v := range int64(400) {
+		s.AddWeighted(v, 1<<20)
+	}
+	require.Equal(t, 19, s.top(), "the highest level that counts is below the heaviest value")
+	for v := range int64(1500) {
+		s.Add(v)
+	}
+	require.Zero(t, s.Error())
+	requireTotal(t, 400<<20+1500, s)
+}
+
 func TestKLLEncoding(t *testing.T) {
 	t.Parallel()
 	for _, g := range generators {

@@ -245,9 +245,6 @@ func (m Moments) Variance() float64 {
 	if m.n < 2 {
 		return math.NaN()
 	}
-	if m.min == m.max {
-		return 0
-	}
 	return m.m2 / float64(m.n-1)
 }
 
