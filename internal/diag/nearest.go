@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -28,15 +29,15 @@ func Hint(word string, candidates []string) string {
 // swapped characters (Damerau 1964, Levenshtein 1966, in the variant "optimal
 // string alignment"), at most 1 for words up to 3 characters, 2 up to 6, and 3
 // above. Among equally close candidates the first in the list wins. A
-// candidate equal to the word is not a suggestion.
+// word that is one of the candidates is not misspelled and has no suggestion.
 func Nearest(word string, candidates []string) (string, bool) {
-	if n := utf8.RuneCountInString(word); n == 0 || n > maxNearestLength {
+	if n := utf8.RuneCountInString(word); n == 0 || n > maxNearestLength || slices.Contains(candidates, word) {
 		return "", false
 	}
 	w := fold(word)
 	best, bestScore, found := "", 0, false
 	for _, c := range candidates {
-		if c == word || c == "" || utf8.RuneCountInString(c) > maxNearestLength {
+		if c == "" || utf8.RuneCountInString(c) > maxNearestLength {
 			continue
 		}
 		score, ok := closeness(w, fold(c))

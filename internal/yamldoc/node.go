@@ -66,8 +66,8 @@ const (
 
 // Node is one value of a document with its place in the file. A nil *Node
 // stands for a value that is absent: its readers return false and report
-// nothing. Nodes belong to their document and are not safe for concurrent use
-// while Expand runs; reading them only appends to the caller's list.
+// nothing. Nodes belong to their document. They may be read concurrently, with a list
+// of diagnostics for each reader, but not while Expand runs.
 type Node struct {
 	src      *source
 	pos      diag.Position
@@ -190,6 +190,9 @@ func (n *Node) FromEnv() bool { return n != nil && n.env }
 func (n *Node) PosAt(offset int) diag.Position {
 	if n == nil || n.expanded || n.alias || !n.IsScalar() {
 		return n.Pos()
+	}
+	for offset > 0 && offset < len(n.text) && !utf8.RuneStart(n.text[offset]) {
+		offset--
 	}
 	if at, ok := n.src.inside(n, offset); ok {
 		return n.src.positionFrom(n.pos, n.offset, at)
