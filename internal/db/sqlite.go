@@ -86,7 +86,6 @@ func (d *DB) sqliteDSNs() (write, read string) {
 		"_busy_timeout": {timeout},
 		"_synchronous":  {"FULL"},
 		"_foreign_keys": {"on"},
-		"_auto_vacuum":  {"INCREMENTAL"},
 		"_txlock":       {"immediate"},
 	}
 	r := url.Values{"_busy_timeout": {timeout}, "_query_only": {"on"}}
@@ -99,6 +98,11 @@ func (d *DB) sqliteDSNs() (write, read string) {
 		return fileURI(name, w), fileURI(name, r)
 	}
 	w.Set("_journal_mode", "WAL")
+	// It can be chosen for a new file alone, and the statement waits for the
+	// write lock of an old one.
+	if info, err := os.Stat(d.target.path); err != nil || info.Size() == 0 {
+		w.Set("_auto_vacuum", "INCREMENTAL")
+	}
 	r.Set("mode", "rw")
 	return fileURI(d.target.path, w), fileURI(d.target.path, r)
 }

@@ -59,12 +59,12 @@ func parseSQLite(path string) (*target, error) {
 		}
 		path = abs
 	}
+	file, _, params := strings.Cut(path, "?")
 	switch {
 	case path == "":
 		return nil, errors.New("the store URL sqlite: names no file: write sqlite:profiler.db")
-	case strings.Contains(path, "?"):
-		return nil, fmt.Errorf("the store URL sqlite:%s has parameters, and SQLite takes none here: write sqlite:%s",
-			path, path[:strings.Index(path, "?")])
+	case params:
+		return nil, fmt.Errorf("the store URL sqlite:%s has parameters, and SQLite takes none here: write sqlite:%s", path, file)
 	case strings.ContainsRune(path, 0):
 		return nil, errors.New("the store URL has a NUL character in its path")
 	}
@@ -116,7 +116,7 @@ func pgConfig(u *url.URL) (pq.Config, error) {
 		return cfg, nil
 	}
 	msg := strings.TrimPrefix(err.Error(), "pq: ")
-	if strings.Contains(msg, "parse ") {
+	if ue := (*url.Error)(nil); errors.As(err, &ue) {
 		msg = "it is not of the form postgres://user:password@host:5432/database"
 	}
 	return pq.Config{}, errors.New("the Postgres URL cannot be used: " + hide(msg, u))
