@@ -340,7 +340,7 @@ func TestKLLCompactionIsFair(t *testing.T) {
 func TestKLLHeavyValuesLeaveRoomForOthers(t *testing.T) {
 	t.Parallel()
 	s := NewKLL[int64](1)
-	for v := range int64(400) {
+	for v := range int64(505) {
 		s.AddWeighted(v, 1<<20)
 	}
 	require.Equal(t, 19, s.top(), "the highest level that counts is below the heaviest value")
@@ -348,7 +348,7 @@ func TestKLLHeavyValuesLeaveRoomForOthers(t *testing.T) {
 		s.Add(v)
 	}
 	require.Zero(t, s.Error())
-	requireTotal(t, 400<<20+1500, s)
+	requireTotal(t, 505<<20+1500, s)
 }
 
 func TestKLLEncoding(t *testing.T) {
