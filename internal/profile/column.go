@@ -191,7 +191,7 @@ func (c *column) flush() {
 	if c.dict == nil {
 		return
 	}
-	c.sk = &sketches{seed: xxh3.HashString(c.name)}
+	c.sk = &sketches{seed: seedOf(c.name)}
 	for _, e := range c.dict.sorted() {
 		c.agg.add(e.value(), c.dict.text(&e), c.hasText, e.chars, e.flags, e.count)
 		c.sk.add(e.value(), c.dict.text(&e), e.hash, c.hasText, e.count)
@@ -301,3 +301,7 @@ func bitsOf(v batch.Value) uint64 {
 	}
 	return uint64(v.Int)
 }
+
+// seedOf seeds the randomness of a column's sketches, so that the same input
+// gives the same bytes.
+func seedOf(name string) uint64 { return xxh3.HashString(name) }
