@@ -13,16 +13,17 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 	"github.com/stretchr/testify/require"
 )
 
 func TestRetryable(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{"08000", "08006", "40001", "40P01", "53300", "57P01", "57P02", "57P03"} {
-		require.True(t, Retryable(fmt.Errorf("commit: %w", &pq.Error{Code: pq.ErrorCode(code)})), code)
+		require.True(t, Retryable(fmt.Errorf("commit: %w", &pq.Error{Code: pqerror.Code(code)})), code)
 	}
 	for _, code := range []string{"23505", "53100", "57014", "42P01", "25006", "28P01", "XX001"} {
-		require.False(t, Retryable(&pq.Error{Code: pq.ErrorCode(code)}), code)
+		require.False(t, Retryable(&pq.Error{Code: pqerror.Code(code)}), code)
 	}
 	for _, err := range []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
 		require.True(t, Retryable(fmt.Errorf("read: %w", err)))
