@@ -3,7 +3,6 @@ package dbtest_test
 import (
 	"context"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,7 +74,7 @@ func TestWithoutAServer(t *testing.T) {
 			<-done
 			require.Equal(t, tc.fails, o.failed != "")
 			require.Equal(t, !tc.fails, o.skipped != "")
-			require.True(t, strings.Contains(o.failed+o.skipped, "scripts/with-postgres.sh"))
+			require.Contains(t, o.failed+o.skipped, "scripts/with-postgres.sh")
 		})
 	}
 }
