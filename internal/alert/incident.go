@@ -49,6 +49,18 @@ type Incident struct {
 	Threads map[string]Thread `json:"threads,omitempty"`
 	// NotifiedAt is when people were last told, for repeats.
 	NotifiedAt time.Time `json:"notified_at,omitzero"`
+	// Folded names the datasets of later steps that went bad in the same run as
+	// the last bad batch, sorted. They have no incident and no message.
+	Folded []string `json:"folded,omitempty"`
+	// JudgedBatch and JudgedAt are the last batch that was looked at, bad or
+	// not; JudgedAt is the time of its data. An older batch changes nothing.
+	JudgedBatch string    `json:"judged_batch,omitempty"`
+	JudgedAt    time.Time `json:"judged_at,omitzero"`
+	// LastRun is the run of the last bad batch; empty outside of pipelines.
+	LastRun string `json:"last_run,omitempty"`
+	// Revision counts the changes of the incident; 1 when it opens. It makes the
+	// keys of messages unique.
+	Revision int `json:"revision"`
 }
 
 // Thread is the place of an incident's message in a channel.
@@ -72,7 +84,7 @@ const (
 // Message is one thing to tell to one channel. Key is the same at every try,
 // so that receivers which can deduplicate do.
 type Message struct {
-	Key      string   `json:"key"` // incident id, event and number of the batch
+	Key      string   `json:"key"` // incident id, revision, event, channel
 	Channel  string   `json:"channel"`
 	Event    Event    `json:"event"`
 	Incident Incident `json:"incident"`

@@ -1,0 +1,297 @@
+package alert
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/profilerhq/profiler/internal/checks"
+)
+
+// MaxFindings is the number of findings that a message names one by one.
+const MaxFindings = 5
+
+// Title names the dataset and how it stands: "shop/orders: 3 checks fail".
+func Title(i *Incident) string {
+	if i.Status == Resolved {
+		return Clean(i.Dataset) + ": resolved"
+	}
+	failed, unjudged := 0, 0
+	for k := range i.Findings {
+		if i.Findings[k].Status == checks.Error {
+			unjudged++
+		} else {
+			failed++
+		}
+	}
+	var parts []string
+	switch failed {
+	case 0:
+	case 1:
+		parts = append(parts, "1 check fails")
+	default:
+		parts = append(parts, Count(int64(failed))+" checks fail")
+	}
+	if unjudged > 0 {
+		parts = append(parts, Count(int64(unjudged))+" could not be judged")
+	}
+	return Clean(i.Dataset) + ": " + strings.Join(parts, ", ")
+}
+
+// Lead is one sentence with the number and the limit of the worst finding:
+// "amount.range is 0.03, limit: at most 0 failing rows". It is "" for an
+// incident without findings.
+func Lead(i *Incident) string {
+	if len(i.Findings) == 0 {
+		return ""
+	}
+	f := &i.Findings[0]
+	if f.Value.IsNull() {
+		return Finding(f)
+	}
+	s := Clean(f.ID) + " is " + Clean(f.Value.String())
+	if f.Limit != "" {
+		s += ", limit: " + Clean(f.Limit)
+	}
+	return s
+}
+
+// Finding says what one result found, its message or else its reason.
+func Finding(f *checks.Result) string {
+	switch {
+	case f.Message != "":
+		return Clean(f.ID) + ": " + Clean(f.Message)
+	case f.Reason != "":
+		return Clean(f.ID) + ": " + Clean(f.Reason)
+	case f.Value.IsNull():
+		return Clean(f.ID) + ": " + f.Status.String()
+	}
+	return Clean(f.ID) + ": " + Clean(f.Value.String())
+}
+
+// Place is the rule's position as an editor takes it, "rules/orders.yaml:12";
+// "" for a result without a rule.
+func Place(r *checks.Rule) string {
+	switch {
+	case r == nil:
+		return ""
+	case r.Line == 0:
+		return Clean(r.File)
+	}
+	return Clean(r.File) + ":" + strconv.Itoa(r.Line)
+}
+
+// Where says at which step of a pipeline the trouble was seen first; "" outside
+// of pipelines.
+func Where(i *Incident) string {
+	if i.Origin.Step == "" {
+		return ""
+	}
+	s := "first seen at step " + Clean(i.Origin.Step)
+	if i.Origin.Pipeline != "" {
+		s += " of pipeline " + Clean(i.Origin.Pipeline)
+	}
+	return s
+}
+
+// News says in one sentence what an event adds to the message of an incident:
+// what is told in its thread. It is "" for events that are shown by editing.
+func News(m *Message) string {
+	i := &m.Incident
+	switch m.Event {
+	case EventRaised:
+		return "Severity rose to " + string(i.Severity) + ": " + Title(i)
+	case EventRepeated:
+		return "Still open after " + span(i.UpdatedAt.Sub(i.OpenedAt)) + ": " + Title(i)
+	case EventResolved:
+		return fmt.Sprintf("Resolved after %s; %s affected in %s", many(i.Healthy, "healthy batch", "healthy batches"),
+			many(i.Batches, "batch was", "batches were"), span(i.ResolvedAt.Sub(i.OpenedAt)))
+	case EventOpened, EventUpdated:
+	}
+	return ""
+}
+
+// Field is a named value of a message.
+type Field struct {
+	Name, Value string
+}
+
+// Fields are the facts beside the findings: since, batch, batches affected,
+// rows and, if there is one, the owner.
+func Fields(i *Incident) []Field {
+	out := []Field{{"since", i.OpenedAt.UTC().Format("2006-01-02 15:04 MST")}}
+	if i.LastBatch != "" {
+		out = append(out, Field{"batch", Clean(i.LastBatch)})
+	}
+	out = append(out, Field{"batches affected", Count(int64(i.Batches))}, Field{"rows", Count(i.Rows)})
+	if i.Owner != "" {
+		out = append(out, Field{"owner", Clean(i.Owner)})
+	}
+	return out
+}
+
+// References are the ids by which an incident is found elsewhere: its own, and
+// the run and the correlation id of the first bad batch.
+func References(i *Incident) []Field {
+	out := []Field{{"incident", i.ID}}
+	if i.Origin.Run != "" {
+		out = append(out, Field{"run", Clean(i.Origin.Run)})
+	}
+	if i.Origin.CorrelationID != "" {
+		out = append(out, Field{"correlation", Clean(i.Origin.CorrelationID)})
+	}
+	return out
+}
+
+// Text is the plain form of a message: title, news, findings with value, limit
+// and rule, first bad step, facts and ids, one line each, without a line end
+// after the last. Texts of data are cleaned of control characters.
+func Text(m *Message) string {
+	i := &m.Incident
+	lines := []string{strings.ToUpper(string(i.Severity)) + " " + Title(i)}
+	if i.Status == Resolved {
+		lines[0] = Title(i)
+	}
+	if n := News(m); n != "" {
+		lines = append(lines, n)
+	}
+	for k := range i.Findings {
+		if k == MaxFindings {
+			lines = append(lines, "  … "+Count(int64(len(i.Findings)-k))+" more")
+			break
+		}
+		lines = append(lines, "  "+findingLine(&i.Findings[k]))
+	}
+	if w := Where(i); w != "" {
+		lines = append(lines, w)
+	}
+	if f := FoldedText(i); f != "" {
+		lines = append(lines, f)
+	}
+	return strings.Join(append(lines, pairs(Fields(i)), pairs(References(i))), "\n")
+}
+
+// FoldedText lists the later datasets that went bad too; "" if there are none.
+func FoldedText(i *Incident) string {
+	if len(i.Folded) == 0 {
+		return ""
+	}
+	shown := i.Folded[:min(len(i.Folded), 2*MaxFindings)]
+	s := "also affected: " + Clean(strings.Join(shown, ", "))
+	if rest := len(i.Folded) - len(shown); rest > 0 {
+		s += ", … " + Count(int64(rest)) + " more"
+	}
+	return s
+}
+
+// findingLine is a finding with value, limit and rule in one line.
+func findingLine(f *checks.Result) string {
+	var facts []string
+	if !f.Value.IsNull() && f.Message != "" {
+		facts = append(facts, "value "+Clean(f.Value.String()))
+	}
+	if f.Limit != "" {
+		facts = append(facts, "limit: "+Clean(f.Limit))
+	}
+	if p := Place(f.Rule); p != "" {
+		facts = append(facts, p)
+	}
+	s := Finding(f)
+	if len(facts) > 0 {
+		s += " (" + strings.Join(facts, "; ") + ")"
+	}
+	return s
+}
+
+func pairs(fields []Field) string {
+	parts := make([]string, len(fields))
+	for k, f := range fields {
+		parts[k] = f.Name + " " + f.Value
+	}
+	return strings.Join(parts, " · ")
+}
+
+// Count writes a number with commas between thousands.
+func Count(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	first := 0
+	if n < 0 {
+		first = 1
+	}
+	for k := len(s) - 3; k > first; k -= 3 {
+		s = s[:k] + "," + s[k:]
+	}
+	return s
+}
+
+func many(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Count(int64(n)) + " " + more
+}
+
+// span writes a duration in its two largest units: "3 d 4 h", "5 min".
+func span(d time.Duration) string {
+	minutes := int64(d / time.Minute)
+	switch {
+	case minutes < 1:
+		return "less than a minute"
+	case minutes < 60:
+		return strconv.FormatInt(minutes, 10) + " min"
+	case minutes < 24*60:
+		return twoUnits(minutes/60, "h", minutes%60, "min")
+	}
+	return twoUnits(minutes/(24*60), "d", minutes/60%24, "h")
+}
+
+func twoUnits(a int64, unitA string, b int64, unitB string) string {
+	s := strconv.FormatInt(a, 10) + " " + unitA
+	if b > 0 {
+		s += " " + strconv.FormatInt(b, 10) + " " + unitB
+	}
+	return s
+}
+
+// Clean makes a text of data safe to show in one line: white space becomes
+// spaces, and control characters and those that turn the direction of writing
+// become U+FFFD, as do bytes that are not UTF-8.
+func Clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t' || r == '\u2028' || r == '\u2029':
+			return ' '
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// Printer is the notifier for installations without a channel: it writes
+// messages as text. It is safe for concurrent use.
+type Printer struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+var _ Notifier = (*Printer)(nil)
+
+// NewPrinter returns a Printer that writes to w.
+func NewPrinter(w io.Writer) *Printer { return &Printer{w: w} }
+
+// Notify writes the message and a line end. A write that fails is not tried
+// again.
+func (p *Printer) Notify(_ context.Context, m Message) (Thread, bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, err := io.WriteString(p.w, Text(&m)+"\n"); err != nil {
+		return Thread{}, false, &Error{Reason: ClientError, Err: fmt.Errorf("print message: %w", err)}
+	}
+	return Thread{}, false, nil
+}
