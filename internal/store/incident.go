@@ -1,0 +1,198 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/profilerhq/profiler/internal/alert"
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/db"
+)
+
+// IncidentState is what a decision about a batch looks at. It belongs to the
+// function that gets it.
+type IncidentState struct {
+	// Current is the newest incident of the dataset, resolved or not; nil if
+	// there never was one.
+	Current *alert.Incident
+	// Upstream are the open incidents of other datasets whose last bad batch
+	// was in the same run of the same pipeline, oldest first; none outside of
+	// pipelines.
+	Upstream []alert.Incident
+}
+
+// IncidentChange is what a decision changes: incidents to write, new ones or
+// those of the state, and messages to put into the outbox. The zero value
+// changes nothing.
+type IncidentChange struct {
+	Incidents []alert.Incident
+	Messages  []alert.Message
+}
+
+// IncidentQuery chooses incidents.
+type IncidentQuery struct {
+	// ID and Dataset are empty for all.
+	ID, Dataset string
+	// Open leaves out the resolved ones.
+	Open bool
+	// Limit bounds the number, the newest first; 0 is all.
+	Limit int
+}
+
+// Incidents returns incidents, newest first by the time of opening. Of an
+// unknown dataset there are none.
+func (s *Store) Incidents(ctx context.Context, q IncidentQuery) ([]alert.Incident, error) {
+	where := " WHERE 1 = 1"
+	var args []any
+	add := func(condition string, arg any) {
+		where += " AND " + condition
+		args = append(args, arg)
+	}
+	if q.ID != "" {
+		add("i.id = ?", q.ID)
+	}
+	if q.Dataset != "" {
+		add("d.name = ?", q.Dataset)
+	}
+	if q.Open {
+		add("i.status <> ?", string(alert.Resolved))
+	}
+	where += " ORDER BY i.opened_us DESC, i.id DESC"
+	if q.Limit > 0 {
+		where += " LIMIT ?"
+		args = append(args, q.Limit)
+	}
+	incidents, err := readIncidents(ctx, s.db, where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read incidents: %w", err)
+	}
+	return incidents, nil
+}
+
+func readIncidents(ctx context.Context, q querier, where string, args ...any) ([]alert.Incident, error) {
+	var bodies []string
+	if err := q.Select(ctx, &bodies, "SELECT i.body FROM incident i JOIN dataset d ON d.id = i.dataset_id"+where, args...); err != nil {
+		return nil, err
+	}
+	incidents := make([]alert.Incident, len(bodies))
+	for i, b := range bodies {
+		if err := json.Unmarshal([]byte(b), &incidents[i]); err != nil {
+			return nil, fmt.Errorf("read incident: %w", err)
+		}
+	}
+	return incidents, nil
+}
+
+// forUpdate ends a SELECT of incidents that will be written back. SQLite's
+// transactions exclude each other anyway.
+func forUpdate(tx *db.Tx) string {
+	if tx.Dialect().IsPostgres() {
+		return " FOR UPDATE OF i"
+	}
+	return ""
+}
+
+// incidentState reads and locks the incidents of a decision. A later step of
+// the same run may be writing to one of them, which the lock of the dataset
+// alone would not keep out.
+func (w *writer) incidentState(ctx context.Context, r *checks.Report) (IncidentState, error) {
+	var state IncidentState
+	newest, err := readIncidents(ctx, w.tx, " WHERE i.dataset_id = ? ORDER BY i.opened_us DESC, i.id DESC LIMIT 1"+forUpdate(w.tx), w.datasets[r.Dataset])
+	if err != nil {
+		return state, err
+	}
+	if len(newest) > 0 {
+		state.Current = &newest[0]
+	}
+	if r.Origin.Run == "" {
+		return state, nil
+	}
+	state.Upstream, err = readIncidents(ctx, w.tx, ` WHERE i.last_run = ? AND i.pipeline = ? AND i.dataset_id <> ? AND i.status <> 'resolved'
+		ORDER BY i.opened_us, i.id`+forUpdate(w.tx), r.Origin.Run, r.Origin.Pipeline, w.datasets[r.Dataset])
+	return state, err
+}
+
+// change writes what was decided.
+func (w *writer) change(ctx context.Context, c IncidentChange, token string) ([]alert.Message, error) {
+	for i := range c.Incidents {
+		if err := w.incident(ctx, &c.Incidents[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range c.Messages {
+		if err := w.message(ctx, &c.Messages[i], token); err != nil {
+			return nil, err
+		}
+	}
+	return c.Messages, nil
+}
+
+func (w *writer) incident(ctx context.Context, in *alert.Incident) error {
+	for _, err := range []error{
+		validName("incident", in.ID), validName("dataset of the incident", in.Dataset),
+		validText("pipeline", in.Origin.Pipeline), validText("run", in.LastRun),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	switch in.Status {
+	case alert.Open, alert.Acknowledged, alert.Snoozed, alert.Resolved:
+	default:
+		return fmt.Errorf("%w: incident %s has the status %q", ErrInvalid, in.ID, in.Status)
+	}
+	dataset, err := w.dataset(ctx, in.Dataset)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("%w: incident %s: %w", ErrInvalid, in.ID, err)
+	}
+	var resolved *int64
+	if in.Status == alert.Resolved {
+		us := micros(in.ResolvedAt)
+		resolved = &us
+	}
+	_, err = w.tx.Exec(ctx, `INSERT INTO incident (id, dataset_id, status, severity, opened_us, updated_us, resolved_us, pipeline, last_run, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET status = excluded.status, severity = excluded.severity, updated_us = excluded.updated_us,
+		resolved_us = excluded.resolved_us, pipeline = excluded.pipeline, last_run = excluded.last_run, body = excluded.body`,
+		in.ID, dataset, string(in.Status), string(in.Severity), micros(in.OpenedAt), micros(in.UpdatedAt), resolved, in.Origin.Pipeline, in.LastRun, string(body))
+	if db.IsUnique(err) {
+		return fmt.Errorf("%w: dataset %s has an open incident already, so %s cannot be open too: %w", ErrInvalid, in.Dataset, in.ID, err)
+	}
+	return err
+}
+
+// ChangeIncident gives one incident to a function and writes what it returns,
+// in one transaction: acknowledging, snoozing, reminding. change has the duties
+// of Record's decide. The messages now in the outbox because of this call are
+// returned. Without such an incident the error matches ErrNotFound.
+func (s *Store) ChangeIncident(ctx context.Context, id string, change func(alert.Incident) IncidentChange) ([]alert.Message, error) {
+	var messages []alert.Message
+	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		in, err := lockedIncident(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		messages, err = s.writer(tx).change(ctx, change(in), "")
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("change incident %s: %w", id, err)
+	}
+	return messages, nil
+}
+
+func lockedIncident(ctx context.Context, tx *db.Tx, id string) (alert.Incident, error) {
+	found, err := readIncidents(ctx, tx, " WHERE i.id = ?"+forUpdate(tx), id)
+	if err != nil {
+		return alert.Incident{}, err
+	}
+	if len(found) == 0 {
+		return alert.Incident{}, ErrNotFound
+	}
+	return found[0], nil
+}

@@ -1,0 +1,415 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/alert"
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/db"
+	"github.com/profilerhq/profiler/internal/profile"
+)
+
+// Sides of a step. A batch outside of a pipeline has the side "".
+const (
+	SideInput  = "input"
+	SideOutput = "output"
+)
+
+// Observation is one judged batch.
+type Observation struct {
+	// Profile is nil if the data could not be read; then there is a report
+	// alone. Its dataset is that of the report.
+	Profile *profile.Profile
+	// Report names the dataset, the batch and its time, which must be set; the
+	// time is stored in whole microseconds.
+	Report checks.Report
+	// Side is SideInput, SideOutput or "".
+	Side string
+	// RulesFingerprint names the rules that judged.
+	RulesFingerprint string
+	// Score is that of the learned decision; nil if there was none.
+	Score *float64
+	// Metrics are stored as rows beside the default set, for the series that
+	// rules read. A metric without a value in the profile is left out.
+	Metrics []Metric
+}
+
+// Record writes the batch, profile, metrics and results of one observation in
+// one transaction. The same dataset and batch again, of the same step and
+// side, supersedes the earlier one: it is kept and marked, and never is a
+// baseline again. A label moves on to the new one if both have the same data.
+//
+// decide is called inside the transaction with the incidents that matter;
+// what it returns is written with the batch, or nothing is. It must be free of
+// side effects, since the transaction may be run again, and must not use the
+// store. nil decides nothing. Recorders of one dataset, and of one pipeline
+// run, take their turns, so decide always sees what the one before it wrote.
+//
+// Record returns the messages that are in the outbox because of this call.
+// Errors match ErrInvalid for observations and changes that cannot be stored.
+func (s *Store) Record(ctx context.Context, o Observation, decide func(IncidentState) IncidentChange) ([]alert.Message, error) {
+	p, err := prepare(&o)
+	if err != nil {
+		return nil, fmt.Errorf("record %s: %w", o.Report.Dataset, err)
+	}
+	var messages []alert.Message
+	first := true
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+		again := !first
+		first = false
+		var err error
+		messages, err = s.record(ctx, tx, p, again, decide)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("record %s batch %s: %w", o.Report.Dataset, o.Report.Batch, err)
+	}
+	return messages, nil
+}
+
+// record is one attempt. again says that an earlier attempt may have been
+// committed without our knowledge.
+func (s *Store) record(ctx context.Context, tx *db.Tx, p *prepared, again bool, decide func(IncidentState) IncidentChange) ([]alert.Message, error) {
+	if again {
+		done, messages, err := committed(ctx, tx, p.token)
+		if done || err != nil {
+			return messages, err
+		}
+	}
+	w := s.writer(tx)
+	if err := w.lockRun(ctx, &p.o.Report.Origin); err != nil {
+		return nil, err
+	}
+	if err := w.observation(ctx, p); err != nil {
+		return nil, err
+	}
+	if err := w.flushMetrics(ctx); err != nil {
+		return nil, err
+	}
+	if decide == nil {
+		return nil, nil
+	}
+	state, err := w.incidentState(ctx, &p.o.Report)
+	if err != nil {
+		return nil, err
+	}
+	return w.change(ctx, decide(state), p.token)
+}
+
+// RecordAll writes many observations in one transaction, all or none, without
+// touching incidents: the import of earlier batches. Later elements supersede
+// earlier ones of the same batch.
+func (s *Store) RecordAll(ctx context.Context, all []Observation) error {
+	ps := make([]*prepared, len(all))
+	for i := range all {
+		var err error
+		if ps[i], err = prepare(&all[i]); err != nil {
+			return fmt.Errorf("record %s: %w", all[i].Report.Dataset, err)
+		}
+	}
+	if len(ps) == 0 {
+		return nil
+	}
+	first := true
+	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		if !first {
+			if done, _, err := committed(ctx, tx, ps[0].token); done || err != nil {
+				return err
+			}
+		}
+		first = false
+		w := s.writer(tx)
+		if err := w.lockDatasets(ctx, ps); err != nil {
+			return err
+		}
+		for _, p := range ps {
+			if err := w.observation(ctx, p); err != nil {
+				return fmt.Errorf("%s batch %s: %w", p.o.Report.Dataset, p.o.Report.Batch, err)
+			}
+		}
+		return w.flushMetrics(ctx)
+	})
+	if err != nil {
+		return fmt.Errorf("record %d batches: %w", len(all), err)
+	}
+	return nil
+}
+
+// committed reports whether the transaction with this token was committed, and
+// the messages that it left.
+func committed(ctx context.Context, q querier, token string) (bool, []alert.Message, error) {
+	var n int
+	if err := q.Get(ctx, &n, "SELECT count(*) FROM batch WHERE token = ?", token); err != nil || n == 0 {
+		return false, nil, err
+	}
+	var bodies []string
+	if err := q.Select(ctx, &bodies, "SELECT body FROM outbox WHERE token = ? ORDER BY id", token); err != nil {
+		return true, nil, err
+	}
+	messages := make([]alert.Message, len(bodies))
+	for i, b := range bodies {
+		if err := json.Unmarshal([]byte(b), &messages[i]); err != nil {
+			return true, nil, fmt.Errorf("read message: %w", err)
+		}
+	}
+	return true, messages, nil
+}
+
+// prepared is an observation with everything that needs no database.
+type prepared struct {
+	o      *Observation
+	token  string // tells our own committed row from that of anybody else
+	blob   []byte
+	schema string
+	bodies []string
+}
+
+func prepare(o *Observation) (*prepared, error) {
+	if err := validate(o); err != nil {
+		return nil, err
+	}
+	p := &prepared{o: o, token: rand.Text(), bodies: make([]string, len(o.Report.Results))}
+	for i := range o.Report.Results {
+		b, err := json.Marshal(o.Report.Results[i])
+		if err != nil {
+			return nil, fmt.Errorf("%w: result %s: %w", ErrInvalid, o.Report.Results[i].ID, err)
+		}
+		p.bodies[i] = string(b)
+	}
+	if o.Profile == nil {
+		return p, nil
+	}
+	p.schema = schemaHash(o.Profile.Summary())
+	var err error
+	p.blob, err = o.Profile.Encode()
+	return p, err
+}
+
+func validate(o *Observation) error {
+	r := &o.Report
+	for _, err := range []error{
+		validName("dataset", r.Dataset), validName("batch", r.Batch),
+		validText("pipeline", r.Origin.Pipeline), validText("step", r.Origin.Step), validText("run", r.Origin.Run),
+		validText("unit", r.Origin.Unit), validText("correlation id", r.Origin.CorrelationID),
+		validText("rules fingerprint", o.RulesFingerprint),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.At.IsZero():
+		return fmt.Errorf("%w: batch %s has no time", ErrInvalid, r.Batch)
+	case o.Side != "" && o.Side != SideInput && o.Side != SideOutput:
+		return fmt.Errorf("%w: the side %q is none of input and output", ErrInvalid, o.Side)
+	case o.Profile != nil && o.Profile.Dataset != r.Dataset:
+		// It could never be merged into a baseline.
+		return fmt.Errorf("%w: the profile is of dataset %q and the report of %q", ErrInvalid, o.Profile.Dataset, r.Dataset)
+	}
+	return nil
+}
+
+// schemaHash names the columns and their types in their order.
+func schemaHash(s *profile.Summary) string {
+	h := sha256.New()
+	for i := range s.Columns {
+		// Lengths keep names with any byte in them apart.
+		fmt.Fprintf(h, "%d:%s%s;", len(s.Columns[i].Name), s.Columns[i].Name, s.Columns[i].Type)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// writer holds what one transaction has looked up.
+type writer struct {
+	tx       *db.Tx
+	s        *Store
+	now      int64
+	datasets map[string]int64
+	series   map[int64]map[Metric]int64
+	metrics  []any
+}
+
+func (s *Store) writer(tx *db.Tx) *writer {
+	return &writer{tx: tx, s: s, now: micros(s.now()), datasets: map[string]int64{}, series: map[int64]map[Metric]int64{}}
+}
+
+// lockRun lets recorders of one pipeline run take their turns: what a dataset
+// of the run does may fold under what another one did. SQLite's transactions
+// take turns anyway.
+func (w *writer) lockRun(ctx context.Context, o *checks.Origin) error {
+	if o.Run == "" || !w.tx.Dialect().IsPostgres() {
+		return nil
+	}
+	_, err := w.tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", "profiler run "+o.Pipeline+"\x1f"+o.Run)
+	return err
+}
+
+// dataset returns the id of a dataset, which it makes if need be. On Postgres
+// the update holds the row until the end of the transaction, so that recorders
+// of one dataset take their turns.
+func (w *writer) dataset(ctx context.Context, name string) (int64, error) {
+	if id, ok := w.datasets[name]; ok {
+		return id, nil
+	}
+	var id int64
+	err := w.tx.Get(ctx, &id, "INSERT INTO dataset (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id", name)
+	if err != nil {
+		return 0, err
+	}
+	w.datasets[name] = id
+	return id, nil
+}
+
+// lockDatasets takes the datasets in the order of their names: two imports
+// that want each other's would deadlock.
+func (w *writer) lockDatasets(ctx context.Context, ps []*prepared) error {
+	names := make([]string, len(ps))
+	for i, p := range ps {
+		names[i] = p.o.Report.Dataset
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if _, err := w.dataset(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) observation(ctx context.Context, p *prepared) error {
+	dataset, err := w.dataset(ctx, p.o.Report.Dataset)
+	if err != nil {
+		return err
+	}
+	label, err := w.supersede(ctx, dataset, p)
+	if err != nil {
+		return err
+	}
+	batch, err := w.batch(ctx, dataset, p, label)
+	if err != nil {
+		return err
+	}
+	if p.blob != nil {
+		if _, err := w.tx.Exec(ctx, "INSERT INTO profile (batch_id, data) VALUES (?, ?)", batch, p.blob); err != nil {
+			return err
+		}
+		if err := w.addMetrics(ctx, dataset, batch, p.o); err != nil {
+			return err
+		}
+	}
+	return w.results(ctx, batch, p)
+}
+
+// supersede marks the earlier one of the same batch and returns the label that
+// moves on.
+func (w *writer) supersede(ctx context.Context, dataset int64, p *prepared) (labelled, error) {
+	r := &p.o.Report
+	var old struct {
+		ID    int64  `db:"id"`
+		Label string `db:"label"`
+	}
+	err := w.tx.Get(ctx, &old, `UPDATE batch SET superseded_us = ?
+		WHERE dataset_id = ? AND name = ? AND pipeline = ? AND step = ? AND side = ? AND superseded_us IS NULL
+		RETURNING id, label`, w.now, dataset, r.Batch, r.Origin.Pipeline, r.Origin.Step, p.o.Side)
+	if errors.Is(err, sql.ErrNoRows) {
+		return labelled{}, nil
+	}
+	if err != nil {
+		return labelled{}, err
+	}
+	w.tx.OnCommit(func() {
+		w.s.log.Info("batch superseded", "dataset", r.Dataset, "batch", r.Batch, "step", r.Origin.Step)
+	})
+	if old.Label == "" || p.blob == nil {
+		return labelled{}, nil
+	}
+	var blob []byte
+	err = w.tx.Get(ctx, &blob, "SELECT data FROM profile WHERE batch_id = ?", old.ID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return labelled{}, nil
+	}
+	if err != nil || !sameData(blob, p.blob) {
+		return labelled{}, err
+	}
+	var l labelled
+	err = w.tx.Get(ctx, &l, "SELECT label, who, labelled_us FROM label WHERE batch_id = ? ORDER BY id DESC LIMIT 1", old.ID)
+	return l, err
+}
+
+// sameData reports whether two encoded profiles are of the same rows, wherever
+// and whenever they were read. A damaged one is like no other.
+func sameData(a, b []byte) bool {
+	var rest [2][]byte
+	for i, blob := range [][]byte{a, b} {
+		p, err := profile.Decode(blob)
+		if err != nil {
+			return false
+		}
+		p.ProfiledAt, p.Source = time.Time{}, profile.Source{}
+		if rest[i], err = p.Encode(); err != nil {
+			return false
+		}
+	}
+	return bytes.Equal(rest[0], rest[1])
+}
+
+func (w *writer) batch(ctx context.Context, dataset int64, p *prepared, l labelled) (int64, error) {
+	r := &p.o.Report
+	rows, size := r.Rows, int64(0)
+	if p.o.Profile != nil {
+		rows, size = p.o.Profile.Rows(), p.o.Profile.Stats.Bytes
+	}
+	var id int64
+	err := w.tx.Get(ctx, &id, `INSERT INTO batch (dataset_id, name, pipeline, step, side, run, unit, correlation_id,
+		at_us, recorded_us, row_count, bytes, schema_hash, report_version, verdict, score, label, rules_fingerprint, token)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		dataset, r.Batch, r.Origin.Pipeline, r.Origin.Step, p.o.Side, r.Origin.Run, r.Origin.Unit, r.Origin.CorrelationID,
+		micros(r.At), w.now, rows, size, p.schema, r.Version, r.Verdict.String(), p.o.Score, l.Label, p.o.RulesFingerprint, p.token)
+	if err != nil || l.Label == "" {
+		return id, err
+	}
+	_, err = w.tx.Exec(ctx, "INSERT INTO label (batch_id, label, who, labelled_us) VALUES (?, ?, ?, ?)", id, l.Label, l.Who, l.At)
+	return id, err
+}
+
+func (w *writer) results(ctx context.Context, batch int64, p *prepared) error {
+	args := make([]any, 0, 12*len(p.bodies))
+	for i := range p.o.Report.Results {
+		r := &p.o.Report.Results[i]
+		var value *float64
+		if v, ok := r.Value.Float(); ok {
+			value = &v
+		}
+		args = append(args, batch, i, clean(r.ID), clean(r.Kind), clean(r.Column), r.Status.String(), value,
+			r.WarnLimit.Lower, r.WarnLimit.Upper, r.FailLimit.Lower, r.FailLimit.Upper, p.bodies[i])
+	}
+	return w.insert(ctx, "INSERT INTO result (batch_id, n, check_id, kind, column_name, status, value, warn_lower, warn_upper, fail_lower, fail_upper, body) VALUES ", "", 12, args)
+}
+
+// insertRows is how many rows one statement inserts. More are not faster.
+const insertRows = 100
+
+// insert writes rows of the given width, many with each statement.
+func (w *writer) insert(ctx context.Context, into, tail string, width int, args []any) error {
+	for len(args) > 0 {
+		n := min(insertRows*width, len(args))
+		row := ", (?" + strings.Repeat(", ?", width-1) + ")"
+		values := strings.Repeat(row, n/width)[2:]
+		if _, err := w.tx.Exec(ctx, into+values+tail, args[:n]...); err != nil {
+			return err
+		}
+		args = args[n:]
+	}
+	return nil
+}

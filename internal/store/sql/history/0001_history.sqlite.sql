@@ -1,0 +1,112 @@
+-- Times are microseconds since 1970 in UTC. docs/format/store.md describes the tables.
+CREATE TABLE dataset (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE
+);
+
+CREATE TABLE batch (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    dataset_id BIGINT NOT NULL REFERENCES dataset (id),
+    name TEXT NOT NULL,
+    pipeline TEXT NOT NULL,
+    step TEXT NOT NULL,
+    side TEXT NOT NULL CHECK (side IN ('', 'input', 'output')),
+    run TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    correlation_id TEXT NOT NULL,
+    at_us BIGINT NOT NULL,
+    recorded_us BIGINT NOT NULL,
+    superseded_us BIGINT,
+    row_count BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    schema_hash TEXT NOT NULL,
+    report_version INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    score DOUBLE PRECISION,
+    label TEXT NOT NULL,
+    rules_fingerprint TEXT NOT NULL,
+    token TEXT NOT NULL UNIQUE
+);
+CREATE UNIQUE INDEX batch_live ON batch (dataset_id, name, pipeline, step, side) WHERE superseded_us IS NULL;
+CREATE INDEX batch_at ON batch (dataset_id, at_us, id);
+CREATE INDEX batch_time ON batch (at_us, id);
+
+CREATE TABLE profile (
+    batch_id BIGINT NOT NULL PRIMARY KEY REFERENCES batch (id),
+    data BLOB NOT NULL
+);
+
+CREATE TABLE result (
+    batch_id BIGINT NOT NULL REFERENCES batch (id),
+    n INTEGER NOT NULL,
+    check_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    column_name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    value DOUBLE PRECISION,
+    warn_lower DOUBLE PRECISION,
+    warn_upper DOUBLE PRECISION,
+    fail_lower DOUBLE PRECISION,
+    fail_upper DOUBLE PRECISION,
+    body TEXT NOT NULL,
+    PRIMARY KEY (batch_id, n)
+) WITHOUT ROWID;
+
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    dataset_id BIGINT NOT NULL REFERENCES dataset (id),
+    column_name TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    UNIQUE (dataset_id, column_name, metric)
+);
+
+CREATE TABLE metric (
+    series_id BIGINT NOT NULL,
+    at_us BIGINT NOT NULL,
+    batch_id BIGINT NOT NULL,
+    v DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (series_id, at_us, batch_id)
+) WITHOUT ROWID;
+
+CREATE TABLE label (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    batch_id BIGINT NOT NULL REFERENCES batch (id),
+    label TEXT NOT NULL,
+    who TEXT NOT NULL,
+    labelled_us BIGINT NOT NULL
+);
+CREATE INDEX label_batch ON label (batch_id);
+
+CREATE TABLE incident (
+    id TEXT NOT NULL PRIMARY KEY,
+    dataset_id BIGINT NOT NULL REFERENCES dataset (id),
+    status TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    opened_us BIGINT NOT NULL,
+    updated_us BIGINT NOT NULL,
+    resolved_us BIGINT,
+    pipeline TEXT NOT NULL,
+    last_run TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX incident_open ON incident (dataset_id) WHERE status <> 'resolved';
+CREATE INDEX incident_dataset ON incident (dataset_id, opened_us, id);
+CREATE INDEX incident_time ON incident (opened_us, id);
+CREATE INDEX incident_run ON incident (last_run) WHERE status <> 'resolved';
+
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    message_key TEXT NOT NULL UNIQUE,
+    channel TEXT NOT NULL,
+    event TEXT NOT NULL,
+    incident_id TEXT NOT NULL,
+    token TEXT NOT NULL,
+    body TEXT NOT NULL,
+    created_us BIGINT NOT NULL,
+    attempts INTEGER NOT NULL,
+    failed_us BIGINT,
+    reason TEXT NOT NULL,
+    sent_us BIGINT
+);
+CREATE INDEX outbox_pending ON outbox (id) WHERE sent_us IS NULL;
+CREATE INDEX outbox_token ON outbox (token);
