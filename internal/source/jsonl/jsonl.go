@@ -1,0 +1,275 @@
+// Package jsonl reads JSON objects as rows: one object a line (JSON lines,
+// NDJSON), or the items of one JSON array. A malformed record costs one record:
+// it is counted, its place is kept, reading goes on.
+//
+// Objects become path columns: {"a":{"b":1}} has the column a.b. An array is a
+// list whose value is its number of items and whose text is its JSON. The items
+// themselves have no columns: a column has one value in each row, and items
+// would have several. A key with a dot, a bracket or a quote is quoted in a
+// path, as in a."b.c".
+package jsonl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/batch"
+)
+
+// RecordLimit is the longest record in bytes. A longer one is malformed.
+const RecordLimit = 16 << 20
+
+// MaxDepth is how deep objects and arrays may be nested; a deeper record is
+// malformed.
+const MaxDepth = 64
+
+// MaxColumns is how many columns are told apart. The members of later keys are
+// kept together in the column FoldedColumn.
+const MaxColumns = 10_000
+
+// FoldedColumn is the name of the column that holds, as a struct, the members
+// for which there was no column left.
+const FoldedColumn = "…/folded"
+
+// Options say how the text is read. The zero value reads times without a zone
+// as UTC.
+type Options struct {
+	// Source names the input in messages.
+	Source string
+	// Location is the zone of timestamps without one; nil is UTC.
+	Location *time.Location
+}
+
+// Reader reads JSON objects as batches. It implements batch.Reader.
+type Reader struct {
+	opts     Options
+	in       input
+	array    bool // the input is one array, not lines
+	begun    bool // the opening bracket was read
+	closed   bool // the closing bracket was read
+	parse    parser
+	classify batch.Classifier
+
+	columns []batch.Column
+	folded  int // index of FoldedColumn, -1 until it is needed
+	scratch []byte
+	records int64 // records met, malformed ones counted
+	rows    int64
+	stats   batch.Stats
+}
+
+var _ batch.Reader = (*Reader)(nil)
+
+// New returns a reader of src, which must be UTF-8 without a byte order mark,
+// and looks at its first byte that is no white space. It fails with a
+// *batch.DataError if that begins neither an object nor an array. An input
+// without content has no columns and no rows. The caller keeps src open until
+// the last call of Next; Close does not close it.
+func New(src io.Reader, opts Options) (*Reader, error) {
+	r := &Reader{opts: opts, in: input{src: src, buf: make([]byte, 256<<10)}, folded: -1, classify: batch.Classifier{Location: opts.Location}}
+	r.parse.limit = MaxColumns
+	blank, err := r.in.skipSpace()
+	if errors.Is(err, io.EOF) {
+		r.stats.BlankLines = blank
+		return r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch b := r.in.buf[r.in.pos]; b {
+	case '{':
+		r.stats.BlankLines = blank
+	case '[':
+		r.array = true
+	default:
+		return nil, &batch.DataError{
+			Source: opts.Source, Offset: r.in.place(),
+			Reason: "is not JSON lines: it begins with " + shown(b) + " instead of { or [",
+			Advice: "give one JSON object a line or an array of objects, or name the right format with --format",
+		}
+	}
+	return r, nil
+}
+
+func shown(b byte) string {
+	if b > ' ' && b < 0x7f {
+		return string(rune(b))
+	}
+	return fmt.Sprintf("the byte 0x%02x", b)
+}
+
+// Columns returns the columns found so far, in the order of their first
+// appearance.
+func (r *Reader) Columns() []batch.Column { return r.columns }
+
+// Stats returns what was met so far; Bytes is left to the opener, which knows
+// the size before unpacking.
+func (r *Reader) Stats() batch.Stats {
+	s := r.stats
+	s.Notes = slices.Clone(s.Notes)
+	if p := &r.parse; p.repeated > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%d times a key is repeated in one object and its last value counts; first: %q in row %d", p.repeated, p.repeatedKey, p.repeatedRow))
+	}
+	return s
+}
+
+// Close releases the buffer.
+func (r *Reader) Close() error {
+	r.in.buf = nil
+	return nil
+}
+
+// Next fills the chunk with the next rows.
+func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.Reset(len(r.columns))
+	c.First = r.rows + 1
+	for i := range c.Vectors {
+		prepare(&c.Vectors[i])
+	}
+	for size := 0; size < 4<<20 && c.Rows < batch.ChunkRows(len(r.columns)); {
+		record, err := r.record()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if record != nil {
+			size += len(record)
+			r.append(c, record)
+		}
+	}
+	if c.Rows == 0 {
+		return io.EOF
+	}
+	for i := range c.Vectors {
+		c.Vectors[i].PadTo(c.Rows)
+	}
+	return nil
+}
+
+func prepare(v *batch.Vector) {
+	v.HasText, v.Inferred, v.Declared = true, false, batch.Null
+}
+
+// record returns the next record after parsing it, nil if it was malformed and
+// counted, or io.EOF.
+func (r *Reader) record() ([]byte, error) {
+	var rec []byte
+	var size int
+	var err error
+	reason := ""
+	if r.array {
+		rec, size, reason, err = r.element()
+	} else {
+		rec, size, reason, err = r.line()
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.records++
+	start := r.in.place()
+	if reason == "" {
+		r.parse.row = r.records
+		if r.parse.record(rec) {
+			r.in.pos += size
+			return rec, nil
+		}
+		reason = r.parse.why()
+		start += int64(skipSpace(rec, 0))
+	}
+	r.in.pos += size
+	r.stats.Malformed++
+	if r.stats.FirstMalformed == nil {
+		r.stats.FirstMalformed = &batch.Place{Source: r.opts.Source, Row: r.records, Offset: start, Reason: reason}
+	}
+	return nil, nil
+}
+
+// append copies the cells of the parsed record to the chunk, adding columns
+// for paths that have none.
+func (r *Reader) append(c *batch.Chunk, record []byte) {
+	for i := range r.parse.cells {
+		cell := &r.parse.cells[i]
+		if cell.node.col < 0 {
+			cell.node.col = r.addColumn(cell.node.path())
+		}
+		v := r.vector(c, cell.node.col)
+		text := record[cell.start:cell.end]
+		switch cell.kind {
+		case kindString:
+			if cell.escaped {
+				r.scratch = unescape(r.scratch[:0], text)
+				text = r.scratch
+			}
+			v.Append(r.classify.Quoted(text), text)
+		case kindInteger:
+			v.Append(batch.Value{Type: batch.Integer, Int: cell.n}, text)
+		case kindNumber:
+			v.Append(r.classify.NumberLiteral(text), text)
+		case kindBoolean:
+			v.Append(batch.Value{Type: batch.Boolean, Int: cell.n}, text)
+		case kindList:
+			v.Append(batch.Value{Type: batch.List, Int: cell.n}, text)
+		case kindStruct:
+			v.Append(batch.Value{Type: batch.Struct}, emptyObject)
+		case kindNull:
+			v.AppendNull()
+		}
+	}
+	if len(r.parse.folded) > 0 {
+		r.appendFolded(c)
+	}
+	if len(r.parse.fresh) > 0 {
+		r.parse.settle()
+	}
+	c.Rows++
+	r.rows++
+}
+
+var emptyObject = []byte("{}")
+
+// vector returns the vector of a column, with a place for each row before the
+// current one.
+func (r *Reader) vector(c *batch.Chunk, col int) *batch.Vector {
+	for len(c.Vectors) <= col {
+		if len(c.Vectors) < cap(c.Vectors) {
+			c.Vectors = c.Vectors[:len(c.Vectors)+1]
+		} else {
+			c.Vectors = append(c.Vectors, batch.Vector{})
+		}
+		v := &c.Vectors[len(c.Vectors)-1]
+		v.Reset()
+		prepare(v)
+	}
+	v := &c.Vectors[col]
+	if v.Len() < c.Rows {
+		v.PadTo(c.Rows)
+	}
+	return v
+}
+
+func (r *Reader) addColumn(name string) int {
+	r.columns = append(r.columns, batch.Column{Name: name})
+	r.parse.columns = len(r.columns)
+	return len(r.columns) - 1
+}
+
+// appendFolded writes the members without a column as one struct.
+func (r *Reader) appendFolded(c *batch.Chunk) {
+	if r.folded < 0 {
+		r.folded = r.addColumn(FoldedColumn)
+		r.stats.Notes = append(r.stats.Notes, fmt.Sprintf(
+			"there are more than %d columns; the rest is kept together in the column %s, from row %d on; first: %s",
+			r.parse.limit, FoldedColumn, r.rows+1, r.parse.firstFolded))
+	}
+	r.parse.folded = append(r.parse.folded, '}')
+	r.vector(c, r.folded).Append(batch.Value{Type: batch.Struct}, r.parse.folded)
+}
