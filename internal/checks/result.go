@@ -169,5 +169,12 @@ func (r Result) MarshalJSON() ([]byte, error) {
 	if r.FailingRows == nil {
 		r.FailingRows = []FailingRow{}
 	}
-	return json.Marshal(plain(r))
+	column := &r.Column
+	if r.Column == "" {
+		column = nil
+	}
+	return json.Marshal(struct {
+		plain
+		Column *string `json:"column"`
+	}{plain(r), column})
 }

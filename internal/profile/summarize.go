@@ -28,6 +28,7 @@ type decision struct {
 	nulls  uint64
 	mixed  uint64
 	other  batch.Type // type of the first value that is not of the column's type
+	codes  bool       // digits that were not taken for numbers
 }
 
 // decide finds the type of the column from the counts of all its values.
@@ -87,6 +88,7 @@ func (c *column) widest(d *decision, f *facts) batch.Type {
 	if best == batch.Number && c.inferred && c.isCode(d, f) {
 		d.types[batch.String] += d.types[batch.Integer]
 		d.types[batch.Integer] = 0
+		d.codes = true
 		return batch.String
 	}
 	d.mixed = d.values - families[best]
@@ -103,7 +105,7 @@ func (c *column) widest(d *decision, f *facts) batch.Type {
 // promote folds integers into numbers and dates into timestamps where both
 // occur, and returns the narrowest type of the family that holds all.
 func promote(d *decision, family batch.Type) batch.Type {
-	narrow := batch.Null
+	var narrow batch.Type
 	switch family {
 	case batch.Number:
 		narrow = batch.Integer
@@ -162,7 +164,7 @@ func (c *column) summarize() Column {
 	d := c.decide(&agg.facts)
 	s := Column{
 		Name: validText(c.name), Type: d.typ.String(), kind: d.typ, Types: map[string]int64{},
-		Count: int64(d.values), Nulls: int64(d.nulls), zoned: c.zoned > 0,
+		Count: int64(d.values), Nulls: int64(d.nulls), zoned: c.zoned > 0, codes: d.codes,
 		InvalidUTF8: int64(agg.facts.invalid), Top: []TopValue{}, trues: int64(agg.trues),
 	}
 	for t, n := range d.types {

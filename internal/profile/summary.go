@@ -83,6 +83,7 @@ type Column struct {
 
 	kind   batch.Type
 	zoned  bool
+	codes  bool
 	minVal batch.Value
 	maxVal batch.Value
 	trues  int64
@@ -156,8 +157,7 @@ const (
 	scalarRaw // a decimal integer beyond 64 bits
 )
 
-// IntScalar, FloatScalar and TextScalar make scalars. A float that is not
-// finite is null.
+// IntScalar makes a scalar of a whole number.
 func IntScalar(v int64) Scalar { return Scalar{kind: scalarInt, i: v, isSet: true} }
 
 // FloatScalar makes a scalar of a float; NaN and infinities are null.
@@ -277,6 +277,10 @@ func (c *Column) Bounds() (lo, hi batch.Value, ok bool) {
 	return c.minVal, c.maxVal, c.minVal.Type != batch.Null
 }
 
+// Codes reports whether the column holds codes: texts of digits that were not
+// taken for numbers.
+func (c *Column) Codes() bool { return c.codes }
+
 // Zoned reports whether timestamps of the column name their zone.
 func (c *Column) Zoned() bool { return c.zoned }
 
@@ -360,3 +364,20 @@ func (c *Column) Metric(name string) (v float64, ok bool) {
 func validText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 func floatBits(f float64) uint64 { return math.Float64bits(f) }
+
+// Metric returns a number of the batch by the name that rules use for it.
+func (s *Summary) Metric(name string) (v float64, ok bool) {
+	switch name {
+	case "row_count":
+		return float64(s.Rows), true
+	case "column_count":
+		return float64(len(s.Columns)), true
+	case "bytes":
+		return float64(s.Bytes), true
+	case "duplicate_rows":
+		return float64(s.Duplicates.Value), true
+	case "malformed":
+		return float64(s.Malformed.Count), true
+	}
+	return 0, false
+}

@@ -1,0 +1,368 @@
+package checks
+
+import (
+	"cmp"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/profile"
+)
+
+// DefaultFailingRows is how many failing rows a result keeps.
+const DefaultFailingRows = 20
+
+// Plan says what to judge and how.
+type Plan struct {
+	Checks []*Check
+	// Key names the columns whose values name a failing row.
+	Key []string
+	// FailingRows is how many failing rows a result keeps.
+	FailingRows int
+	// Parsable is how many malformed records and values the built-in check
+	// "parsable" puts up with.
+	Parsable Tolerance
+}
+
+// Need is something of the past that a check compares with. It is comparable,
+// so that equal needs are fetched once.
+type Need struct {
+	// Profile asks for the merged profile of the window, else the series of a
+	// metric is meant.
+	Profile bool
+	// Column and Metric name the metric; Column is empty for the dataset's.
+	Column, Metric string
+	Window         Window
+}
+
+// Window names a part of the accepted past of a dataset, before the batch.
+type Window struct {
+	Batches     int           // the last N batches; 1 is the previous one
+	Span        time.Duration // those not older than this
+	SameWeekday bool          // the last 4 of the batch's weekday
+	Input       bool          // the input of the pipeline step
+	Pinned      string        // a saved profile, a path
+}
+
+// Past answers a Need.
+type Past struct {
+	// Values of the metric, newest first.
+	Values []float64
+	// Profile is the merged profile of the window, nil if there is none.
+	Profile *profile.Profile
+	// Batches is how many batches are behind it.
+	Batches int
+	// Err says in words why the past could not be read; the check then ends in
+	// error.
+	Err string
+}
+
+// Input is everything that judging needs besides the rows.
+type Input struct {
+	Profile *profile.Profile
+	// At is the time of the batch. AsOf is what freshness measures from.
+	At, AsOf time.Time
+	// Modified is when the source's newest file was written; zero if unknown.
+	Modified time.Time
+	// Past answers the needs that Evaluation.Needs returned.
+	Past map[Need]Past
+}
+
+// batchJudge is a kind that judges the finished batch. col is nil for checks
+// of the dataset.
+type batchJudge interface {
+	needs(column string) []Need
+	result(in *Input, col *profile.Column, res Result) Result
+}
+
+// Evaluation judges one batch: it observes the rows and then the profile. It
+// is used by one goroutine.
+type Evaluation struct {
+	plan  Plan
+	names []string // of the columns so far
+	bound []*binding
+	open  map[string]bool // ids of bindings, to add each once
+	rows  int64
+}
+
+// binding is a check on one column of this batch.
+type binding struct {
+	check  *Check
+	id     string
+	column string
+	index  int // of the column, -1 if there is none
+	eval   rowEvaluator
+	order  int // of the check in the plan
+}
+
+// New starts the evaluation of a batch.
+func New(plan Plan) *Evaluation {
+	return &Evaluation{plan: plan, open: map[string]bool{}}
+}
+
+// Observe takes the rows of a chunk; columns are the reader's, one for each
+// vector. Nothing of the chunk is kept but the values of failing rows.
+func (e *Evaluation) Observe(columns []batch.Column, c *batch.Chunk) {
+	e.bind(columns)
+	r := rows{chunk: c}
+	for _, k := range e.plan.Key {
+		if i := slices.Index(e.names, k); i >= 0 {
+			r.keys = append(r.keys, keyColumn{k, &c.Vectors[i]})
+		}
+	}
+	for _, b := range e.bound {
+		if b.eval == nil {
+			continue
+		}
+		r.v, r.cols = nil, r.cols[:0]
+		if b.index >= 0 {
+			r.v = &c.Vectors[b.index]
+		} else if !e.gather(b.check.Columns, c, &r) {
+			continue
+		}
+		b.eval.observe(&r)
+	}
+	e.rows += int64(c.Rows)
+}
+
+// gather collects the vectors of a check over several columns.
+func (e *Evaluation) gather(names []string, c *batch.Chunk, r *rows) bool {
+	for _, n := range names {
+		i := slices.Index(e.names, n)
+		if i < 0 {
+			return false
+		}
+		r.cols = append(r.cols, &c.Vectors[i])
+	}
+	return true
+}
+
+// bind starts the checks of columns that are new.
+func (e *Evaluation) bind(columns []batch.Column) {
+	if len(columns) == len(e.names) && len(e.names) > 0 {
+		return
+	}
+	from := len(e.names)
+	for _, c := range columns[from:] {
+		e.names = append(e.names, c.Name)
+	}
+	for order, c := range e.plan.Checks {
+		if !c.Enabled {
+			continue
+		}
+		switch {
+		case c.Column == "":
+			e.bindTo(c, "", -1, order)
+		default:
+			for i := from; i < len(e.names); i++ {
+				if c.Column == e.names[i] || IsPattern(c.Column) && Match(c.Column, e.names[i]) {
+					e.bindTo(c, e.names[i], i, order)
+				}
+			}
+		}
+	}
+}
+
+func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
+	id := c.ID
+	if IsPattern(c.Column) {
+		if c.Explicit {
+			id += "-" + column
+		} else {
+			id = column + strings.TrimPrefix(c.ID, c.Column)
+		}
+	}
+	if key := id + "\x00" + column; e.open[key] {
+		return
+	} else {
+		e.open[key] = true
+	}
+	b := &binding{check: c, id: id, column: column, index: index, order: order}
+	if j, ok := c.judge.(rowJudge); ok {
+		b.eval = j.evaluator(&sampler{seed: seedOf(id), max: e.plan.FailingRows})
+		if e.rows > 0 {
+			b.eval.absent(1, e.rows)
+		}
+	}
+	e.bound = append(e.bound, b)
+}
+
+func seedOf(id string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(id)) //nolint:errcheck // never fails
+	return h.Sum64()
+}
+
+// IsPattern reports whether a column name is a pattern.
+func IsPattern(column string) bool { return strings.Contains(column, "*") }
+
+// Match reports whether a name matches a pattern in which * stands for any
+// text, dots included.
+func Match(pattern, name string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == name
+	}
+	if !strings.HasPrefix(name, parts[0]) {
+		return false
+	}
+	name = name[len(parts[0]):]
+	last := parts[len(parts)-1]
+	for _, p := range parts[1 : len(parts)-1] {
+		i := strings.Index(name, p)
+		if i < 0 {
+			return false
+		}
+		name = name[i+len(p):]
+	}
+	return strings.HasSuffix(name, last)
+}
+
+// Needs returns what of the past the checks want to compare with. columns are
+// the final columns of the batch.
+func (e *Evaluation) Needs(columns []batch.Column) []Need {
+	e.bind(columns)
+	var out []Need
+	for _, b := range e.bound {
+		j, ok := b.check.judge.(batchJudge)
+		if !ok {
+			continue
+		}
+		for _, n := range j.needs(b.column) {
+			if !slices.Contains(out, n) {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}
+
+// Results judges the batch. The results stand in the order of the rules,
+// "parsable" first; those of a pattern in the order of the columns.
+func (e *Evaluation) Results(in Input) []Result {
+	s := in.Profile.Summary()
+	out := []Result{e.parsable(s)}
+	slices.SortStableFunc(e.bound, func(a, b *binding) int {
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.index, b.index))
+	})
+	done := make([]bool, len(e.plan.Checks))
+	next := 0
+	for order, c := range e.plan.Checks {
+		for ; next < len(e.bound) && e.bound[next].order == order; next++ {
+			out = append(out, e.judge(e.bound[next], &in, s))
+			done[order] = true
+		}
+		if c.Enabled && !done[order] {
+			out = append(out, c.missing(c.Column, c.ID, s))
+		}
+	}
+	return out
+}
+
+func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
+	c := b.check
+	res := c.result(b.id, b.column)
+	var col *profile.Column
+	if b.index >= 0 {
+		col = &s.Columns[b.index]
+	}
+	switch j := c.judge.(type) {
+	case rowJudge:
+		for _, name := range c.Columns {
+			if s.Column(name) == nil {
+				return c.missing(name, b.id, s)
+			}
+		}
+		return c.rowResult(res, j, b.eval.outcome(col))
+	case batchJudge:
+		return j.result(in, col, res)
+	}
+	panic("BUG: a check without a judge: " + c.Kind)
+}
+
+// result returns the frame of a result.
+func (c *Check) result(id, column string) Result {
+	return Result{
+		ID: id, Kind: c.Kind, Name: c.Name, Column: column, Severity: c.Severity, Owner: c.Owner, Tags: c.Tags, Note: c.Note,
+		OnFail: c.OnFail, Rule: &Rule{File: c.Pos.File, Line: c.Pos.Line},
+	}
+}
+
+// missing is the result of a check whose column is not there.
+func (c *Check) missing(column, id string, s *profile.Summary) Result {
+	res := c.result(id, column)
+	names := make([]string, len(s.Columns))
+	for i := range s.Columns {
+		names[i] = s.Columns[i].Name
+	}
+	what := "column"
+	if IsPattern(column) {
+		what = "column that matches"
+	}
+	hint := ""
+	if len(names) > 0 {
+		hint = "; there are " + list(names, 8)
+	}
+	return res.failReason("missing column", "there is no %s %q%s", what, column, hint)
+}
+
+// list joins names, at most n of them.
+func list(names []string, n int) string {
+	if len(names) > n {
+		return strings.Join(names[:n], ", ") + " and " + count(int64(len(names)-n)) + " more"
+	}
+	return strings.Join(names, ", ")
+}
+
+// parsable is the built-in check that every record could be read.
+func (e *Evaluation) parsable(s *profile.Summary) Result {
+	res := Result{ID: "parsable", Kind: "parsable", Severity: SeverityFail}
+	invalid, where := int64(0), ""
+	for i := range s.Columns {
+		if n := s.Columns[i].InvalidUTF8; n > 0 {
+			invalid += n
+			if where == "" {
+				where = s.Columns[i].Name
+			}
+		}
+	}
+	failed := s.Malformed.Count + invalid
+	evaluated := s.Rows + s.Malformed.Count
+	res.Evaluated, res.Failed = &evaluated, &failed
+	share := 0.0
+	if evaluated > 0 {
+		share = float64(failed) / float64(evaluated)
+	}
+	res.Value = profile.FloatScalar(share)
+	res.Limit = e.plan.Parsable.String()
+	res.FailLimit = e.plan.Parsable.zone(evaluated)
+	if e.plan.Parsable.exceeded(failed, evaluated) {
+		res.Status = Fail
+	}
+	var parts []string
+	if s.Malformed.Count > 0 {
+		verb := "are"
+		if s.Malformed.Count == 1 {
+			verb = "is"
+		}
+		text := count(s.Malformed.Count) + " of " + count(evaluated) + " records " + verb + " malformed"
+		if f := s.Malformed.First; f != nil {
+			text += "; first: record " + count(f.Row) + " of " + f.Source + " at byte " + count(f.Offset) + ": " + f.Reason
+		}
+		parts = append(parts, text)
+	}
+	if invalid > 0 {
+		verb := " values are"
+		if invalid == 1 {
+			verb = " value is"
+		}
+		parts = append(parts, count(invalid)+verb+" not valid UTF-8, first in column "+where+"; name the encoding with --encoding")
+	}
+	res.Message = strings.Join(parts, "; ")
+	if res.Message == "" {
+		res.Message = "all records could be read"
+	}
+	return res
+}

@@ -1,0 +1,88 @@
+package checks
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/yamldoc"
+)
+
+var lengthParams = []string{"min", "max", "equals"}
+
+var lengthSpec = Spec{
+	Kind: "length", Level: RowLevel, Column: true, Params: lengthParams,
+	Summary: "Every text has a length in characters between limits; a list its number of items.",
+	parse:   parseLength,
+}
+
+type length struct {
+	min, max int64 // max is -1 without a limit
+}
+
+func parseLength(_ *Check, p params, errs *diag.List) judge {
+	l := &length{max: -1}
+	if p.node != nil && p.node.Kind() == yamldoc.Int {
+		l.min, _ = p.node.Int(errs)
+		l.max = l.min
+		return l
+	}
+	m := p.mapping("length", lengthParams, errs)
+	if m.Len() == 0 {
+		errs.Errorf(p.where(), 6, yamldoc.CodeMissingKey, "check \"length\" needs a limit: min, max or equals")
+		return nil
+	}
+	yamldoc.Set(&l.min, m.Get("min"), (*yamldoc.Node).Int, errs)
+	yamldoc.Set(&l.max, m.Get("max"), (*yamldoc.Node).Int, errs)
+	if n := m.Get("equals"); n != nil {
+		if m.Len() > 1 {
+			n.Errorf(errs, yamldoc.CodeValue, "\"equals\" stands alone; leave out min and max")
+			return nil
+		}
+		l.min, _ = n.Int(errs)
+		l.max = l.min
+	}
+	if l.min < 0 || (m.Has("max") || m.Has("equals")) && l.max < l.min {
+		p.node.Errorf(errs, yamldoc.CodeValue, "no text can have a length of %s", l.words())
+		return nil
+	}
+	return l
+}
+
+func (l *length) words() string {
+	switch {
+	case l.min == l.max:
+		return count(l.min)
+	case l.max < 0:
+		return "at least " + count(l.min)
+	case l.min == 0:
+		return "at most " + count(l.max)
+	}
+	return count(l.min) + " … " + count(l.max)
+}
+
+func (l *length) phrase() string { return fmt.Sprintf("not %s characters long", l.words()) }
+
+func (l *length) evaluator(s *sampler) rowEvaluator {
+	var buf []byte
+	return newValueEvaluator(s, []batch.Type{batch.String, batch.Null}, func(v *batch.Vector, i int, family batch.Type) verdict {
+		if isNull(v, i, family) {
+			return skipped
+		}
+		n := int64(0)
+		switch v.Types[i] {
+		case batch.List:
+			n = v.Ints[i]
+		case batch.Binary:
+			n = int64(len(v.Bytes(i)))
+		default:
+			buf = v.AppendText(buf[:0], i)
+			n = int64(utf8.RuneCount(buf))
+		}
+		if n < l.min || l.max >= 0 && n > l.max {
+			return rejected
+		}
+		return accepted
+	})
+}

@@ -1,0 +1,91 @@
+package checks
+
+import (
+	"cmp"
+	"math"
+
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/yamldoc"
+)
+
+// literal is a value that a rule compares with: its source text, and what the
+// text reads as. Quoted ones are cast to the type of the column.
+type literal struct {
+	text   string
+	quoted bool
+	value  batch.Value
+}
+
+// literalOf reads a scalar of a rule.
+func literalOf(n *yamldoc.Node, errs *diag.List) (literal, bool) {
+	if n.IsNull() || !n.IsScalar() {
+		n.Errorf(errs, yamldoc.CodeType, "expected a value, got %s", n.Describe())
+		return literal{}, false
+	}
+	l := literal{text: n.Raw(), quoted: n.Quoted()}
+	var c batch.Classifier
+	switch n.Kind() {
+	case yamldoc.Int, yamldoc.Float:
+		f, ok := n.Float(errs)
+		if !ok {
+			return l, false
+		}
+		l.value = batch.Value{Type: batch.Number, Float: f}
+		var none diag.List
+		if i, ok := n.Int(&none); ok {
+			l.value = batch.Value{Type: batch.Integer, Int: i}
+		}
+	case yamldoc.Bool:
+		l.value = batch.Value{Type: batch.Boolean, Int: int64(len("false")-len(n.Raw())) & 1}
+	default:
+		l.value = c.Text([]byte(l.text))
+	}
+	return l, true
+}
+
+// as returns the literal as a value of a family of types; ok is false if it is
+// none.
+func (l *literal) as(family batch.Type) (batch.Value, bool) {
+	if family == batch.String {
+		return batch.Value{Type: batch.String}, true
+	}
+	if l.value.Type.Family() == family {
+		return l.value, true
+	}
+	return batch.Value{}, false
+}
+
+// compareValues orders two values of one family, exactly over integers and
+// floats. ok is false for NaN and for values of different families.
+func compareValues(a, b batch.Value) (order int, ok bool) {
+	if a.Type.Family() != b.Type.Family() {
+		return 0, false
+	}
+	switch {
+	case !a.Type.Numeric():
+		return cmp.Or(cmp.Compare(a.Int, b.Int), cmp.Compare(a.Float, b.Float)), true
+	case a.Type == batch.Integer && b.Type == batch.Integer:
+		return cmp.Compare(a.Int, b.Int), true
+	case a.Type == batch.Number && b.Type == batch.Number:
+		return cmp.Compare(a.Float, b.Float), a.Float == a.Float && b.Float == b.Float
+	case a.Type == batch.Integer:
+		return compareIntFloat(a.Int, b.Float), b.Float == b.Float
+	}
+	return -compareIntFloat(b.Int, a.Float), a.Float == a.Float
+}
+
+// compareIntFloat compares without rounding the integer.
+func compareIntFloat(i int64, f float64) int {
+	switch {
+	case f >= 1<<63:
+		return -1
+	case f < -1<<63:
+		return 1
+	}
+	t := math.Trunc(f)
+	if c := cmp.Compare(i, int64(t)); c != 0 {
+		return c
+	}
+	return cmp.Compare(0, f-t)
+}

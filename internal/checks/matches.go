@@ -1,0 +1,76 @@
+package checks
+
+import (
+	"regexp"
+
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/yamldoc"
+)
+
+var matchesSpec = Spec{
+	Kind: "matches", Level: RowLevel, Column: true,
+	Summary: "Every text has a match of a regular expression (RE2); anchor it with ^ and $ for the whole text.",
+	parse:   func(_ *Check, p params, errs *diag.List) judge { return parsePattern(p, "matches", accepted, errs) },
+}
+
+var notMatchesSpec = Spec{
+	Kind: "not_matches", Level: RowLevel, Column: true,
+	Summary: "No text has a match of a regular expression (RE2).",
+	parse:   func(_ *Check, p params, errs *diag.List) judge { return parsePattern(p, "not_matches", rejected, errs) },
+}
+
+type pattern struct {
+	re    *regexp.Regexp
+	found verdict
+}
+
+func parsePattern(p params, kind string, found verdict, errs *diag.List) judge {
+	if p.node == nil {
+		errs.Errorf(p.where(), 1, yamldoc.CodeMissingKey, "check %q needs a regular expression", kind)
+		return nil
+	}
+	text, ok := p.node.String(errs)
+	if !ok {
+		return nil
+	}
+	re, err := regexp.Compile(text)
+	if err != nil {
+		p.node.Errorf(errs, yamldoc.CodeValue, "not a regular expression (RE2): %s", regexpReason(err))
+		return nil
+	}
+	return &pattern{re: re, found: found}
+}
+
+func regexpReason(err error) string {
+	const prefix = "error parsing regexp: "
+	if s := err.Error(); len(s) > len(prefix) {
+		return s[len(prefix):]
+	}
+	return err.Error()
+}
+
+func (p *pattern) phrase() string {
+	if p.found == rejected {
+		return "a match of " + p.re.String()
+	}
+	return "no match of " + p.re.String()
+}
+
+func (p *pattern) evaluator(s *sampler) rowEvaluator {
+	missing := rejected
+	if p.found == rejected {
+		missing = accepted
+	}
+	var buf []byte
+	return newValueEvaluator(s, []batch.Type{batch.String, batch.Null}, func(v *batch.Vector, i int, family batch.Type) verdict {
+		if isNull(v, i, family) {
+			return skipped
+		}
+		buf = v.AppendText(buf[:0], i)
+		if p.re.Match(buf) {
+			return p.found
+		}
+		return missing
+	})
+}

@@ -1,0 +1,55 @@
+package checks
+
+import (
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/profile"
+)
+
+var notNullSpec = Spec{
+	Kind: "not_null", Level: RowLevel, Column: true,
+	Summary: "Every row has a value.",
+	parse: func(_ *Check, p params, errs *diag.List) judge {
+		if !p.none(errs) {
+			return nil
+		}
+		return notNull{}
+	},
+}
+
+type notNull struct{}
+
+func (notNull) phrase() string { return "null" }
+
+func (notNull) evaluator(s *sampler) rowEvaluator {
+	return &notNullEvaluator{valueEvaluator: newValueEvaluator(s, []batch.Type{batch.String, batch.Null},
+		func(v *batch.Vector, i int, family batch.Type) verdict {
+			if isNull(v, i, family) {
+				return rejected
+			}
+			return accepted
+		})}
+}
+
+// notNullEvaluator judges all rows, those before the column came up included.
+type notNullEvaluator struct {
+	*valueEvaluator
+	missing int64
+	first   int64
+}
+
+func (e *notNullEvaluator) absent(first, n int64) { e.first, e.missing = first, n }
+
+func (e *notNullEvaluator) outcome(col *profile.Column) outcome {
+	o := e.valueEvaluator.outcome(col)
+	if e.missing == 0 {
+		return o
+	}
+	o.evaluated += e.missing
+	o.failed += e.missing
+	o.failing = append([]FailingRow{{Row: e.first}}, o.failing...)
+	if len(o.failing) > max(1, e.s.max) {
+		o.failing = o.failing[:max(1, e.s.max)]
+	}
+	return o
+}

@@ -1,0 +1,193 @@
+package checks
+
+import (
+	"fmt"
+
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/yamldoc"
+)
+
+var rangeParams = []string{"min", "max", "above", "below"}
+
+var rangeSpec = Spec{
+	Kind: "range", Level: RowLevel, Column: true, Params: rangeParams,
+	Summary: "Every value lies between limits: min and max are allowed values, above and below are not.",
+	parse:   parseRange,
+}
+
+// bounds are the limits of a range.
+type bounds struct {
+	lo, hi         *literal
+	loOpen, hiOpen bool // above and below
+	// families are the types that the limits can be read as, in the order of
+	// preference; the last one is used for all other columns.
+	families []batch.Type
+}
+
+func parseRange(_ *Check, p params, errs *diag.List) judge {
+	m := p.mapping("range", rangeParams, errs)
+	if m == nil {
+		if p.node.IsNull() {
+			errs.Errorf(p.where(), 5, yamldoc.CodeMissingKey, "check \"range\" needs a limit: min, max, above or below")
+		}
+		return nil
+	}
+	b := &bounds{}
+	b.lo, b.loOpen = parseEnd(m, "min", "above", errs)
+	b.hi, b.hiOpen = parseEnd(m, "max", "below", errs)
+	if b.lo == nil && b.hi == nil {
+		p.node.Errorf(errs, yamldoc.CodeMissingKey, "check \"range\" needs a limit: min, max, above or below")
+		return nil
+	}
+	if !b.resolve(p.node, errs) {
+		return nil
+	}
+	return b
+}
+
+// where returns a position for messages about absent parameters.
+func (p params) where() diag.Position {
+	if p.node != nil {
+		return p.node.Pos()
+	}
+	return p.item.Node().Pos()
+}
+
+func parseEnd(m *yamldoc.Mapping, closed, open string, errs *diag.List) (*literal, bool) {
+	key := closed
+	if m.Has(open) {
+		if m.Has(closed) {
+			m.KeyNode(open).Errorf(errs, yamldoc.CodeValue, "%q and %q both limit the same side; keep one", closed, open)
+			return nil, false
+		}
+		key = open
+	}
+	n := m.Get(key)
+	if n == nil {
+		return nil, false
+	}
+	l, ok := literalOf(n, errs)
+	if !ok {
+		return nil, false
+	}
+	if !l.quoted && l.value.Type.Family() != batch.Number && !l.value.Type.Temporal() {
+		n.Errorf(errs, yamldoc.CodeType, "%q is neither a number nor a date or time; put quotes around a text", l.text)
+		return nil, false
+	}
+	return &l, key == open
+}
+
+// resolve finds the types that both limits can be read as, and refuses empty
+// ranges.
+func (b *bounds) resolve(n *yamldoc.Node, errs *diag.List) bool {
+	ends := []*literal{}
+	for _, l := range []*literal{b.lo, b.hi} {
+		if l != nil {
+			ends = append(ends, l)
+		}
+	}
+	first := ends[0].value.Type.Family()
+	same, quoted := true, true
+	for _, l := range ends {
+		same = same && l.value.Type.Family() == first
+		quoted = quoted && l.quoted
+	}
+	if quoted {
+		if same && first != batch.String {
+			b.families = append(b.families, first)
+		}
+		b.families = append(b.families, batch.String)
+	} else if !same {
+		n.Errorf(errs, yamldoc.CodeValue, "the limits %q and %q are of different types", ends[0].text, ends[1].text)
+		return false
+	} else {
+		b.families = []batch.Type{first}
+	}
+	if b.lo != nil && b.hi != nil && same && first != batch.String {
+		if order, ok := compareValues(b.lo.value, b.hi.value); ok && (order > 0 || order == 0 && (b.loOpen || b.hiOpen)) {
+			n.Errorf(errs, yamldoc.CodeValue, "no value can be in the range %s", b.words())
+			return false
+		}
+	}
+	return true
+}
+
+// words describes the range: "0 … 10", "at least 0", "above 0 and below 10".
+func (b *bounds) words() string {
+	switch {
+	case b.lo != nil && b.hi != nil && !b.loOpen && !b.hiOpen:
+		return b.lo.show() + " … " + b.hi.show()
+	case b.lo != nil && b.hi != nil:
+		return b.side(b.lo, b.loOpen, true) + " and " + b.side(b.hi, b.hiOpen, false)
+	case b.lo != nil:
+		return b.side(b.lo, b.loOpen, true)
+	}
+	return b.side(b.hi, b.hiOpen, false)
+}
+
+func (b *bounds) side(l *literal, open, low bool) string {
+	word := map[[2]bool]string{{true, true}: "above", {true, false}: "below", {false, true}: "at least", {false, false}: "at most"}[[2]bool{open, low}]
+	return word + " " + l.show()
+}
+
+// show formats a literal for a message.
+func (l *literal) show() string {
+	if !l.quoted && l.value.Type == batch.Integer {
+		return count(l.value.Int)
+	}
+	return l.text
+}
+
+func (b *bounds) phrase() string {
+	if b.lo != nil && b.hi != nil && !b.loOpen && !b.hiOpen {
+		return "outside " + b.words()
+	}
+	return "not " + b.words()
+}
+
+func (b *bounds) evaluator(s *sampler) rowEvaluator {
+	e := newValueEvaluator(s, b.families, b.judge)
+	e.check = func(col *profile.Column) string {
+		kind := col.Kind().Family()
+		if len(b.families) == 1 && b.families[0] == batch.String && kind != batch.String && kind != batch.Null {
+			return fmt.Sprintf("the limits %s are texts, but %q is a column of type %s; write them as such values", b.words(), col.Name, col.Type)
+		}
+		return ""
+	}
+	return e
+}
+
+func (b *bounds) judge(v *batch.Vector, i int, family batch.Type) verdict {
+	if isNull(v, i, family) {
+		return skipped
+	}
+	if family == batch.String {
+		return b.judgeText(string(v.AppendText(nil, i)))
+	}
+	val := v.Value(i)
+	if b.lo != nil {
+		order, ok := compareValues(val, b.lo.value)
+		if !ok || order < 0 || order == 0 && b.loOpen {
+			return rejected
+		}
+	}
+	if b.hi != nil {
+		order, ok := compareValues(val, b.hi.value)
+		if !ok || order > 0 || order == 0 && b.hiOpen {
+			return rejected
+		}
+	}
+	return accepted
+}
+
+func (b *bounds) judgeText(text string) verdict {
+	if b.lo != nil && (text < b.lo.text || b.loOpen && text == b.lo.text) {
+		return rejected
+	}
+	if b.hi != nil && (text > b.hi.text || b.hiOpen && text == b.hi.text) {
+		return rejected
+	}
+	return accepted
+}

@@ -1,0 +1,357 @@
+package checks
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/profile"
+)
+
+// rowJudge is a kind that judges rows.
+type rowJudge interface {
+	// evaluator returns the state that judges the rows of one batch.
+	evaluator(s *sampler) rowEvaluator
+	// phrase completes "30 of 1,000 rows are …", as in "outside 0 … 10".
+	phrase() string
+}
+
+// rowEvaluator judges the rows of one batch.
+type rowEvaluator interface {
+	// observe takes the rows of a chunk.
+	observe(r *rows)
+	// absent takes n rows, from the given row number, that came before the
+	// column did: they are null.
+	absent(first, n int64)
+	// outcome ends the batch; col is the finished column, nil for checks over
+	// several.
+	outcome(col *profile.Column) outcome
+}
+
+// rows are the rows of a chunk as a check sees them.
+type rows struct {
+	chunk *batch.Chunk
+	v     *batch.Vector   // of the check's column, nil for checks over several
+	cols  []*batch.Vector // of a check over several columns
+	keys  []keyColumn
+}
+
+type keyColumn struct {
+	name string
+	v    *batch.Vector
+}
+
+// outcome is what an evaluator found.
+type outcome struct {
+	evaluated, failed int64
+	failing           []FailingRow
+	err               string // why it could not be judged
+}
+
+// verdict is the judgement of one value.
+type verdict uint8
+
+const (
+	skipped  verdict = iota // not evaluated
+	accepted                // evaluated, good
+	rejected                // evaluated, fails
+)
+
+// tally counts the judgements of one reading of a column.
+type tally struct {
+	evaluated, failed int64
+	sample            sample
+}
+
+func (t *tally) count(v verdict, s *sampler, r *rows, i int) {
+	if v == skipped {
+		return
+	}
+	t.evaluated++
+	if v == rejected {
+		t.failed++
+		t.sample.offer(s, r, i)
+	}
+}
+
+func (t *tally) outcome() outcome {
+	return outcome{evaluated: t.evaluated, failed: t.failed, failing: t.sample.rows()}
+}
+
+// valueEvaluator judges single values. The type of a text column is known only
+// at its end, so a kind whose judgement depends on it is tallied once for each
+// family of types that it has an opinion on; the finished column picks one.
+type valueEvaluator struct {
+	s *sampler
+	// families are the readings; the last one stands for all that are not
+	// listed.
+	families []batch.Type
+	tallies  []tally
+	// judge judges row i as a value of a column of the family.
+	judge func(v *batch.Vector, i int, family batch.Type) verdict
+	// check tells, for the finished column, why it cannot be judged; nil is
+	// never.
+	check func(col *profile.Column) string
+}
+
+func newValueEvaluator(s *sampler, families []batch.Type, judge func(v *batch.Vector, i int, family batch.Type) verdict) *valueEvaluator {
+	return &valueEvaluator{s: s, families: families, tallies: make([]tally, len(families)), judge: judge}
+}
+
+func (e *valueEvaluator) observe(r *rows) {
+	for f, family := range e.families {
+		t := &e.tallies[f]
+		for i := range r.v.Types {
+			t.count(e.judge(r.v, i, family), e.s, r, i)
+		}
+	}
+}
+
+func (e *valueEvaluator) absent(int64, int64) {}
+
+func (e *valueEvaluator) outcome(col *profile.Column) outcome {
+	if e.check != nil {
+		if msg := e.check(col); msg != "" {
+			return outcome{err: msg}
+		}
+	}
+	at := len(e.families) - 1
+	if i := slices.Index(e.families, col.Kind().Family()); i >= 0 {
+		at = i
+	}
+	return e.tallies[at].outcome()
+}
+
+// isNull reports whether row i has no value in a column of the family: a
+// quoted empty field of a CSV is a text in a text column and null elsewhere.
+func isNull(v *batch.Vector, i int, family batch.Type) bool {
+	return v.Types[i] == batch.Null || (v.Inferred && family != batch.String && len(v.Bytes(i)) == 0)
+}
+
+// maxShown is how many bytes of a value a report shows.
+const maxShown = 200
+
+// sampler draws failing rows fairly: those with the smallest hashes of their
+// row numbers, whatever the chunks or workers.
+type sampler struct {
+	seed uint64
+	max  int
+}
+
+// sample holds the first failing row and up to max others, drawn fairly.
+type sample struct {
+	first *sampledRow
+	drawn []sampledRow // by hash
+}
+
+type sampledRow struct {
+	hash uint64
+	FailingRow
+}
+
+// offer considers row i of a chunk; its value and key are copied only if it
+// enters the sample.
+func (s *sample) offer(by *sampler, r *rows, i int) {
+	row := r.chunk.First + int64(i)
+	hash := mix(uint64(row) ^ by.seed)
+	enters := len(s.drawn) < by.max || (by.max > 0 && hash < s.drawn[len(s.drawn)-1].hash)
+	if s.first != nil && !enters {
+		return
+	}
+	picked := sampledRow{hash: hash, FailingRow: r.show(i)}
+	if s.first == nil {
+		s.first = &picked
+	}
+	if enters {
+		s.insert(picked, by.max)
+	}
+}
+
+func (s *sample) insert(p sampledRow, limit int) {
+	at, _ := slices.BinarySearchFunc(s.drawn, p, func(a, b sampledRow) int { return cmp.Compare(a.hash, b.hash) })
+	s.drawn = slices.Insert(s.drawn, at, p)
+	if len(s.drawn) > limit {
+		s.drawn = s.drawn[:limit]
+	}
+}
+
+// rows returns the sample in row order, the first failing row always among
+// them.
+func (s *sample) rows() []FailingRow {
+	if s.first == nil {
+		return nil
+	}
+	drawn := slices.Clone(s.drawn)
+	if !slices.ContainsFunc(drawn, func(r sampledRow) bool { return r.Row == s.first.Row }) {
+		if len(drawn) > 0 {
+			drawn = drawn[:len(drawn)-1]
+		}
+		drawn = append(drawn, *s.first)
+	}
+	slices.SortFunc(drawn, func(a, b sampledRow) int { return cmp.Compare(a.Row, b.Row) })
+	out := make([]FailingRow, len(drawn))
+	for i, d := range drawn {
+		out[i] = d.FailingRow
+	}
+	return out
+}
+
+// show copies row i as a report shows it.
+func (r *rows) show(i int) FailingRow {
+	f := FailingRow{Row: r.chunk.First + int64(i)}
+	switch {
+	case r.v != nil:
+		f.Value = scalarOf(r.v, i)
+	case len(r.cols) > 0:
+		text := ""
+		for k, v := range r.cols {
+			if k > 0 {
+				text += ", "
+			}
+			text += scalarOf(v, i).String()
+		}
+		f.Value = profile.TextScalar(text)
+	}
+	for _, k := range r.keys {
+		if f.Key == nil {
+			f.Key = map[string]string{}
+		}
+		f.Key[k.name] = scalarOf(k.v, i).String()
+	}
+	return f
+}
+
+// scalarOf returns a value as the JSON shows it: numbers as numbers, all else
+// as text.
+func scalarOf(v *batch.Vector, i int) profile.Scalar {
+	switch v.Types[i] {
+	case batch.Null:
+		return profile.Scalar{}
+	case batch.Integer:
+		if !v.Inferred || v.Bytes(i)[0] != '0' || len(v.Bytes(i)) == 1 {
+			return profile.IntScalar(v.Ints[i])
+		}
+	case batch.Number:
+		if s := profile.FloatScalar(v.Floats[i]); !s.IsNull() {
+			return s
+		}
+	default:
+	}
+	text := v.AppendText(nil, i)
+	if len(text) > maxShown {
+		text = append(text[:maxShown], "…"...)
+	}
+	return profile.TextScalar(string(text))
+}
+
+func mix(x uint64) uint64 {
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb
+	return x ^ (x >> 31)
+}
+
+// rowResult turns an outcome into the result of a row check.
+func (c *Check) rowResult(res Result, j rowJudge, o outcome) Result {
+	if o.err != "" {
+		return res.errorf("%s", o.err)
+	}
+	res.Evaluated, res.Failed, res.FailingRows = &o.evaluated, &o.failed, o.failing
+	share := 0.0
+	if o.evaluated > 0 {
+		share = float64(o.failed) / float64(o.evaluated)
+	}
+	res.Value = profile.FloatScalar(share)
+	limit := c.Fail
+	switch {
+	case c.Fail.exceeded(o.failed, o.evaluated):
+		res.Status = Fail
+		if c.Severity == SeverityWarn {
+			res.Status = Warn
+		}
+	case c.Warn.exceeded(o.failed, o.evaluated):
+		res.Status, limit = Warn, c.Warn
+	}
+	if limit == nil {
+		limit = c.Warn
+	}
+	res.Limit = limit.String()
+	res.FailLimit, res.WarnLimit = c.Fail.zone(o.evaluated), c.Warn.zone(o.evaluated)
+	res.Message = rowMessage(j.phrase(), o, share)
+	return res
+}
+
+// zone is the tolerance as limits of the failing share.
+func (t *Tolerance) zone(evaluated int64) Zone {
+	if t == nil {
+		return Zone{}
+	}
+	share := t.Share
+	if !t.IsShare && evaluated > 0 {
+		share = float64(t.Rows) / float64(evaluated)
+	}
+	return Zone{Upper: &share}
+}
+
+func rowMessage(phrase string, o outcome, share float64) string {
+	if o.evaluated == 0 {
+		return "no rows to judge"
+	}
+	if o.failed == 0 {
+		return fmt.Sprintf("none of %s is %s", rowsText(o.evaluated), phrase)
+	}
+	verb := "are"
+	if o.failed == 1 {
+		verb = "is"
+	}
+	msg := fmt.Sprintf("%s of %s (%s) %s %s", count(o.failed), rowsText(o.evaluated), percent(share), verb, phrase)
+	if len(o.failing) > 0 {
+		f := o.failing[0]
+		msg += fmt.Sprintf("; first: row %s is %s", count(f.Row), shown(f.Value))
+		if k := keyText(f.Key); k != "" {
+			msg += " (" + k + ")"
+		}
+	}
+	return msg
+}
+
+func shown(s profile.Scalar) string {
+	if s.IsNull() {
+		return "null"
+	}
+	if _, ok := s.Float(); ok {
+		return s.String()
+	}
+	return fmt.Sprintf("%q", s.String())
+}
+
+func keyText(key map[string]string) string {
+	names := make([]string, 0, len(key))
+	for n := range key {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	text := ""
+	for i, n := range names {
+		if i > 0 {
+			text += ", "
+		}
+		text += n + " " + key[n]
+	}
+	return text
+}
+
+// errorf makes the result one that could not be judged.
+func (r Result) errorf(format string, args ...any) Result {
+	r.Status, r.Message = Error, fmt.Sprintf(format, args...)
+	return r
+}
+
+// failReason makes the result a failure for a fixed reason of the contract.
+func (r Result) failReason(reason, format string, args ...any) Result {
+	r.Status, r.Reason, r.Message = Fail, reason, fmt.Sprintf(format, args...)
+	if r.Severity == SeverityWarn {
+		r.Status = Warn
+	}
+	return r
+}

@@ -1,0 +1,260 @@
+package checks
+
+import (
+	"slices"
+
+	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/yamldoc"
+)
+
+// Level says what a kind of check judges.
+type Level string
+
+// The levels of checks.
+const (
+	RowLevel    Level = "row"    // each row
+	MetricLevel Level = "metric" // one number of the batch
+	BatchLevel  Level = "batch"  // the batch as a whole
+)
+
+// Spec describes one kind of check. The table of specs drives parsing, lint
+// and documentation.
+type Spec struct {
+	Kind    string
+	Level   Level
+	Summary string
+	// Column and Dataset say where the kind may stand: in the list of a column,
+	// and in the list of the dataset.
+	Column, Dataset bool
+	// Params are the keys of its parameters, for suggestions.
+	Params []string
+	// parse reads the parameters.
+	parse func(c *Check, p params, errs *diag.List) judge
+}
+
+// params are the parameters of a kind: its value, nil or of kind Null if the
+// kind is written without any, and the item that it stands in, nil for a bare
+// name.
+type params struct {
+	node *yamldoc.Node
+	item *yamldoc.Mapping
+}
+
+// zone returns the warn or fail zone, which may stand inside the kind or
+// beside it, not both.
+func (p params) zone(key string, inside *yamldoc.Mapping, errs *diag.List) *yamldoc.Node {
+	in, out := inside.Get(key), p.item.Get(key)
+	if in != nil && out != nil {
+		p.item.KeyNode(key).Errorf(errs, yamldoc.CodeValue, "%q is written inside and beside the check; keep one", key)
+	}
+	if in != nil {
+		return in
+	}
+	return out
+}
+
+// judge is the part of a check that depends on its kind: a rowJudge or a
+// batchJudge.
+type judge any
+
+// Check is one compiled expectation.
+type Check struct {
+	ID string
+	// Explicit is set when the rule gives the id itself.
+	Explicit bool
+	Kind     string
+	Level    Level
+	// Column is the column or a pattern of columns; empty for checks of the
+	// dataset.
+	Column   string
+	Columns  []string // of unique over several columns
+	Name     string
+	Owner    string
+	Tags     []string
+	Note     string
+	OnFail   string // block, warn, quarantine or empty
+	Severity Severity
+	Enabled  bool
+	Warn     *Tolerance // of row checks; nil is switched off
+	Fail     *Tolerance
+	Pos      diag.Position
+
+	judge judge
+}
+
+// specs is the catalogue, sorted by level and kind.
+var specs = slices.Concat(
+	[]*Spec{
+		&inSpec, &lengthSpec, &matchesSpec, &notInSpec, &notMatchesSpec, &notNullSpec, &rangeSpec, &typeSpec, &uniqueSpec,
+	},
+	metricSpecs(),
+	[]*Spec{&changeSpec, &driftSpec, &freshnessSpec, &schemaSpec},
+)
+
+// Catalog returns the specs of all kinds; they must not be changed.
+func Catalog() []*Spec { return slices.Clone(specs) }
+
+// Find returns the spec of a kind, or nil.
+func Find(kind string) *Spec {
+	for _, s := range specs {
+		if s.Kind == kind {
+			return s
+		}
+	}
+	return nil
+}
+
+// Kinds returns the names of all kinds.
+func Kinds() []string {
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Kind
+	}
+	return names
+}
+
+// planned are kinds of the rule language that this version does not have yet.
+var planned = map[string]bool{
+	"is_null": true, "not_blank": true, "format": true, "finite": true, "increasing": true, "decreasing": true,
+	"multiple_of": true, "decimals": true, "row": true, "references": true, "json_schema": true, "quantile": true,
+	"entropy": true, "most_common": true, "values": true, "correlation": true, "metric": true, "failing_rows": true,
+	"arrival": true, "balance": true, "parsable": true,
+}
+
+// commonKeys may stand beside the kind in every item.
+var commonKeys = []string{"id", "name", "warn", "fail", "where", "by", "severity", "owner", "tags", "note", "on_fail", "enabled"}
+
+// Parse compiles one item of a list of checks: the name of a kind, or a
+// mapping with one key that names the kind, beside the common keys. column is
+// the column or pattern whose list it stands in, empty for the dataset's list.
+// It returns nil after a mistake, which is reported.
+func Parse(item *yamldoc.Node, column string, errs *diag.List) *Check {
+	c := &Check{Column: column, Severity: SeverityFail, Enabled: true, Pos: item.Pos()}
+	if item.IsScalar() && !item.IsNull() {
+		spec := findSpec(item, column, errs)
+		if spec == nil {
+			return nil
+		}
+		return c.finish(spec, nil, nil, errs)
+	}
+	m := item.Mapping(errs)
+	if m == nil {
+		return nil
+	}
+	var kind *yamldoc.Entry
+	for _, e := range m.Entries() {
+		if slices.Contains(commonKeys, e.Key.Raw()) {
+			continue
+		}
+		if kind != nil && Find(kind.Key.Raw()) != nil {
+			if Find(e.Key.Raw()) == nil && !planned[e.Key.Raw()] {
+				d := e.Key.Diagnostic(yamldoc.CodeUnknownKey, "unknown key %q in check %q", e.Key.Raw(), kind.Key.Raw())
+				d.Hint = diag.Hint(e.Key.Raw(), append(slices.Clone(commonKeys), Find(kind.Key.Raw()).Params...))
+				errs.Add(d)
+			} else {
+				e.Key.Errorf(errs, yamldoc.CodeUnknownKey, "an item has one kind, this one has %q and %q; write two items", kind.Key.Raw(), e.Key.Raw())
+			}
+			return nil
+		}
+		kind = &e
+	}
+	if kind == nil {
+		item.Errorf(errs, yamldoc.CodeMissingKey, "the item names no kind of check; write one like {range: {min: 0}}")
+		return nil
+	}
+	spec := findSpec(kind.Key, column, errs)
+	c.Pos = kind.Key.Pos()
+	before := len(*errs)
+	c.parseCommon(m, spec, errs)
+	if spec == nil || len(*errs) > before {
+		return nil
+	}
+	return c.finish(spec, kind.Value, m, errs)
+}
+
+func findSpec(n *yamldoc.Node, column string, errs *diag.List) *Spec {
+	kind := n.Raw()
+	spec := Find(kind)
+	switch {
+	case spec == nil && planned[kind]:
+		n.Errorf(errs, yamldoc.CodeValue, "the check %q is not supported by this version yet", kind)
+		return nil
+	case spec == nil:
+		d := n.Diagnostic(yamldoc.CodeValue, "unknown check %q", kind)
+		d.Hint = diag.Hint(kind, Kinds())
+		errs.Add(d)
+		return nil
+	case column == "" && !spec.Dataset:
+		n.Errorf(errs, yamldoc.CodeValue, "the check %q needs a column; write it below columns:", kind)
+		return nil
+	case column != "" && !spec.Column:
+		n.Errorf(errs, yamldoc.CodeValue, "the check %q is about the whole dataset; write it below checks:", kind)
+		return nil
+	}
+	return spec
+}
+
+func (c *Check) parseCommon(m *yamldoc.Mapping, spec *Spec, errs *diag.List) {
+	yamldoc.Set(&c.ID, m.Get("id"), (*yamldoc.Node).String, errs)
+	c.Explicit = c.ID != ""
+	yamldoc.Set(&c.Name, m.Get("name"), (*yamldoc.Node).String, errs)
+	yamldoc.Set(&c.Owner, m.Get("owner"), (*yamldoc.Node).String, errs)
+	yamldoc.Set(&c.Note, m.Get("note"), (*yamldoc.Node).String, errs)
+	yamldoc.Set(&c.Enabled, m.Get("enabled"), (*yamldoc.Node).Bool, errs)
+	if n := m.Get("tags"); n != nil {
+		c.Tags, _ = n.StringList(errs)
+	}
+	if s, ok := m.Get("severity").OneOf(errs, "warn", "fail"); ok {
+		c.Severity = Severity(s)
+	}
+	if s, ok := m.Get("on_fail").OneOf(errs, "block", "warn", "quarantine"); ok {
+		c.OnFail = s
+	}
+	for _, key := range []string{"where", "by"} {
+		if n := m.KeyNode(key); n != nil {
+			n.Errorf(errs, yamldoc.CodeUnknownKey, "%q is not supported by this version yet", key)
+		}
+	}
+	if spec != nil && spec.Level == RowLevel {
+		c.parseTolerances(m, errs)
+	}
+}
+
+// finish parses the parameters and gives the check its default id.
+func (c *Check) finish(spec *Spec, node *yamldoc.Node, item *yamldoc.Mapping, errs *diag.List) *Check {
+	c.Kind, c.Level = spec.Kind, spec.Level
+	if spec.Level == RowLevel && item == nil {
+		c.Fail = &Tolerance{}
+	}
+	before := len(*errs)
+	if b, ok := boolParam(node); ok {
+		if !b {
+			node.Errorf(errs, yamldoc.CodeValue, "%q cannot be false; leave it out or write enabled: false", spec.Kind)
+			return nil
+		}
+		node = nil
+	}
+	c.judge = spec.parse(c, params{node: node, item: item}, errs)
+	if len(*errs) > before || c.judge == nil {
+		return nil
+	}
+	if c.ID == "" {
+		c.ID = c.defaultID()
+	}
+	return c
+}
+
+func boolParam(n *yamldoc.Node) (value, ok bool) {
+	if n == nil || n.Kind() != yamldoc.Bool {
+		return false, false
+	}
+	var none diag.List
+	return n.Bool(&none)
+}
+
+func (c *Check) defaultID() string {
+	if c.Column != "" {
+		return c.Column + "." + c.Kind
+	}
+	return c.Kind
+}

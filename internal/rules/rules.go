@@ -1,0 +1,278 @@
+// Package rules reads rule files: YAML that is checked into git and says what
+// is expected of datasets. Mistakes are reported all at once, with their
+// places.
+package rules
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/yamldoc"
+)
+
+// Set is one document of a rule file: the expectations of a dataset, or of all
+// that match a pattern.
+type Set struct {
+	File    string
+	Pos     diag.Position
+	Dataset string // namespace/name or a pattern; empty applies only where the file is named
+	Owner   string
+	Tags    []string
+	Key     []string
+	OnFail  string // block, warn or quarantine; empty is block
+	Checks  []*checks.Check
+	// hash is the SHA-256 of the document's file.
+	hash [sha256.Size]byte
+}
+
+// Library is what was read from rule files.
+type Library struct {
+	Sets []*Set
+	// Files are the paths that were read.
+	Files   []string
+	sources map[string][]byte
+}
+
+// Source returns the text of a file that was read, for excerpts.
+func (l *Library) Source(file string) []byte { return l.sources[file] }
+
+// Load reads rule files and, below folders, all files that end in .yaml or
+// .yml but not in _test.yaml. env looks up ${env:NAME}. The diagnostics hold
+// all problems of all files; the library holds what could be read. The error
+// is of reading files.
+func Load(paths []string, env func(string) (string, bool)) (*Library, diag.List, error) {
+	l := &Library{sources: map[string][]byte{}}
+	var diags diag.List
+	for _, p := range paths {
+		files, err := find(p)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range files {
+			data, err := os.ReadFile(f)
+			if err != nil {
+				return nil, nil, fmt.Errorf("read rules: %w", plainPath(err))
+			}
+			sets, d := Parse(f, data, env)
+			diags.Add(d...)
+			l.Sets = append(l.Sets, sets...)
+			l.Files = append(l.Files, f)
+			l.sources[f] = data
+		}
+	}
+	return l, diags, nil
+}
+
+// plainPath drops the name of the system call from an error of a file.
+func plainPath(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return fmt.Errorf("%s: %w", pe.Path, pe.Err)
+	}
+	return err
+}
+
+func find(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read rules: %w", plainPath(err))
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	var files []string
+	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		ext := filepath.Ext(p)
+		if d.IsDir() || ext != ".yaml" && ext != ".yml" || strings.HasSuffix(strings.TrimSuffix(p, ext), "_test") {
+			return nil
+		}
+		files = append(files, p)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read rules: %w", plainPath(err))
+	}
+	return files, nil
+}
+
+var fileKeys = []string{
+	"version", "dataset", "owner", "key", "tags", "sensitive", "vars", "schedule", "every", "timezone", "source", "on_fail", "auto", "checks", "columns",
+}
+
+// Parse reads the documents of one rule file.
+func Parse(file string, data []byte, env func(string) (string, bool)) ([]*Set, diag.List) {
+	docs, errs := yamldoc.Parse(file, data)
+	hash := sha256.Sum256(data)
+	var sets []*Set
+	for _, doc := range docs {
+		errs.Add(yamldoc.ExpandDocument(doc, "vars", nil, env)...)
+		s := &Set{File: file, Pos: doc.Root().Pos(), hash: hash}
+		s.parse(doc.Root(), &errs)
+		sets = append(sets, s)
+	}
+	return sets, errs.Sorted()
+}
+
+func (s *Set) parse(root *yamldoc.Node, errs *diag.List) {
+	m := root.Mapping(errs)
+	if m == nil {
+		return
+	}
+	m.Unknown(fileKeys, "the rule file", errs)
+	if v, ok := m.Get("version").Int(errs); ok && v != 1 {
+		m.Get("version").Errorf(errs, yamldoc.CodeValue, "version %d is not known; this program reads version 1", v)
+	}
+	for _, key := range []string{"sensitive", "schedule", "every", "timezone", "source"} {
+		if n := m.KeyNode(key); n != nil {
+			n.Errorf(errs, yamldoc.CodeUnknownKey, "%q is not supported by this version yet", key)
+		}
+	}
+	s.parseAuto(m.Get("auto"), errs)
+	if name, ok := m.Get("dataset").String(errs); ok {
+		s.Dataset = DatasetName(name)
+	}
+	yamldoc.Set(&s.Owner, m.Get("owner"), (*yamldoc.Node).String, errs)
+	if n := m.Get("tags"); n != nil {
+		s.Tags, _ = n.StringList(errs)
+	}
+	for _, n := range m.Get("key").Items() {
+		if name, ok := n.String(errs); ok {
+			s.Key = append(s.Key, name)
+		}
+	}
+	s.OnFail, _ = m.Get("on_fail").OneOf(errs, "block", "warn", "quarantine")
+	s.parseChecks(m, errs)
+	s.nameChecks(errs)
+	if len(s.Checks) == 0 && !errs.HasErrors() {
+		root.Errorf(errs, yamldoc.CodeMissingKey, "the file has no checks; write some below checks: or columns:")
+	}
+}
+
+// parseAuto accepts what this version does: nothing learned.
+func (s *Set) parseAuto(n *yamldoc.Node, errs *diag.List) {
+	if n == nil || n.Raw() == "off" || n.Kind() == yamldoc.Bool && n.Raw() == "false" {
+		return
+	}
+	n.Errorf(errs, yamldoc.CodeValue, "learned checks are not supported by this version yet; leave out \"auto\" or write auto: off")
+}
+
+func (s *Set) parseChecks(m *yamldoc.Mapping, errs *diag.List) {
+	if n := m.Get("checks"); n != nil {
+		items, _ := n.List(errs)
+		s.add(items, "", errs)
+	}
+	if n := m.Get("columns"); n != nil {
+		for _, e := range n.Mapping(errs).Entries() {
+			s.add(e.Value.Items(), e.Key.Raw(), errs)
+		}
+	}
+}
+
+func (s *Set) add(items []*yamldoc.Node, column string, errs *diag.List) {
+	for _, item := range items {
+		c := checks.Parse(item, column, errs)
+		if c == nil {
+			continue
+		}
+		if c.Owner == "" {
+			c.Owner = s.Owner
+		}
+		c.Tags = append(slices.Clone(s.Tags), c.Tags...)
+		if c.OnFail == "" {
+			c.OnFail = s.OnFail
+		}
+		s.Checks = append(s.Checks, c)
+	}
+}
+
+// nameChecks gives repeated default ids a number, and reports repeated written
+// ones.
+func (s *Set) nameChecks(errs *diag.List) {
+	first := map[string]*checks.Check{}
+	for _, c := range s.Checks {
+		if !c.Explicit {
+			continue
+		}
+		if f := first[c.ID]; f != nil {
+			errs.Errorf(c.Pos, len(c.Kind), "duplicate-id", "the id %q is taken by the check in line %d; ids are unique in a file", c.ID, f.Pos.Line)
+			continue
+		}
+		first[c.ID] = c
+	}
+	for _, c := range s.Checks {
+		if c.Explicit {
+			continue
+		}
+		id := c.ID
+		for n := 2; first[id] != nil; n++ {
+			id = fmt.Sprintf("%s-%d", c.ID, n)
+		}
+		c.ID = id
+		first[id] = c
+	}
+}
+
+// DatasetName returns a name with its namespace: a bare one is default/name.
+func DatasetName(name string) string {
+	if !strings.Contains(name, "/") {
+		return "default/" + name
+	}
+	return name
+}
+
+// For returns the sets that apply to a dataset.
+func (l *Library) For(dataset string) []*Set {
+	var out []*Set
+	for _, s := range l.Sets {
+		if s.Dataset != "" && checks.Match(s.Dataset, dataset) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Datasets returns the names and patterns that the rules are about.
+func (l *Library) Datasets() []string {
+	var out []string
+	for _, s := range l.Sets {
+		if s.Dataset != "" && !slices.Contains(out, s.Dataset) {
+			out = append(out, s.Dataset)
+		}
+	}
+	return out
+}
+
+// Plan joins sets into what to judge.
+func Plan(sets []*Set, failingRows int) checks.Plan {
+	p := checks.Plan{FailingRows: failingRows}
+	for _, s := range sets {
+		p.Checks = append(p.Checks, s.Checks...)
+		for _, k := range s.Key {
+			if !slices.Contains(p.Key, k) {
+				p.Key = append(p.Key, k)
+			}
+		}
+	}
+	return p
+}
+
+// Fingerprint identifies the rules of some sets: it changes when a file does.
+func Fingerprint(sets []*Set) string {
+	h := sha256.New()
+	for _, s := range sets {
+		h.Write(s.hash[:]) //nolint:errcheck // never fails
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
