@@ -142,9 +142,10 @@ func TestThreadsGoOnWithinOneDelivery(t *testing.T) {
 	d, err := NewDispatcher(DispatcherOptions{Channels: map[string]Notifier{"data": n}})
 	require.NoError(t, err)
 	in := []Message{msg("A", EventOpened, 1), msg("A", EventRaised, 2), msg("B", EventOpened, 1)}
+	in[1].Incident.Threads = map[string]Thread{"other": {}}
 	out := d.Deliver(t.Context(), in)
 	require.Equal(t, []Thread{{}, th, {}}, n.threads)
-	require.Nil(t, in[1].Incident.Threads, "the caller's messages stay as they are")
+	require.Equal(t, map[string]Thread{"other": {}}, in[1].Incident.Threads, "the caller's messages stay as they are")
 	require.Equal(t, th, out[0].Thread)
 	require.Equal(t, Thread{"C1", "20.2"}, out[2].Thread, "a thread beside an error is kept")
 }

@@ -1,0 +1,155 @@
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	slackapi "github.com/slack-go/slack"
+
+	"github.com/profilerhq/profiler/internal/alert"
+)
+
+// fail makes the error of a delivery.
+func fail(reason alert.Reason, format string, args ...any) *alert.Error {
+	return &alert.Error{Reason: reason, Err: fmt.Errorf(format, args...)}
+}
+
+// retryable reports whether the same message may get through later.
+func retryable(r alert.Reason) bool { return r != alert.ClientError }
+
+// doer sends requests for slack-go and turns every answer but 200 into an
+// error of ours, so that no URL, which may hold a secret, gets into a text.
+type doer struct {
+	client *http.Client
+	// keep lets 4xx answers through, whose body says what is wrong.
+	keep bool
+}
+
+// maxBody bounds what is read of an answer.
+const maxBody = 1 << 20
+
+// Do sends the request.
+func (d doer) Do(req *http.Request) (*http.Response, error) {
+	resp, err := d.client.Do(req)
+	if err != nil {
+		return nil, transport(err)
+	}
+	code := resp.StatusCode
+	refused := code >= 400 && code < 500 && code != http.StatusTooManyRequests && code != http.StatusRequestTimeout
+	if code == http.StatusOK || d.keep && refused {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxBody), resp.Body}
+		return resp, nil
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxBody))
+	_ = resp.Body.Close()
+	switch {
+	case code == http.StatusTooManyRequests:
+		e := fail(alert.RateLimited, "Slack limits the rate of messages")
+		e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+		return nil, e
+	case code >= 500 || code == http.StatusRequestTimeout:
+		return nil, fail(alert.ServerError, "Slack answered %d", code)
+	case code >= 300 && code < 400:
+		return nil, fail(alert.ClientError, "Slack answered with a redirect (%d), which is not followed: check the URL in the configuration of the channel", code)
+	}
+	return nil, fail(alert.ClientError, "Slack answered %d: check the URL in the configuration of the channel", code)
+}
+
+// retryAfter reads a number of seconds or a date (RFC 9110, 10.2.3); 0 for
+// neither.
+func retryAfter(header string, now time.Time) time.Duration {
+	if n, err := strconv.Atoi(strings.TrimSpace(header)); err == nil {
+		return time.Duration(min(max(n, 0), 24*60*60)) * time.Second
+	}
+	if t, err := http.ParseTime(header); err == nil {
+		return min(max(t.Sub(now), 0), 24*time.Hour)
+	}
+	return 0
+}
+
+// transport says why there was no answer, without the URL.
+func transport(err error) *alert.Error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	var n net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.As(err, &n) && n.Timeout() {
+		return fail(alert.Timeout, "Slack did not answer in time")
+	}
+	return fail(alert.Connection, "connect to Slack: %w", err)
+}
+
+// classify turns what slack-go returns into an error of ours. name is the
+// channel in the configuration.
+func (c *Channel) classify(name string, err error) *alert.Error {
+	if e, ok := errors.AsType[*alert.Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok {
+		return c.refusal(name, code(e.Err))
+	}
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &syntax) || errors.As(err, &kind) {
+		return fail(alert.ServerError, "the answer is not Slack's: check alerts.channels.%s.slack.api_url", name)
+	}
+	return transport(err)
+}
+
+// refusal explains an error that Slack names.
+func (c *Channel) refusal(name, code string) *alert.Error {
+	at := "alerts.channels." + name + ".slack"
+	switch code {
+	case "ratelimited", "rate_limited", "message_limit_exceeded":
+		return fail(alert.RateLimited, "Slack limits the rate of messages (%s)", code)
+	case "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "rollup_error":
+		return fail(alert.ServerError, "Slack has a problem (%s)", code)
+	case "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type":
+		return fail(alert.ClientError, "Slack refused the token (%s): check %s.token", code, at)
+	case "missing_scope", "no_permission":
+		return fail(alert.ClientError, "Slack does not let this token post (%s): add the scope chat:write to the app and install it again", code)
+	case "invalid_token", "no_service", "no_team", "no_active_hooks", "action_prohibited":
+		return fail(alert.ClientError, "Slack refused the webhook (%s): check %s.webhook_url", code, at)
+	case "channel_is_archived", "is_archived":
+		return fail(alert.ClientError, "the Slack channel is archived (%s): choose another one in %s", code, at)
+	case "not_in_channel":
+		return fail(alert.ClientError, "the app is not in the Slack channel %q (%s): invite it there", c.channel, code)
+	case "channel_not_found":
+		if c.webhook != "" {
+			return fail(alert.ClientError, "the webhook's Slack channel is gone (%s): check %s.webhook_url", code, at)
+		}
+		return fail(alert.ClientError, "Slack has no channel %q for this app (%s): check %s.channel, and invite the app if the channel is private", c.channel, code, at)
+	}
+	return fail(alert.ClientError, "Slack refused the message (%s)", code)
+}
+
+// code makes sure that a name from outside is no more than a name.
+func code(s string) string {
+	s = strings.TrimSpace(s)
+	odd := func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' && (r < '0' || r > '9') }
+	if s == "" || len(s) > 60 || strings.ContainsFunc(s, odd) {
+		return "unknown_error"
+	}
+	return s
+}
+
+// layoutRefused reports whether Slack took offence at the blocks.
+func layoutRefused(code string) bool {
+	switch code {
+	case "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "blocks_not_supported":
+		return true
+	}
+	return false
+}

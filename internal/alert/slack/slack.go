@@ -1,0 +1,262 @@
+// Package slack tells a Slack channel about incidents: one message per
+// incident, edited in place while it lasts, with a reply in its thread when the
+// severity rises or the incident ends.
+package slack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	slackapi "github.com/slack-go/slack"
+
+	"github.com/profilerhq/profiler/internal/alert"
+)
+
+// ErrNoSecret is returned by New if neither a token nor a webhook is given,
+// which is no mistake: messages are printed instead.
+var ErrNoSecret = errors.New("neither token nor webhook_url is set")
+
+// tryTimeout bounds one request if no HTTPClient is given.
+const tryTimeout = 10 * time.Second
+
+// Config is the slack part of a channel in profiler.yaml. Token and WebhookURL
+// are secrets; printing or logging a Config masks them.
+type Config struct {
+	// Token is a bot token (xoxb-…) with the scope chat:write.
+	Token string
+	// WebhookURL is an incoming webhook, the reduced mode without edits and
+	// threads. Exactly one of Token and WebhookURL is set.
+	WebhookURL string
+	// Channel is the name with # or the id of the channel; only for a token.
+	Channel string
+	// APIURL stands for https://slack.com/api/ if it is set.
+	APIURL string
+}
+
+// String shows the configuration without its secrets.
+func (c Config) String() string {
+	return fmt.Sprintf("{token:%s webhook_url:%s channel:%s api_url:%s}", mask(c.Token), mask(c.WebhookURL), c.Channel, c.APIURL)
+}
+
+// GoString is String.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue logs String.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalJSON writes the configuration without its secrets.
+func (c Config) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{"token": mask(c.Token), "webhook_url": mask(c.WebhookURL), "channel": c.Channel, "api_url": c.APIURL})
+}
+
+func mask(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "<secret>"
+}
+
+// Options configure a Channel.
+type Options struct {
+	Config Config
+	// HTTPClient sends the requests; nil is one with a timeout of 10 seconds.
+	// Redirects are never followed.
+	HTTPClient *http.Client
+	Logger     *slog.Logger // nil discards
+}
+
+// Channel is one Slack channel. It is safe for concurrent use.
+type Channel struct {
+	api     *slackapi.Client // nil in webhook mode
+	hook    doer
+	webhook string
+	channel string
+	log     *slog.Logger
+}
+
+var _ alert.Notifier = (*Channel)(nil)
+
+// New checks the configuration and returns the channel; it does not ask Slack.
+// Without any secret the error is ErrNoSecret.
+func New(o Options) (*Channel, error) {
+	c := o.Config
+	switch {
+	case c.Token == "" && c.WebhookURL == "":
+		return nil, ErrNoSecret
+	case c.Token != "" && c.WebhookURL != "":
+		return nil, errors.New("token and webhook_url are both set: remove one of them")
+	case c.Token != "" && c.Channel == "":
+		return nil, errors.New("channel is missing: name the Slack channel, such as \"#data\"")
+	case c.WebhookURL != "" && c.Channel != "":
+		return nil, errors.New("channel has no effect with webhook_url, which belongs to one channel: remove it")
+	case c.WebhookURL != "" && !isHTTP(c.WebhookURL):
+		return nil, errors.New("webhook_url is not an http or https address")
+	case c.APIURL != "" && !isHTTP(c.APIURL):
+		return nil, fmt.Errorf("api_url %q is not an http or https address", c.APIURL)
+	}
+	client := http.Client{Timeout: tryTimeout}
+	if o.HTTPClient != nil {
+		client = *o.HTTPClient
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	ch := &Channel{hook: doer{&client, true}, webhook: c.WebhookURL, channel: c.Channel, log: o.Logger}
+	if ch.log == nil {
+		ch.log = slog.New(slog.DiscardHandler)
+	}
+	if c.Token != "" {
+		base := slackapi.APIURL
+		if c.APIURL != "" {
+			base = strings.TrimSuffix(c.APIURL, "/") + "/"
+		}
+		ch.api = slackapi.New(c.Token, slackapi.OptionAPIURL(base), slackapi.OptionHTTPClient(doer{&client, false}),
+			slackapi.OptionLog(log.New(io.Discard, "", 0)))
+	}
+	return ch, nil
+}
+
+func isHTTP(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
+
+// Notify posts, edits or replies as the event asks for. A message that was
+// deleted in Slack is posted again. Trying again after an error is harmless,
+// except that an answer which got lost may double a post or a reply.
+func (c *Channel) Notify(ctx context.Context, m alert.Message) (alert.Thread, bool, error) {
+	var t alert.Thread
+	var err *alert.Error
+	if c.api == nil {
+		err = c.notifyHook(ctx, &m)
+	} else {
+		t, err = c.notifyBot(ctx, &m)
+	}
+	if err != nil {
+		return t, retryable(err.Reason), err
+	}
+	return t, false, nil
+}
+
+func (c *Channel) notifyBot(ctx context.Context, m *alert.Message) (alert.Thread, *alert.Error) {
+	t := m.Incident.Threads[m.Channel]
+	if t.Message == "" {
+		return c.say(ctx, m, c.channel, slackapi.MsgOptionPost())
+	}
+	now, err := c.say(ctx, m, t.Channel, slackapi.MsgOptionUpdate(t.Message))
+	if err != nil {
+		if errors.Is(err, errGone) {
+			return c.say(ctx, m, c.channel, slackapi.MsgOptionPost())
+		}
+		return alert.Thread{}, err
+	}
+	if news := alert.News(m); news != "" {
+		_, _, err := c.api.PostMessageContext(ctx, t.Channel, slackapi.MsgOptionTS(t.Message), quiet(cut(news, roomText, true)))
+		if err != nil {
+			return now, c.classify(m.Channel, err)
+		}
+	}
+	return now, nil
+}
+
+// errGone says that the message to edit is not there any more, or is too old.
+var errGone = errors.New("message is gone")
+
+// say sends a message with its layout, or as plain text if Slack refuses that.
+func (c *Channel) say(ctx context.Context, m *alert.Message, to string, how slackapi.MsgOption) (alert.Thread, *alert.Error) {
+	channel, ts, _, err := c.api.SendMessageContext(ctx, to, how, quiet(summary(m)), slackapi.MsgOptionBlocks(layout(m)...))
+	if e, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok && layoutRefused(e.Err) {
+		c.layoutRefused(ctx, m, e.Err)
+		// No blocks at all would leave those of an edited message in place.
+		channel, ts, _, err = c.api.SendMessageContext(ctx, to, how, quiet(plain(m)), slackapi.MsgOptionBlocks())
+	}
+	if e, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok {
+		switch e.Err {
+		case "message_not_found", "edit_window_closed", "cant_update_message":
+			return alert.Thread{}, &alert.Error{Reason: alert.ClientError, Err: errGone}
+		}
+	}
+	switch {
+	case err != nil:
+		return alert.Thread{}, c.classify(m.Channel, err)
+	case ts == "" || channel == "":
+		return alert.Thread{}, fail(alert.ServerError, "the answer is not Slack's: it names no message")
+	}
+	return alert.Thread{Channel: channel, Message: ts}, nil
+}
+
+func (c *Channel) layoutRefused(ctx context.Context, m *alert.Message, code string) {
+	c.log.LogAttrs(ctx, slog.LevelWarn, "slack refused the layout, sending plain text", slog.String("channel", m.Channel),
+		slog.String("dataset", m.Incident.Dataset), slog.String("incident", m.Incident.ID), slog.String("err", code))
+}
+
+// quiet sets a text that is escaped already and keeps Slack from looking for
+// names and links in it.
+func quiet(text string) slackapi.MsgOption {
+	return slackapi.MsgOptionCompose(slackapi.MsgOptionText(text, false), slackapi.MsgOptionParse(false),
+		slackapi.MsgOptionDisableLinkUnfurl(), slackapi.MsgOptionDisableMediaUnfurl())
+}
+
+// notifyHook posts to the webhook. It cannot edit, so updates are left out.
+func (c *Channel) notifyHook(ctx context.Context, m *alert.Message) *alert.Error {
+	if m.Event == alert.EventUpdated {
+		return nil
+	}
+	off := false
+	message := slackapi.WebhookMessage{Text: hookText(m), Blocks: &slackapi.Blocks{BlockSet: layout(m)}, Parse: "none", UnfurlLinks: &off, UnfurlMedia: &off}
+	refused, err := c.post(ctx, m, &message)
+	if err == nil && layoutRefused(refused) {
+		c.layoutRefused(ctx, m, refused)
+		message.Text, message.Blocks = plain(m), nil
+		refused, err = c.post(ctx, m, &message)
+	}
+	if err == nil && refused != "" {
+		err = c.refusal(m.Channel, refused)
+	}
+	return err
+}
+
+// hookText leads with the news, as no thread tells it.
+func hookText(m *alert.Message) string {
+	if news := alert.News(m); news != "" && m.Event != alert.EventResolved {
+		return cut(news+". "+alert.Lead(&m.Incident), roomText, true)
+	}
+	return summary(m)
+}
+
+// post sends a webhook message. refused is the error that Slack names in a 4xx
+// answer.
+func (c *Channel) post(ctx context.Context, m *alert.Message, message *slackapi.WebhookMessage) (refused string, _ *alert.Error) {
+	body, err := json.Marshal(message)
+	if err != nil {
+		return "", fail(alert.ClientError, "encode message: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.webhook, bytes.NewReader(body))
+	if err != nil {
+		return "", fail(alert.ClientError, "the webhook address is broken: check alerts.channels.%s.slack.webhook_url", m.Channel)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.hook.Do(req)
+	if err != nil {
+		return "", c.classify(m.Channel, err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	switch {
+	case err != nil:
+		return "", transport(err)
+	case resp.StatusCode != http.StatusOK:
+		return code(string(text)), nil
+	case strings.TrimSpace(string(text)) != "ok":
+		return "", fail(alert.ServerError, "the answer is not Slack's: check alerts.channels.%s.slack.webhook_url", m.Channel)
+	}
+	return "", nil
+}

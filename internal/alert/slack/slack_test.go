@@ -1,0 +1,564 @@
+package slack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/profilerhq/profiler/internal/alert"
+	"github.com/profilerhq/profiler/internal/alert/slack/slacktest"
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/golden"
+	"github.com/profilerhq/profiler/internal/profile"
+)
+
+var day0 = time.Date(2026, 11, 1, 6, 0, 0, 0, time.UTC)
+
+func incident() alert.Incident {
+	return alert.Incident{
+		ID: "01JD0000000000000000000000", Dataset: "shop/orders", Status: alert.Open, Severity: checks.SeverityFail, Owner: "orders-team",
+		Origin:   checks.Origin{Pipeline: "daily", Step: "clean", Run: "R1", CorrelationID: "4bf92f35"},
+		OpenedAt: day0, UpdatedAt: day0, LastBatch: "2026-11-01", Batches: 1, Rows: 1000, LastRun: "R1", Revision: 1,
+		Findings: []checks.Result{
+			{ID: "amount.range", Status: checks.Fail, Value: profile.FloatScalar(0.03), Limit: "at most 0 failing rows",
+				Message: "30 of 1,000 rows (3 %) are outside 0 … 10,000; first: row 17 is -4.2", Rule: &checks.Rule{File: "rules/orders.yaml", Line: 12}},
+			{ID: "customer.in", Status: checks.Fail, Message: "2 of 1,000 rows are not in the list", Limit: "at most 0 failing rows", Rule: &checks.Rule{File: "rules/orders.yaml", Line: 20}},
+			{ID: "auto", Status: checks.Fail, Value: profile.IntScalar(9), Limit: "7"},
+		},
+		Folded: []string{"shop/daily"},
+	}
+}
+
+func message(e alert.Event) alert.Message {
+	return alert.Message{Key: "k", Channel: "data", Event: e, Incident: incident()}
+}
+
+// piped is a fake Slack inside the test's bubble: connections are pipes, so
+// waiting costs no time.
+type piped struct{ conns chan net.Conn }
+
+func (p piped) Accept() (net.Conn, error) {
+	c, ok := <-p.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+func (p piped) Close() error   { return nil }
+func (p piped) Addr() net.Addr { return &net.TCPAddr{} }
+
+// serve starts the fake in the current bubble and returns it with a client
+// that reaches it under every name.
+func serve(t *testing.T) (*slacktest.Server, *http.Client) {
+	t.Helper()
+	fake, l := slacktest.New(), piped{make(chan net.Conn)}
+	srv := &http.Server{Handler: fake, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0), ReadHeaderTimeout: time.Hour}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.Serve(l) }()
+	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		a, b := net.Pipe()
+		select {
+		case l.conns <- a:
+			return b, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}}
+	t.Cleanup(func() {
+		tr.CloseIdleConnections()
+		close(l.conns)
+		_ = srv.Close()
+		<-done
+	})
+	return fake, &http.Client{Transport: tr, Timeout: 3 * time.Second}
+}
+
+const (
+	api  = "http://slack.test/api"
+	hook = "http://slack.test" + slacktest.HookPath
+)
+
+func bot() Config    { return Config{Token: slacktest.Token, Channel: slacktest.Channel, APIURL: api} }
+func byHook() Config { return Config{WebhookURL: hook} }
+
+func dispatcher(t *testing.T, c Config, client *http.Client, log *slog.Logger) *alert.Dispatcher {
+	t.Helper()
+	ch, err := New(Options{Config: c, HTTPClient: client, Logger: log})
+	require.NoError(t, err)
+	d, err := alert.NewDispatcher(alert.DispatcherOptions{Channels: map[string]alert.Notifier{"data": ch}, Logger: log})
+	require.NoError(t, err)
+	return d
+}
+
+// story plays a whole incident through Decide, routes, dispatcher and channel.
+type story struct {
+	t   *testing.T
+	d   *alert.Dispatcher
+	cur *alert.Incident
+	day int
+}
+
+func (s *story) batch(status checks.Status, severity checks.Severity) {
+	s.t.Helper()
+	o := alert.Options{Channels: []string{"data"}}
+	r := checks.Report{Dataset: "shop/orders", Batch: fmt.Sprintf("b%d", s.day), At: day0.AddDate(0, 0, s.day), Rows: 1000,
+		Results: []checks.Result{{ID: "amount.range", Status: status, Severity: severity, Message: fmt.Sprintf("%d rows are out of range", s.day+1)}}}
+	c := alert.Decide(alert.Input{Current: s.cur, Report: r, Now: day0.Add(time.Duration(s.day) * time.Hour), ID: func() string { return "I1" }}, o)
+	s.day++
+	require.NotNil(s.t, c)
+	for _, out := range s.d.Deliver(s.t.Context(), c.Messages(o)) {
+		require.NoError(s.t, out.Err)
+		if out.Thread != (alert.Thread{}) {
+			c.Incident.Threads = map[string]alert.Thread{"data": out.Thread}
+		}
+	}
+	s.cur = &c.Incident
+}
+
+func TestOneMessageTellsTheWholeStory(t *testing.T) {
+	t.Parallel()
+	fake := slacktest.Start()
+	defer fake.Close()
+	s := story{t: t, d: dispatcher(t, Config{Token: slacktest.Token, Channel: slacktest.Channel, APIURL: fake.URL}, nil, nil)}
+
+	s.batch(checks.Fail, checks.SeverityWarn)
+	got, err := fake.WaitMessages(t.Context(), 1)
+	require.NoError(t, err)
+	require.Contains(t, got[0].Text, "shop/orders: 1 check fails. amount.range: 1 rows are out of range")
+	require.Equal(t, alert.Thread{Channel: slacktest.ChannelID, Message: got[0].TS}, s.cur.Threads["data"])
+
+	s.batch(checks.Fail, checks.SeverityWarn)
+	got = fake.Messages()
+	require.Equal(t, 1, got[0].Edits)
+	require.Contains(t, string(got[0].Blocks), "2 rows are out of range")
+	require.Empty(t, got[0].Replies)
+
+	s.batch(checks.Fail, checks.SeverityFail)
+	got = fake.Messages()
+	require.Equal(t, 2, got[0].Edits)
+	require.Len(t, got[0].Replies, 1)
+	require.Equal(t, "Severity rose to fail: shop/orders: 1 check fails", got[0].Replies[0].Text)
+
+	s.batch(checks.Pass, checks.SeverityFail)
+	s.batch(checks.Pass, checks.SeverityFail)
+	got = fake.Messages()
+	require.Len(t, got, 1, "one incident is one message")
+	require.Equal(t, 3, got[0].Edits)
+	require.Len(t, got[0].Replies, 2)
+	require.Equal(t, "Resolved after 2 healthy batches; 3 batches were affected in 4 h", got[0].Replies[1].Text)
+	require.Contains(t, string(got[0].Blocks), "shop/orders: resolved")
+	require.Equal(t, []string{"chat.postMessage", "chat.update", "chat.update", "chat.postMessage", "chat.update", "chat.postMessage"}, fake.Requests())
+}
+
+func TestWebhookPostsWhatItCannotEdit(t *testing.T) {
+	t.Parallel()
+	fake := slacktest.Start()
+	defer fake.Close()
+	s := story{t: t, d: dispatcher(t, Config{WebhookURL: fake.HookURL}, nil, nil)}
+	for _, sev := range []checks.Severity{checks.SeverityWarn, checks.SeverityWarn, checks.SeverityFail} {
+		s.batch(checks.Fail, sev)
+	}
+	s.batch(checks.Pass, "")
+	s.batch(checks.Pass, "")
+	got := fake.Messages()
+	require.Len(t, got, 3, "opened, raised, resolved, but not updated")
+	require.Contains(t, got[0].Text, "1 rows are out of range")
+	require.Contains(t, got[1].Text, "Severity rose to fail")
+	require.Contains(t, got[1].Text, "3 rows are out of range")
+	require.Contains(t, got[2].Text, "shop/orders: resolved. Resolved after 2 healthy batches")
+	require.Empty(t, s.cur.Threads)
+}
+
+func TestSlackMisbehaves(t *testing.T) {
+	t.Parallel()
+	type faults []slacktest.Fault
+	type test struct {
+		config Config
+		faults faults
+		event  alert.Event
+		err    string // "" is delivered
+		reason alert.Reason
+		retry  bool
+		tries  int
+		took   [2]time.Duration
+	}
+	ms, s := time.Millisecond, time.Second
+	limited := slacktest.Fault{Status: 429, RetryAfter: "1"}
+	down := slacktest.Fault{Status: 500}
+	token := bot()
+	token.Token = "xoxb-stolen-999"
+	nowhere := bot()
+	nowhere.Channel = "#nowhere"
+	gone := Config{WebhookURL: "http://slack.test/services/none"}
+	tests := map[string]test{
+		"429 twice with Retry-After":   {bot(), faults{limited, limited}, alert.EventOpened, "", "", false, 3, [2]time.Duration{2 * s, 2 * s}},
+		"429 without Retry-After":      {bot(), faults{{Status: 429}}, alert.EventOpened, "", "", false, 2, [2]time.Duration{100 * ms, 200 * ms}},
+		"429 with an odd Retry-After":  {bot(), faults{{Status: 429, RetryAfter: "soon"}}, alert.EventOpened, "", "", false, 2, [2]time.Duration{100 * ms, 200 * ms}},
+		"429 for longer than there is": {bot(), faults{{Status: 429, RetryAfter: "30"}}, alert.EventOpened, "Slack limits the rate of messages", alert.RateLimited, true, 1, [2]time.Duration{0, 0}},
+		"ok:false ratelimited":         {bot(), faults{{Error: "ratelimited"}}, alert.EventOpened, "", "", false, 2, [2]time.Duration{100 * ms, 200 * ms}},
+		"500 twice":                    {bot(), faults{down, {Status: 503}}, alert.EventOpened, "", "", false, 3, [2]time.Duration{300 * ms, 600 * ms}},
+		"500 for ever":                 {bot(), faults{down, down, down, down, down, down}, alert.EventOpened, "Slack answered 500", alert.ServerError, true, 5, [2]time.Duration{1500 * ms, 3 * s}},
+		"ok:false internal_error":      {bot(), faults{{Error: "internal_error"}}, alert.EventOpened, "", "", false, 2, [2]time.Duration{100 * ms, 200 * ms}},
+		"connection cut":               {bot(), faults{{Cut: true}}, alert.EventOpened, "", "", false, 2, [2]time.Duration{100 * ms, 200 * ms}},
+		"slow once":                    {bot(), faults{{Delay: time.Minute}}, alert.EventOpened, "", "", false, 2, [2]time.Duration{3100 * ms, 3200 * ms}},
+		"slow for ever":                {bot(), faults{{Delay: time.Minute}, {Delay: time.Minute}}, alert.EventOpened, "Slack did not answer in time", alert.Timeout, true, 2, [2]time.Duration{5 * s, 5 * s}},
+		"not Slack":                    {bot(), faults{{Raw: "<html>"}, {Raw: "{}"}}, alert.EventOpened, "", "", false, 3, [2]time.Duration{300 * ms, 600 * ms}},
+		"invalid_blocks":               {bot(), faults{{Error: "invalid_blocks"}}, alert.EventOpened, "", "", false, 1, [2]time.Duration{0, 0}},
+		"wrong token":                  {token, nil, alert.EventOpened, "Slack refused the token (invalid_auth): check alerts.channels.data.slack.token", alert.ClientError, false, 1, [2]time.Duration{0, 0}},
+		"unknown channel":              {nowhere, nil, alert.EventOpened, `Slack has no channel "#nowhere" for this app (channel_not_found): check alerts.channels.data.slack.channel, and invite the app if the channel is private`, alert.ClientError, false, 1, [2]time.Duration{0, 0}},
+		"not in channel":               {bot(), faults{{Error: "not_in_channel"}}, alert.EventOpened, `the app is not in the Slack channel "#data" (not_in_channel): invite it there`, alert.ClientError, false, 1, [2]time.Duration{0, 0}},
+		"archived":                     {bot(), faults{{Error: "is_archived"}}, alert.EventOpened, "the Slack channel is archived (is_archived): choose another one in alerts.channels.data.slack", alert.ClientError, false, 1, [2]time.Duration{0, 0}},
+		"missing scope":                {bot(), faults{{Error: "missing_scope"}}, alert.EventOpened, "Slack does not let this token post (missing_scope): add the scope chat:write to the app and install it again", alert.ClientError, false, 1, [2]time.Duration{0, 0}},
+		"an error never seen before":   {bot(), faults{{Error: "as_of_2031"}}, alert.EventOpened, "Slack refused the message (as_of_2031)", alert.ClientError, false, 1, [2]time.Duration{0, 0}},
+		"an error that is no name":     {bot(), faults{{Error: "token=xoxb-1 <!channel>"}}, alert.EventOpened, "Slack refused the message (unknown_error)", alert.ClientError, false, 1, [2]time.Duration{0, 0}},
+		"404":                          {bot(), faults{{Status: 404}}, alert.EventOpened, "Slack answered 404: check the URL in the configuration of the channel", alert.ClientError, false, 1, [2]time.Duration{0, 0}},
+		"redirect":                     {bot(), faults{{Status: 307}}, alert.EventOpened, "Slack answered with a redirect (307), which is not followed: check the URL in the configuration of the channel", alert.ClientError, false, 1, [2]time.Duration{0, 0}},
+		"hook: 429 with Retry-After":   {byHook(), faults{limited}, alert.EventOpened, "", "", false, 2, [2]time.Duration{s, s}},
+		"hook: 500":                    {byHook(), faults{down}, alert.EventOpened, "", "", false, 2, [2]time.Duration{100 * ms, 200 * ms}},
+		"hook: cut":                    {byHook(), faults{{Cut: true}}, alert.EventOpened, "", "", false, 2, [2]time.Duration{100 * ms, 200 * ms}},
+		"hook: slow":                   {byHook(), faults{{Delay: time.Minute}}, alert.EventOpened, "", "", false, 2, [2]time.Duration{3100 * ms, 3200 * ms}},
+		"hook: not Slack":              {byHook(), faults{{Raw: "<html>"}}, alert.EventOpened, "", "", false, 2, [2]time.Duration{100 * ms, 200 * ms}},
+		"hook: invalid_blocks":         {byHook(), faults{{Error: "invalid_blocks"}}, alert.EventOpened, "", "", false, 1, [2]time.Duration{0, 0}},
+		"hook: revoked":                {byHook(), faults{{Error: "invalid_token"}}, alert.EventOpened, "Slack refused the webhook (invalid_token): check alerts.channels.data.slack.webhook_url", alert.ClientError, false, 1, [2]time.Duration{0, 0}},
+		"hook: gone":                   {byHook(), faults{{Error: "channel_not_found"}}, alert.EventOpened, "the webhook's Slack channel is gone (channel_not_found): check alerts.channels.data.slack.webhook_url", alert.ClientError, false, 1, [2]time.Duration{0, 0}},
+		"hook: not a hook":             {gone, nil, alert.EventOpened, "the answer is not Slack's: check alerts.channels.data.slack.webhook_url", alert.ServerError, true, 5, [2]time.Duration{1500 * ms, 3 * s}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake, client := serve(t)
+				fake.Misbehave(tt.faults...)
+				var logs bytes.Buffer
+				d := dispatcher(t, tt.config, client, slog.New(slog.NewTextHandler(&logs, nil)))
+				start := time.Now()
+				out := d.Deliver(t.Context(), []alert.Message{message(tt.event)})[0]
+				took := time.Since(start)
+				if tt.err == "" {
+					require.NoError(t, out.Err)
+					require.Len(t, fake.Messages(), 1)
+				} else {
+					require.EqualError(t, out.Err, tt.err)
+					require.Empty(t, fake.Messages())
+				}
+				require.Equal(t, tt.reason, out.Reason)
+				require.Equal(t, tt.retry, out.Retry)
+				require.Equal(t, tt.tries, out.Tries)
+				require.GreaterOrEqual(t, took, tt.took[0])
+				require.LessOrEqual(t, took, tt.took[1])
+				for _, secret := range []string{slacktest.Token, "xoxb", "hook-secret", "/services/"} {
+					require.NotContains(t, logs.String(), secret)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryAfterReachesTheOutbox(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake, client := serve(t)
+		fake.Misbehave(slacktest.Fault{Status: 429, RetryAfter: "30"})
+		out := dispatcher(t, bot(), client, nil).Deliver(t.Context(), []alert.Message{message(alert.EventOpened)})[0]
+		require.Equal(t, 30*time.Second, out.RetryAfter)
+	})
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for header, want := range map[string]time.Duration{
+		"": 0, "7": 7 * time.Second, "-7": 0, "99999999999": 24 * time.Hour, "999999": 24 * time.Hour, "x": 0,
+		"Fri, 02 Jan 2026 03:04:35 GMT": 30 * time.Second, "Fri, 02 Jan 2025 03:04:35 GMT": 0,
+	} {
+		require.Equal(t, want, retryAfter(header, now), header)
+	}
+}
+
+func TestPlainTextStandsInForARefusedLayout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake, client := serve(t)
+		d := dispatcher(t, bot(), client, nil)
+		out := d.Deliver(t.Context(), []alert.Message{message(alert.EventOpened)})
+		require.NotEmpty(t, fake.Messages()[0].Blocks)
+		m := message(alert.EventUpdated)
+		m.Incident.Threads = map[string]alert.Thread{"data": out[0].Thread}
+		fake.Misbehave(slacktest.Fault{Error: "invalid_blocks"})
+		require.NoError(t, d.Deliver(t.Context(), []alert.Message{m})[0].Err)
+		got := fake.Messages()
+		require.Len(t, got, 1)
+		require.Equal(t, "[]", string(got[0].Blocks), "the old layout is taken away")
+		require.Contains(t, got[0].Text, "rules/orders.yaml:12")
+		require.Contains(t, got[0].Text, "first seen at step clean")
+	})
+}
+
+func TestADeletedMessageIsPostedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake, client := serve(t)
+		d := dispatcher(t, bot(), client, nil)
+		first := d.Deliver(t.Context(), []alert.Message{message(alert.EventOpened)})[0]
+		fake.Forget()
+		m := message(alert.EventRaised)
+		m.Incident.Threads = map[string]alert.Thread{"data": first.Thread}
+		out := d.Deliver(t.Context(), []alert.Message{m})[0]
+		require.NoError(t, out.Err)
+		require.Len(t, fake.Messages(), 1)
+		require.NotEqual(t, first.Thread, out.Thread)
+		require.Equal(t, fake.Messages()[0].TS, out.Thread.Message)
+	})
+}
+
+func TestAFailedReplyIsTriedAgainWithoutAnotherMessage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake, client := serve(t)
+		d := dispatcher(t, bot(), client, nil)
+		first := d.Deliver(t.Context(), []alert.Message{message(alert.EventOpened)})[0]
+		m := message(alert.EventRaised)
+		m.Incident.Threads = map[string]alert.Thread{"data": first.Thread}
+		fake.Misbehave(slacktest.Fault{}, slacktest.Fault{Status: 429, RetryAfter: "2"})
+		out := d.Deliver(t.Context(), []alert.Message{m})[0]
+		require.NoError(t, out.Err)
+		require.Equal(t, 2, out.Tries)
+		got := fake.Messages()
+		require.Len(t, got, 1)
+		require.Equal(t, 2, got[0].Edits)
+		require.Len(t, got[0].Replies, 1)
+	})
+}
+
+func TestALostAnswerMayDoubleAPostButNotAnEdit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake, client := serve(t)
+		d := dispatcher(t, bot(), client, nil)
+		first := d.Deliver(t.Context(), []alert.Message{message(alert.EventOpened)})[0]
+		m := message(alert.EventUpdated)
+		m.Incident.Threads = map[string]alert.Thread{"data": first.Thread}
+		fake.Misbehave(slacktest.Fault{Lost: true, Cut: true})
+		require.NoError(t, d.Deliver(t.Context(), []alert.Message{m})[0].Err)
+		require.Len(t, fake.Messages(), 1)
+		fake.Misbehave(slacktest.Fault{Lost: true, Status: 500})
+		require.NoError(t, d.Deliver(t.Context(), []alert.Message{message(alert.EventOpened)})[0].Err)
+		require.Len(t, fake.Messages(), 3, "delivery is at least once")
+	})
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	for _, c := range []Config{{Token: slacktest.Token, Channel: "#data", APIURL: "http://" + addr}, {WebhookURL: "http://" + addr + slacktest.HookPath}} {
+		ch, err := New(Options{Config: c})
+		require.NoError(t, err)
+		_, retry, err := ch.Notify(t.Context(), message(alert.EventOpened))
+		require.True(t, retry)
+		var e *alert.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, alert.Connection, e.Reason)
+		require.Contains(t, err.Error(), "connection refused")
+		require.NotContains(t, err.Error(), "hook-secret")
+	}
+}
+
+func TestNewExplainsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		c    Config
+		want string
+	}{
+		"both":            {Config{Token: "xoxb-1", WebhookURL: "https://h/x", Channel: "#a"}, "token and webhook_url are both set: remove one of them"},
+		"no channel":      {Config{Token: "xoxb-1"}, `channel is missing: name the Slack channel, such as "#data"`},
+		"useless channel": {Config{WebhookURL: "https://h/x", Channel: "#a"}, "channel has no effect with webhook_url, which belongs to one channel: remove it"},
+		"webhook":         {Config{WebhookURL: "hooks.slack.com/secret"}, "webhook_url is not an http or https address"},
+		"api":             {Config{Token: "xoxb-1", Channel: "#a", APIURL: "ftp://x"}, `api_url "ftp://x" is not an http or https address`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := New(Options{Config: tt.c})
+			require.EqualError(t, err, tt.want)
+		})
+	}
+	_, err := New(Options{Config: Config{Channel: "#data"}})
+	require.ErrorIs(t, err, ErrNoSecret)
+	_, err = New(Options{Config: Config{Token: "xoxb-1", Channel: "#data"}})
+	require.NoError(t, err)
+}
+
+func TestSecretsAreMasked(t *testing.T) {
+	t.Parallel()
+	c := Config{Token: "xoxb-secret", WebhookURL: "https://hooks/secret", Channel: "#data"}
+	var b bytes.Buffer
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "config", c, "options", Options{Config: c})
+	j, err := json.Marshal(Options{Config: c})
+	require.NoError(t, err)
+	for _, s := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%+v", Options{Config: c}), b.String(), string(j)} {
+		require.NotContains(t, s, "secret\"", s)
+		require.NotContains(t, s, "xoxb-")
+		require.NotContains(t, s, "hooks/")
+		require.Contains(t, s, "#data")
+	}
+}
+
+// wire is what a message looks like to Slack.
+func wire(t *testing.T, m *alert.Message) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	require.NoError(t, enc.Encode(map[string]any{"text": summary(m), "blocks": layout(m), "plain": strings.Split(plain(m), "\n")}))
+	return b.Bytes()
+}
+
+func TestGoldenMessage(t *testing.T) {
+	t.Parallel()
+	m := message(alert.EventOpened)
+	golden.Equal(t, wire(t, &m), "testdata/opened.json")
+	m = message(alert.EventResolved)
+	m.Incident.Status, m.Incident.ResolvedAt, m.Incident.Healthy, m.Incident.Origin, m.Incident.Folded = alert.Resolved, day0.Add(49*time.Hour), 2, checks.Origin{}, nil
+	golden.Equal(t, wire(t, &m), "testdata/resolved.json")
+}
+
+func TestEscaping(t *testing.T) {
+	t.Parallel()
+	m := message(alert.EventOpened)
+	m.Incident.Dataset = "shop/<!channel> & `x`"
+	m.Incident.Findings = []checks.Result{
+		{ID: "a<!here>", Value: profile.TextScalar("<@U1> :tada: 🎉"), Limit: "<https://evil.test|click> &lt;", Message: "`rm -rf` <!channel> <#C1> > quote"},
+	}
+	m.Incident.Owner = "<!subteam^S1>"
+	golden.Equal(t, wire(t, &m), "testdata/hostile.json")
+	blocks, err := json.Marshal(layout(&m)[1:]) // the header is plain text
+	require.NoError(t, err)
+	var texts []string
+	for s := range strings.SplitSeq(string(blocks)+summary(&m)+plain(&m), `\u003c`) {
+		texts = append(texts, s)
+	}
+	require.Len(t, texts, 1, "no < of the data is left in marked up text")
+	require.NotContains(t, summary(&m)+plain(&m), "<")
+	require.NotContains(t, summary(&m)+plain(&m), "`")
+}
+
+// long are values that are at the edge of every limit when escaped.
+var long = map[string]string{
+	"ascii":     strings.Repeat("x", 5000),
+	"escapes":   strings.Repeat("&", 5000),
+	"emoji":     strings.Repeat("🎉", 5000),
+	"backticks": strings.Repeat("`<", 2500),
+	"zero":      strings.Repeat("\x00", 5000),
+	"space":     strings.Repeat(" ", 5000),
+	"nothing":   "",
+	"not UTF-8": strings.Repeat("\xff", 5000),
+}
+
+func TestLimitsHoldForAllData(t *testing.T) {
+	t.Parallel()
+	for name, s := range long {
+		for _, n := range []int{0, 1, 5, 6, 2000} {
+			for _, status := range []alert.Status{alert.Open, alert.Resolved} {
+				m := message(alert.EventResolved)
+				i := &m.Incident
+				i.ID, i.Dataset, i.Owner, i.LastBatch, i.Status, i.Findings = s, s, s, s, status, nil
+				i.Origin = checks.Origin{Pipeline: s, Step: s, Run: s, CorrelationID: s}
+				for range n {
+					i.Findings = append(i.Findings, checks.Result{ID: s, Status: checks.Fail, Message: s, Limit: s, Value: profile.TextScalar(s), Rule: &checks.Rule{File: s, Line: 1 << 30}})
+					i.Folded = append(i.Folded, s)
+				}
+				blocks, err := json.Marshal(layout(&m))
+				require.NoError(t, err)
+				require.Empty(t, slacktest.Check(summary(&m), blocks), "%s × %d", name, n)
+				require.LessOrEqual(t, len(layout(&m)), 12)
+				require.LessOrEqual(t, total(blocks), 10000, "%s × %d", name, n)
+				require.Empty(t, slacktest.Check(plain(&m), nil))
+				require.LessOrEqual(t, len([]rune(plain(&m))), roomPlain)
+				if n == 2000 {
+					require.Contains(t, string(blocks), "… 1,995 more")
+				}
+			}
+		}
+	}
+}
+
+// total counts the characters of all texts in blocks.
+func total(blocks []byte) int {
+	var v any
+	_ = json.Unmarshal(blocks, &v)
+	var walk func(any) int
+	walk = func(v any) (n int) {
+		switch v := v.(type) {
+		case []any:
+			for _, e := range v {
+				n += walk(e)
+			}
+		case map[string]any:
+			for k, e := range v {
+				if s, ok := e.(string); ok && k == "text" {
+					n += len([]rune(s))
+					continue
+				}
+				n += walk(e)
+			}
+		}
+		return n
+	}
+	return walk(v)
+}
+
+func TestCut(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		in     string
+		limit  int
+		escape bool
+		want   string
+	}{
+		{"abc", 3, true, "abc"},
+		{"abcd", 3, true, "ab…"},
+		{"a&b", 6, true, "a…"},
+		{"a&b", 7, true, "a&amp;b"},
+		{"a&&", 9, true, "a&amp;…"},
+		{"a&&", 5, true, "a…"},
+		{"a&b", 3, false, "a&b"},
+		{"🎉🎉", 4, true, "🎉🎉"},
+		{"🎉🎉🎉", 4, true, "🎉…"},
+		{"`a`", 3, true, "ˋaˋ"},
+		{"ééé", 3, true, "ééé"},
+		{"", 3, true, "-"},
+		{" \u200b ", 9, true, "-"},
+	}
+	for _, tt := range tests {
+		require.Equal(t, tt.want, cut(tt.in, tt.limit, tt.escape), "%q to %d", tt.in, tt.limit)
+	}
+}
+
+func FuzzCut(f *testing.F) {
+	for _, s := range long {
+		f.Add(s[:min(len(s), 40)], uint16(20))
+	}
+	f.Fuzz(func(t *testing.T, s string, limit uint16) {
+		n := max(int(limit), 8)
+		out := cut(alert.Clean(s), n, true)
+		if strings.ContainsAny(out, "<>`") || len([]rune(out)) > n || out == "" {
+			t.Fatalf("cut(%q, %d) = %q", s, n, out)
+		}
+		for k, part := range strings.Split(out, "&") {
+			if k > 0 && !strings.HasPrefix(part, "amp;") && !strings.HasPrefix(part, "lt;") && !strings.HasPrefix(part, "gt;") {
+				t.Fatalf("cut(%q, %d) = %q: a broken escape", s, n, out)
+			}
+		}
+	})
+}
