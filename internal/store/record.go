@@ -61,7 +61,7 @@ type Observation struct {
 func (s *Store) Record(ctx context.Context, o Observation, decide func(IncidentState) IncidentChange) ([]alert.Message, error) {
 	p, err := prepare(&o)
 	if err != nil {
-		return nil, fmt.Errorf("record %s: %w", o.Report.Dataset, err)
+		return nil, fmt.Errorf("record %q: %w", o.Report.Dataset, err)
 	}
 	var messages []alert.Message
 	first := true
@@ -115,7 +115,7 @@ func (s *Store) RecordAll(ctx context.Context, all []Observation) error {
 	for i := range all {
 		var err error
 		if ps[i], err = prepare(&all[i]); err != nil {
-			return fmt.Errorf("record %s: %w", all[i].Report.Dataset, err)
+			return fmt.Errorf("record %q: %w", all[i].Report.Dataset, err)
 		}
 	}
 	if len(ps) == 0 {

@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/profilerhq/profiler/internal/alert"
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/db"
+	"github.com/profilerhq/profiler/internal/dbtest"
+)
+
+// When the connection breaks during the commit, nobody knows whether it
+// happened. The next attempt must find out and not count the batch twice.
+func TestSecondAttemptFindsTheFirst(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		ctx := t.Context()
+		s, err := Open(ctx, url, Options{})
+		require.NoError(t, err)
+		defer s.Close()
+		o := Observation{Report: checks.Report{Dataset: "a/b", Batch: "c", At: time.Unix(1, 0), Results: []checks.Result{{ID: "x"}}}}
+		p, err := prepare(&o)
+		require.NoError(t, err)
+		calls := 0
+		attempt := func(again bool) (messages []alert.Message) {
+			require.NoError(t, s.db.Tx(ctx, func(tx *db.Tx) error {
+				var err error
+				messages, err = s.record(ctx, tx, p, again, func(IncidentState) IncidentChange {
+					calls++
+					return IncidentChange{Messages: []alert.Message{{Key: "k", Channel: "c", Event: alert.EventOpened}}}
+				})
+				return err
+			}))
+			return messages
+		}
+		first := attempt(false)
+		require.Len(t, first, 1)
+		require.Equal(t, first, attempt(true))
+		require.Equal(t, 1, calls)
+		var n int
+		require.NoError(t, s.db.Get(ctx, &n, "SELECT count(*) FROM batch"))
+		require.Equal(t, 1, n)
+	})
+}
+
+func TestRecordOutlivesALostConnection(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, err := Open(ctx, dbtest.Postgres(t), Options{Retry: db.RetryPolicy{Backoff: time.Millisecond}})
+	require.NoError(t, err)
+	defer s.Close()
+	calls := 0
+	o := Observation{Report: checks.Report{Dataset: "a/b", Batch: "c", At: time.Unix(1, 0)}}
+	messages, err := s.Record(ctx, o, func(IncidentState) IncidentChange {
+		calls++
+		if calls == 1 {
+			_, err := s.db.Exec(ctx, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+				WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+			require.NoError(t, err)
+		}
+		return IncidentChange{Messages: []alert.Message{{Key: "k", Channel: "c", Event: alert.EventOpened}}}
+	})
+	require.NoError(t, err)
+	require.Len(t, messages, 1)
+	require.Equal(t, 2, calls)
+	var n int
+	require.NoError(t, s.db.Get(ctx, &n, "SELECT count(*) FROM batch"))
+	require.Equal(t, 1, n)
+}
+
+func TestOpenTogetherFromEmpty(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		errs := make([]error, 4)
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() {
+				s, err := Open(t.Context(), url, Options{})
+				if err == nil {
+					err = s.Close()
+				}
+				errs[i] = err
+			})
+		}
+		wg.Wait()
+		require.NoError(t, errors.Join(errs...))
+	})
+}
+
+func TestCancelledRecordLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s, err := Open(t.Context(), url, Options{})
+		require.NoError(t, err)
+		defer s.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		o := Observation{Report: checks.Report{Dataset: "a/b", Batch: "c", At: time.Unix(1, 0)}}
+		_, err = s.Record(ctx, o, func(IncidentState) IncidentChange {
+			cancel()
+			return IncidentChange{Messages: []alert.Message{{Key: "k", Channel: "c", Event: alert.EventOpened}}}
+		})
+		require.ErrorIs(t, err, context.Canceled)
+		var n int
+		require.NoError(t, s.db.Get(t.Context(), &n, "SELECT count(*) FROM batch"))
+		require.Zero(t, n)
+	})
+}
