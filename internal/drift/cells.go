@@ -30,11 +30,12 @@ func cellsOfNumbers(a, b []weighted, distinct uint64, rankErrors float64) []cell
 	}
 	upToA, upToB := upTo(a, cuts), upTo(b, cuts)
 	n, m := upToA[len(cuts)-1], upToB[len(cuts)-1]
+	inA, inB := make([]uint64, len(cells)), make([]uint64, len(cells))
 	var lastA, lastB uint64
 	var lastGap float64
 	for i, c := range cuts {
-		cells[c.bin].p += float64(upToA[i]-lastA) / float64(n)
-		cells[c.bin].q += float64(upToB[i]-lastB) / float64(m)
+		inA[c.bin] += upToA[i] - lastA
+		inB[c.bin] += upToB[i] - lastB
 		// Rank errors belong to cuts, not to bins: a shift that adds up over
 		// bins stays visible, one that the errors can explain does not.
 		gap := float64(upToA[i])/float64(n) - float64(upToB[i])/float64(m)
@@ -42,8 +43,9 @@ func cellsOfNumbers(a, b []weighted, distinct uint64, rankErrors float64) []cell
 		cells[c.bin].d += gap - lastGap
 		lastA, lastB, lastGap = upToA[i], upToB[i], gap
 	}
-	if rankErrors == 0 {
-		for i := range cells {
+	for i := range cells {
+		cells[i].p, cells[i].q = float64(inA[i])/float64(n), float64(inB[i])/float64(m)
+		if rankErrors == 0 {
 			cells[i].d = cells[i].p - cells[i].q
 		}
 	}

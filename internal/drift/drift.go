@@ -297,8 +297,8 @@ func compareNumbers(m Method, baseline, batch Sample) Outcome {
 	default:
 	}
 	ks := func() float64 {
-		if errs == 0 && total(a) == o.BaselineRows && total(b) == o.BatchRows && smallProduct(o.BaselineRows, o.BatchRows) {
-			return ksExact(a, b)
+		if p, ok := ksExact(KS(a, b), o.BaselineRows, o.BatchRows); ok && errs == 0 {
+			return p
 		}
 		return KolmogorovLimit(max(0, KS(a, b)-errs), float64(o.BaselineRows), float64(o.BatchRows))
 	}

@@ -130,7 +130,9 @@ func TestSamplesGiveTheGoldenValues(t *testing.T) {
 	for i, s := range samplesN() {
 		a, b := s[0], s[1]
 		near(t, d[i], KS(a, b), "N%d", i+1)
-		near(t, exact[i], ksExact(a, b), "N%d", i+1)
+		p, ok := ksExact(d[i], total(a), total(b))
+		require.True(t, ok)
+		near(t, exact[i], p, "N%d", i+1)
 		near(t, limit[i], KolmogorovLimit(KS(a, b), float64(total(a)), float64(total(b))), "N%d", i+1)
 		near(t, earth[i], Wasserstein(a, b), "N%d", i+1)
 		near(t, ratio[i], wassersteinRatio(a, b), "N%d", i+1)
@@ -149,6 +151,31 @@ func TestSamplesGiveTheGoldenValues(t *testing.T) {
 		near(t, d[i], o.Distance, "a rank error does not change the distance")
 		near(t, KolmogorovLimit(d[i]-0.01, float64(total(a)), float64(total(b))), o.P)
 	}
+}
+
+func TestExactTestKnowsItsLimits(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		d    float64
+		n, m uint64
+		ok   bool
+	}{
+		{0.5, 100, 100, true},
+		{0.5, 100, 101, false},
+		{0.5, 101, 100, false},
+		{0.5, 1 << 33, 1 << 31, false},
+		{0.55, 5, 4, true},
+		{0.56, 5, 4, false},
+	} {
+		_, ok := ksExact(c.d, c.n, c.m)
+		require.Equal(t, c.ok, ok, "%v", c)
+	}
+	p, _ := ksExact(1, 100, 100)
+	lg, _ := math.Lgamma(201)
+	half, _ := math.Lgamma(101)
+	require.InEpsilon(t, 2*math.Exp(2*half-lg), p, 1e-10, "two of all orders: tiny values are not lost")
+	p, _ = ksExact(0, 3, 7)
+	require.Equal(t, 1.0, p)
 }
 
 func TestSurvivalGivesTheGoldenValues(t *testing.T) {

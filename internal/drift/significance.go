@@ -45,22 +45,21 @@ func KolmogorovLimit(d, n, m float64) float64 {
 	return KolmogorovSurvival(d * math.Sqrt(n/(n+m)*m))
 }
 
-func smallProduct(n, m uint64) bool {
-	high, low := bits.Mul64(n, m)
-	return high == 0 && low <= exactProduct
-}
-
-// ksExact returns the chance that two samples of these sizes from one
-// distribution without ties are as far apart as a and b or farther. It walks
-// over all orders of the n+m values as paths in a grid: Hodges, "The
-// Significance Probability of the Smirnov Two-Sample Test", 1958. The weights
-// are the true counts and their product is at most exactProduct.
-func ksExact(a, b []weighted) float64 {
-	n, m := int64(total(a)), int64(total(b))
-	var far int64 // n·m·D, a whole number
-	walk(a, b, func(_ float64, upToA, upToB uint64) {
-		far = max(far, abs(int64(upToA)*m-int64(upToB)*n))
-	})
+// ksExact returns the chance that samples of n and m values from one
+// distribution without ties have a KS distance of d or more. It walks over all
+// orders of the n+m values as paths in a grid: Hodges, "The Significance
+// Probability of the Smirnov Two-Sample Test", 1958. It is false if n·m is
+// above exactProduct, or if such samples cannot have the distance d.
+func ksExact(d float64, rowsA, rowsB uint64) (p float64, ok bool) {
+	if high, low := bits.Mul64(rowsA, rowsB); high > 0 || low > exactProduct {
+		return 0, false
+	}
+	n, m := int64(rowsA), int64(rowsB)
+	steps := d * float64(n*m)
+	if math.Abs(steps-math.Round(steps)) > 1e-6 {
+		return 0, false
+	}
+	far := int64(math.Round(steps))
 	// chance[j] is the chance that a path from (i, j) gets far from the
 	// diagonal. Every term is positive, so small p values stay exact.
 	chance := make([]float64, m+1)
@@ -81,7 +80,7 @@ func ksExact(a, b []weighted) float64 {
 			chance[j] = p
 		}
 	}
-	return chance[0]
+	return chance[0], true
 }
 
 func abs(x int64) int64 { return max(x, -x) }

@@ -127,21 +127,25 @@ func wassersteinRatio(a, b []weighted) float64 {
 // deviation returns the standard deviation (ddof 0) of the finite values times
 // 2^−e.
 func deviation(s []weighted, e int) float64 {
-	var n, mean, square float64
-	each := func(f func(x, w float64)) {
+	var n uint64
+	for _, w := range s {
+		if !math.IsInf(w.Value, 0) {
+			n += w.Weight
+		}
+	}
+	each := func(f func(x, share float64)) {
 		for _, w := range s {
 			if !math.IsInf(w.Value, 0) {
-				f(math.Ldexp(w.Value, -e), float64(w.Weight))
+				f(math.Ldexp(w.Value, -e), float64(w.Weight)/float64(n))
 			}
 		}
 	}
-	each(func(x, w float64) {
-		n += w
-		mean += (x - mean) * (w / n)
+	var mean, off, square float64
+	each(func(x, share float64) { mean += share * x })
+	// The mean is rounded; off corrects for it (Chan, Golub, LeVeque, 1983).
+	each(func(x, share float64) {
+		off += share * (x - mean)
+		square += share * (x - mean) * (x - mean)
 	})
-	if n == 0 {
-		return 0
-	}
-	each(func(x, w float64) { square += (x - mean) * (x - mean) * w })
-	return math.Sqrt(square / n)
+	return math.Sqrt(max(0, square-off*off))
 }
