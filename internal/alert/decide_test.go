@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -148,7 +149,7 @@ func TestDecideLifeCycle(t *testing.T) {
 				}
 				require.NotNil(t, c, "step %d", k)
 				if cur != nil {
-					require.Equal(t, before, *cur, "step %d changes its input", k)
+					require.True(t, reflect.DeepEqual(before, *cur), "step %d changes its input", k)
 				}
 				require.Equal(t, s.event, c.Event, "step %d", k)
 				require.Equal(t, s.status, c.Incident.Status, "step %d", k)

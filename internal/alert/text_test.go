@@ -2,6 +2,7 @@ package alert
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -108,4 +109,18 @@ func TestPrinter(t *testing.T) {
 	_, retry, err = NewPrinter(brokenWriter{}).Notify(t.Context(), m)
 	require.EqualError(t, err, "print message: pipe closed")
 	require.False(t, retry)
+}
+
+func TestMessagesSurviveTheOutbox(t *testing.T) {
+	t.Parallel()
+	inc := orders()
+	inc.Threads = map[string]Thread{"data": {"C1", "1.1"}}
+	m := Messages(&inc, EventRepeated, Options{Channels: []string{"data"}})[0]
+	b, err := json.Marshal(m)
+	require.NoError(t, err)
+	var got Message
+	require.NoError(t, json.Unmarshal(b, &got))
+	require.Equal(t, Text(&m), Text(&got))
+	require.Equal(t, m.Key, got.Key)
+	require.Equal(t, m.Incident.Threads, got.Incident.Threads)
 }

@@ -98,7 +98,7 @@ func (c *Channel) classify(name string, err error) *alert.Error {
 		return e
 	}
 	if e, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok {
-		return c.refusal(name, code(e.Err))
+		return c.refusal(name, named(e.Err))
 	}
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -135,8 +135,8 @@ func (c *Channel) refusal(name, code string) *alert.Error {
 	return fail(alert.ClientError, "Slack refused the message (%s)", code)
 }
 
-// code makes sure that a name from outside is no more than a name.
-func code(s string) string {
+// named makes sure that an error's name from outside is no more than a name.
+func named(s string) string {
 	s = strings.TrimSpace(s)
 	odd := func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' && (r < '0' || r > '9') }
 	if s == "" || len(s) > 60 || strings.ContainsFunc(s, odd) {

@@ -254,7 +254,7 @@ func (c *Channel) post(ctx context.Context, m *alert.Message, message *slackapi.
 	case err != nil:
 		return "", transport(err)
 	case resp.StatusCode != http.StatusOK:
-		return code(string(text)), nil
+		return named(string(text)), nil
 	case strings.TrimSpace(string(text)) != "ok":
 		return "", fail(alert.ServerError, "the answer is not Slack's: check alerts.channels.%s.slack.webhook_url", m.Channel)
 	}

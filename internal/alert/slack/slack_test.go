@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -373,6 +375,23 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
+func TestRedirectsDoNotCarrySecretsAway(t *testing.T) {
+	t.Parallel()
+	var reached atomic.Bool
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
+	defer other.Close()
+	srv := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	defer srv.Close()
+	for _, c := range []Config{{Token: slacktest.Token, Channel: "#data", APIURL: srv.URL}, {WebhookURL: srv.URL + slacktest.HookPath}} {
+		ch, err := New(Options{Config: c})
+		require.NoError(t, err)
+		_, retry, err := ch.Notify(t.Context(), message(alert.EventOpened))
+		require.ErrorContains(t, err, "redirect (307)")
+		require.False(t, retry)
+	}
+	require.False(t, reached.Load())
+}
+
 func TestNewExplainsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -403,7 +422,7 @@ func TestSecretsAreMasked(t *testing.T) {
 	c := Config{Token: "xoxb-secret", WebhookURL: "https://hooks/secret", Channel: "#data"}
 	var b bytes.Buffer
 	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "config", c, "options", Options{Config: c})
-	j, err := json.Marshal(Options{Config: c})
+	j, err := json.Marshal(struct{ Config Config }{c})
 	require.NoError(t, err)
 	for _, s := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%+v", Options{Config: c}), b.String(), string(j)} {
 		require.NotContains(t, s, "secret\"", s)
