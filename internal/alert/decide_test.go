@@ -153,7 +153,8 @@ func TestDecideLifeCycle(t *testing.T) {
 				}
 				require.Equal(t, s.event, c.Event, "step %d", k)
 				require.Equal(t, s.status, c.Incident.Status, "step %d", k)
-				require.Equal(t, s.counts, [2]int{c.Incident.Batches, c.Incident.Healthy}, "step %d", k)
+				require.Equal(t, s.counts[0], c.Incident.Batches, "bad batches at step %d", k)
+				require.Equal(t, s.counts[1], c.Incident.Healthy, "healthy batches at step %d", k)
 				for _, m := range c.Messages(Options{Channels: []string{"data"}}) {
 					require.False(t, keys[m.Key], "key %s is used twice", m.Key)
 					keys[m.Key] = true
