@@ -10,9 +10,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"github.com/profilerhq/profiler/internal/alert"
 	"github.com/profilerhq/profiler/internal/checks"
@@ -59,7 +64,7 @@ type Observation struct {
 // Record returns the messages that are in the outbox because of this call.
 // Errors match ErrInvalid for observations and changes that cannot be stored.
 func (s *Store) Record(ctx context.Context, o Observation, decide func(IncidentState) IncidentChange) ([]alert.Message, error) {
-	p, err := prepare(&o)
+	p, err := prepare(&o, nil)
 	if err != nil {
 		return nil, fmt.Errorf("record %q: %w", o.Report.Dataset, err)
 	}
@@ -111,18 +116,12 @@ func (s *Store) record(ctx context.Context, tx *db.Tx, p *prepared, again bool, 
 // touching incidents: the import of earlier batches. Later elements supersede
 // earlier ones of the same batch.
 func (s *Store) RecordAll(ctx context.Context, all []Observation) error {
-	ps := make([]*prepared, len(all))
-	for i := range all {
-		var err error
-		if ps[i], err = prepare(&all[i]); err != nil {
-			return fmt.Errorf("record %q: %w", all[i].Report.Dataset, err)
-		}
-	}
-	if len(ps) == 0 {
-		return nil
+	ps, err := prepareAll(all)
+	if err != nil || len(ps) == 0 {
+		return err
 	}
 	first := true
-	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		if !first {
 			if done, _, err := committed(ctx, tx, ps[0].token); done || err != nil {
 				return err
@@ -175,7 +174,42 @@ type prepared struct {
 	bodies []string
 }
 
-func prepare(o *Observation) (*prepared, error) {
+// prepareAll prepares on all processors, since encoding a profile takes longer
+// than writing it. A profile that comes twice is encoded once: it may not be
+// used by two goroutines.
+func prepareAll(all []Observation) ([]*prepared, error) {
+	ps := make([]*prepared, len(all))
+	errs := make([]error, len(all))
+	groups := map[*profile.Profile][]int{}
+	var order []*profile.Profile
+	for i := range all {
+		if groups[all[i].Profile] == nil {
+			order = append(order, all[i].Profile)
+		}
+		groups[all[i].Profile] = append(groups[all[i].Profile], i)
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(order)) {
+		wg.Go(func() {
+			for k := next.Add(1) - 1; k < int64(len(order)); k = next.Add(1) - 1 {
+				var first *prepared
+				for _, i := range groups[order[k]] {
+					if ps[i], errs[i] = prepare(&all[i], first); errs[i] != nil {
+						errs[i] = fmt.Errorf("record %q: %w", all[i].Report.Dataset, errs[i])
+						return
+					}
+					first = ps[i]
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return ps, errors.Join(errs...)
+}
+
+// prepare encodes an observation. twin, if not nil, is one of the same profile.
+func prepare(o *Observation, twin *prepared) (*prepared, error) {
 	if err := validate(o); err != nil {
 		return nil, err
 	}
@@ -188,6 +222,10 @@ func prepare(o *Observation) (*prepared, error) {
 		p.bodies[i] = string(b)
 	}
 	if o.Profile == nil {
+		return p, nil
+	}
+	if twin != nil {
+		p.schema, p.blob = twin.schema, twin.blob
 		return p, nil
 	}
 	p.schema = schemaHash(o.Profile.Summary())
@@ -238,10 +276,11 @@ type writer struct {
 	datasets map[string]int64
 	series   map[int64]map[Metric]int64
 	metrics  []any
+	full     map[string]*sqlx.Stmt // statements that insert insertRows rows
 }
 
 func (s *Store) writer(tx *db.Tx) *writer {
-	return &writer{tx: tx, s: s, now: micros(s.now()), datasets: map[string]int64{}, series: map[int64]map[Metric]int64{}}
+	return &writer{tx: tx, s: s, now: micros(s.now()), datasets: map[string]int64{}, series: map[int64]map[Metric]int64{}, full: map[string]*sqlx.Stmt{}}
 }
 
 // lockRun lets recorders of one pipeline run take their turns: what a dataset
@@ -404,12 +443,35 @@ const insertRows = 100
 func (w *writer) insert(ctx context.Context, into, tail string, width int, args []any) error {
 	for len(args) > 0 {
 		n := min(insertRows*width, len(args))
-		row := ", (?" + strings.Repeat(", ?", width-1) + ")"
-		values := strings.Repeat(row, n/width)[2:]
-		if _, err := w.tx.Exec(ctx, into+values+tail, args[:n]...); err != nil {
+		var err error
+		if n == insertRows*width {
+			err = w.insertFull(ctx, into, tail, width, args[:n])
+		} else {
+			_, err = w.tx.Exec(ctx, into+values(n/width, width)+tail, args[:n]...)
+		}
+		if err != nil {
 			return err
 		}
 		args = args[n:]
 	}
 	return nil
+}
+
+// insertFull spares the database the parsing of a long statement each time.
+func (w *writer) insertFull(ctx context.Context, into, tail string, width int, args []any) error {
+	stmt := w.full[into]
+	if stmt == nil {
+		var err error
+		if stmt, err = w.tx.Prepare(ctx, into+values(insertRows, width)+tail); err != nil {
+			return err
+		}
+		w.full[into] = stmt
+	}
+	_, err := stmt.ExecContext(ctx, args...)
+	return w.s.db.Explain(err)
+}
+
+func values(rows, width int) string {
+	row := ", (?" + strings.Repeat(", ?", width-1) + ")"
+	return strings.Repeat(row, rows)[2:]
 }

@@ -25,7 +25,7 @@ func TestSecondAttemptFindsTheFirst(t *testing.T) {
 		require.NoError(t, err)
 		defer s.Close()
 		o := Observation{Report: checks.Report{Dataset: "a/b", Batch: "c", At: time.Unix(1, 0), Results: []checks.Result{{ID: "x"}}}}
-		p, err := prepare(&o)
+		p, err := prepare(&o, nil)
 		require.NoError(t, err)
 		calls := 0
 		attempt := func(again bool) (messages []alert.Message) {

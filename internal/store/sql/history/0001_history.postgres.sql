@@ -35,6 +35,8 @@ CREATE TABLE profile (
     batch_id BIGINT NOT NULL PRIMARY KEY REFERENCES batch (id),
     data BYTEA NOT NULL
 );
+-- Profiles are compressed already.
+ALTER TABLE profile ALTER COLUMN data SET STORAGE EXTERNAL;
 
 CREATE TABLE result (
     batch_id BIGINT NOT NULL REFERENCES batch (id),
