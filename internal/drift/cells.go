@@ -24,10 +24,30 @@ type cut struct {
 // alone: one for each value and one for all others if there are few, else the
 // intervals between its deciles.
 func cellsOfNumbers(a, b []weighted, distinct uint64, rankErrors float64) []cell {
-	cells, cuts := intervals(deciles(a))
 	if distinct <= ownBins {
-		cells, cuts = singles(a)
+		cells, cuts := singles(a)
+		return fill(cells, cuts, a, b, rankErrors)
 	}
+	cells, cuts := intervals(deciles(a))
+	return fill(cells, cuts, a, b, rankErrors)
+}
+
+// testedCells returns the bins that the test of significance looks at. Single
+// values of the baseline alone would not do: a value of the batch then misses
+// them by construction, in a small sample of spread numbers nearly always. So
+// each value of either side has its own bin.
+func testedCells(cells []cell, a, b []weighted, distinct uint64, rankErrors float64) []cell {
+	if distinct > ownBins {
+		return cells
+	}
+	both := make([]weighted, 0, len(a)+len(b))
+	walk(a, b, func(x float64, _, _ uint64) { both = append(both, weighted{Value: x}) })
+	cells, cuts := singles(both)
+	return fill(cells, cuts, a, b, rankErrors)
+}
+
+// fill computes the shares of the bins.
+func fill(cells []cell, cuts []cut, a, b []weighted, rankErrors float64) []cell {
 	upToA, upToB := upTo(a, cuts), upTo(b, cuts)
 	n, m := upToA[len(cuts)-1], upToB[len(cuts)-1]
 	inA, inB := make([]uint64, len(cells)), make([]uint64, len(cells))

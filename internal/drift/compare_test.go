@@ -360,6 +360,58 @@ func TestHalvesOfTheSameNumbersDoNotDrift(t *testing.T) {
 	}
 }
 
+func TestChanceIsWhatPSays(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(9, 10))
+	numbers := func(n int) Sample {
+		var v []float64
+		for range n {
+			v = append(v, r.ExpFloat64())
+		}
+		return numbersOf(v...)
+	}
+	few := func(n int) Sample {
+		var v []float64
+		for range n {
+			v = append(v, math.Floor(3*r.ExpFloat64()))
+		}
+		return numbersOf(v...)
+	}
+	words := func(n int) Sample {
+		count := map[string]uint64{}
+		for range n {
+			count[fmt.Sprint(math.Floor(3*r.ExpFloat64()))]++
+		}
+		s := Sample{Exact: true}
+		for text, n := range count {
+			s.Values = append(s.Values, Value{Text: text, Count: n})
+		}
+		slices.SortFunc(s.Values, func(a, b Value) int { return strings.Compare(a.Text, b.Text) })
+		return s
+	}
+	const runs = 400
+	for name, draw := range map[string]func(int) Sample{"numbers": numbers, "few": few, "words": words} {
+		for _, size := range [][2]int{{4, 9}, {20, 20}, {20, 1000}, {1000, 20}, {30, 500}, {300, 300}} {
+			hits := 0
+			for range runs {
+				m := []Method{MethodTV, MethodKS}[r.IntN(2)]
+				if name == "words" {
+					m = MethodTV
+				}
+				if compare(t, m, draw(size[0]), draw(size[1])).P < 0.01 {
+					hits++
+				}
+			}
+			// Binomial with p = 0.01: more than 14 of 400 has a chance of 1e-5.
+			require.LessOrEqual(t, hits, 14, "%s %v", name, size)
+		}
+	}
+	o := compare(t, MethodTV, few(500), numbersOf(slices.Repeat([]float64{-1}, 60)...))
+	require.True(t, o.Significant, "never seen numbers are found")
+	o = compare(t, MethodTV, few(5000), numbers(200))
+	require.True(t, o.Significant, "so are many different ones")
+}
+
 func TestShiftsAreFoundThroughSketches(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(3, 4))

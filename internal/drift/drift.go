@@ -286,7 +286,8 @@ func (s Sample) rows() uint64 {
 func compareNumbers(m Method, baseline, batch Sample) Outcome {
 	a, b := prepare(baseline.Numbers), prepare(batch.Numbers)
 	errs := baseline.RankError + batch.RankError
-	cells := cellsOfNumbers(a, b, max(baseline.Distinct, uint64(len(a))), errs)
+	distinct := max(baseline.Distinct, uint64(len(a)))
+	cells := cellsOfNumbers(a, b, distinct, errs)
 	o := outcome(m, cells, baseline.rows(), batch.rows())
 	o.RankErrors = errs
 	switch m {
@@ -305,7 +306,7 @@ func compareNumbers(m Method, baseline, batch Sample) Outcome {
 	if m == MethodKS || m == MethodWasserstein {
 		o.P = ks()
 	} else {
-		o.P = tableP(cells, float64(o.BaselineRows), float64(o.BatchRows), ks)
+		o.P = tableP(testedCells(cells, a, b, distinct, errs), float64(o.BaselineRows), float64(o.BatchRows), ks)
 	}
 	o.Significant = o.P < Alpha
 	return o
