@@ -1,0 +1,495 @@
+package pipeline
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/yamldoc"
+)
+
+// Codes of the diagnostics of this package.
+const (
+	// CodeUnsupported marks a part of the format that this version cannot run.
+	CodeUnsupported = "unsupported"
+	// CodeCycle marks steps that need each other.
+	CodeCycle = "cycle"
+	// CodeStep marks a wrong step or a reference to a step that does not exist.
+	CodeStep = "step"
+	// CodeCommand marks a command that is missing or cannot be run.
+	CodeCommand = "command"
+	// CodeFile marks a file that is named but cannot be read.
+	CodeFile = "file"
+)
+
+const (
+	maxName     = 64
+	maxAttempts = 1000
+	maxWorkers  = 10_000
+)
+
+var (
+	nameForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+	datasetForm = regexp.MustCompile(`^[^/\s\pC]+(/[^/\s\pC]+)?$`)
+	formats     = []string{"csv", "tsv", "jsonl", "json", "parquet"}
+)
+
+// Load reads a pipeline file, see Parse. Paths are relative to its directory.
+// Problems that the user can repair are of type diag.List.
+func Load(path string) (*Pipeline, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err // names the operation and the path
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, yamldoc.MaxFileSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return Parse(path, data, os.LookupEnv)
+}
+
+// Parse reads a pipeline. file is used in messages, and its directory is the
+// one that paths are relative to. env gives the values of ${env:NAME}, which may
+// stand everywhere but in a text for the shell; nil forbids them. The error is
+// of type diag.List and holds all problems. Parse keeps data, which must not be
+// changed afterwards.
+func Parse(file string, data []byte, env func(string) (string, bool)) (*Pipeline, error) {
+	docs, errs := yamldoc.Parse(file, data)
+	if len(docs) == 0 {
+		return nil, errs.Err()
+	}
+	for _, extra := range docs[1:] {
+		extra.Root().Errorf(&errs, CodeStep, "a pipeline file holds one pipeline, this is another document")
+	}
+	p := &parser{errs: errs, pipeline: &Pipeline{File: file, Dir: filepath.Dir(file)}}
+	root := docs[0].Root()
+	if root.Kind() == yamldoc.Map {
+		p.expand(root.Mapping(&p.errs), env)
+	}
+	p.top(root.Mapping(&p.errs))
+	if err := p.errs.Err(); err != nil {
+		return nil, err
+	}
+	return p.pipeline, nil
+}
+
+type parser struct {
+	errs     diag.List
+	pipeline *Pipeline
+	needs    map[string][]*yamldoc.Node // the edges of a step in the file, beside Step.Needs
+	commands map[string]*yamldoc.Node
+	// bad is set when the steps are too broken for judging their graph.
+	bad bool
+}
+
+// expand replaces variables everywhere but in `sh`, where the shell has its own.
+func (p *parser) expand(root *yamldoc.Mapping, env func(string) (string, bool)) {
+	for _, e := range root.Entries() {
+		if e.Key.Raw() != "steps" || e.Value.Kind() != yamldoc.Map {
+			p.errs.Add(yamldoc.Expand(yamldoc.Variables{Env: env}, e.Value)...)
+			continue
+		}
+		for _, step := range e.Value.Mapping(&p.errs).Entries() {
+			if step.Value.Kind() != yamldoc.Map {
+				continue
+			}
+			for _, field := range step.Value.Mapping(&p.errs).Entries() {
+				if field.Key.Raw() != "sh" {
+					p.errs.Add(yamldoc.Expand(yamldoc.Variables{Env: env}, field.Value)...)
+				}
+			}
+		}
+	}
+}
+
+// keys reports keys that do not exist, and keys that only later versions run.
+// It returns whether there is one of the latter.
+func (p *parser) keys(m *yamldoc.Mapping, where string, known, later []string) bool {
+	m.Unknown(slices.Concat(known, later), where, &p.errs)
+	found := false
+	for _, key := range later {
+		if n := m.KeyNode(key); n != nil {
+			p.unsupported(n, `"`+key+`" in `+where)
+			found = true
+		}
+	}
+	return found
+}
+
+func (p *parser) unsupported(n *yamldoc.Node, what string) {
+	n.Errorf(&p.errs, CodeUnsupported, "%s is not supported by this version yet", what)
+}
+
+func (p *parser) top(m *yamldoc.Mapping) {
+	if m == nil {
+		return
+	}
+	p.keys(m, "the pipeline", []string{"version", "pipeline", "source", "steps"},
+		[]string{"schedule", "every", "timezone", "catch_up", "overlap", "groups", "canary", "dlq"})
+	version := m.Required("version", "the pipeline", &p.errs)
+	if v, ok := version.Int(&p.errs); ok && v != 1 {
+		version.Errorf(&p.errs, yamldoc.CodeValue, "version %d of pipeline files is unknown, this program reads version 1", v)
+	}
+	p.pipeline.Name, _ = p.name(m.Required("pipeline", "the pipeline", &p.errs), "pipeline")
+	if m.Has("source") {
+		p.source(m.Get("source"))
+	}
+	p.steps(m)
+	if p.pipeline.Name != "" {
+		for i := range p.pipeline.Steps {
+			if s := &p.pipeline.Steps[i]; s.Dataset == "" {
+				s.Dataset = p.pipeline.Name + "/" + s.Name
+			}
+		}
+	}
+}
+
+// name reads a name that becomes part of paths and of metric labels.
+func (p *parser) name(n *yamldoc.Node, what string) (string, bool) {
+	text, ok := n.String(&p.errs)
+	if !ok {
+		return "", false
+	}
+	if len(text) > maxName || !nameForm.MatchString(text) {
+		n.Errorf(&p.errs, yamldoc.CodeValue,
+			"%q cannot be the name of a %s: use 1 to %d letters, digits, _ . and -, not starting with . or -", clip(text), what, maxName)
+		return "", false
+	}
+	return text, true
+}
+
+func clip(s string) string {
+	if r := []rune(s); len(r) > 40 {
+		return string(r[:40]) + "…"
+	}
+	return s
+}
+
+func (p *parser) source(n *yamldoc.Node) {
+	if n.IsNull() {
+		n.Errorf(&p.errs, yamldoc.CodeValue, `source is empty; write files: "in/*.csv", or leave the key out to run once without input`)
+		return
+	}
+	m := n.Mapping(&p.errs)
+	if m == nil {
+		return
+	}
+	s := &Source{Unit: "file", Key: DefaultKey}
+	p.pipeline.Source = s
+	later := p.keys(m, "source", []string{"files", "unit", "key"}, []string{"nats", "sql", "watch", "http", "cron", "kafka"})
+	if unit := m.Get("unit"); unit != nil {
+		if text := unit.Raw(); strings.HasPrefix(text, "rows") || strings.HasPrefix(text, "key_range") || strings.HasPrefix(text, "time") {
+			p.unsupported(unit, fmt.Sprintf("the unit %q", clip(text)))
+		} else {
+			unit.OneOf(&p.errs, "file")
+		}
+	}
+	if key := m.Get("key"); key != nil {
+		p.key(key)
+	}
+	files := m.Get("files")
+	if files == nil {
+		if !later {
+			m.Required("files", "source", &p.errs)
+		}
+		return
+	}
+	if len(files.Items()) == 0 {
+		files.Errorf(&p.errs, yamldoc.CodeValue, "files names no file")
+	}
+	for _, f := range files.Items() {
+		if pattern, ok := f.String(&p.errs); ok && p.pattern(f, pattern) {
+			s.Files = append(s.Files, pattern)
+		}
+	}
+}
+
+func (p *parser) pattern(n *yamldoc.Node, pattern string) bool {
+	if pattern == "" || strings.ContainsRune(pattern, 0) {
+		n.Errorf(&p.errs, yamldoc.CodeValue, "%s is no file name", n.Describe())
+		return false
+	}
+	for part := range strings.SplitSeq(filepath.ToSlash(pattern), "/") {
+		if part == "**" {
+			n.Errorf(&p.errs, yamldoc.CodeValue, `"**" is not available in a pattern; write one pattern per depth, such as [in/*.csv, in/*/*.csv]`)
+			return false
+		}
+		if _, err := filepath.Match(part, ""); err != nil {
+			n.Errorf(&p.errs, yamldoc.CodeValue, "malformed pattern in %q; put a backslash before a [ that is meant literally", clip(pattern))
+			return false
+		}
+	}
+	return true
+}
+
+var keyPlaceholder = regexp.MustCompile(`\{[^{}]*\}`)
+
+func (p *parser) key(n *yamldoc.Node) {
+	text, ok := n.String(&p.errs)
+	if !ok {
+		return
+	}
+	found := keyPlaceholder.FindAllString(text, -1)
+	for _, f := range found {
+		if known := []string{"{path}", "{name}", "{sha256}"}; !slices.Contains(known, f) {
+			d := n.Diagnostic(yamldoc.CodeValue, "unknown placeholder %s in key; there are {path}, {name} and {sha256}", clip(f))
+			d.Hint = diag.Hint(f, known)
+			p.errs.Add(d)
+		}
+	}
+	if len(found) == 0 {
+		n.Errorf(&p.errs, yamldoc.CodeValue, "key has no placeholder, so that all files would be one unit; use {path}, {name} or {sha256}")
+	}
+	p.pipeline.Source.Key = text
+}
+
+func (p *parser) steps(top *yamldoc.Mapping) {
+	n := top.Required("steps", "the pipeline", &p.errs)
+	if n == nil {
+		return
+	}
+	m := n.Mapping(&p.errs)
+	if m == nil {
+		return
+	}
+	if m.Len() == 0 {
+		n.Errorf(&p.errs, yamldoc.CodeValue, "steps is empty; a pipeline has at least one step")
+		return
+	}
+	p.needs, p.commands = map[string][]*yamldoc.Node{}, map[string]*yamldoc.Node{}
+	for _, e := range m.Entries() {
+		name, ok := p.name(e.Key, "step")
+		if !ok {
+			name, p.bad = e.Key.Raw(), true
+		}
+		p.step(name, e)
+	}
+	p.graph(m.Keys())
+	for i := range p.pipeline.Steps {
+		p.command(&p.pipeline.Steps[i])
+	}
+}
+
+func (p *parser) step(name string, e yamldoc.Entry) {
+	where := fmt.Sprintf("step %q", clip(name))
+	s := Step{
+		Name: name, Timeout: DefaultTimeout, Pos: e.Key.Pos(),
+		Profile: Profile{Output: true, Sample: 1},
+		Retry: Retry{
+			Attempts: DefaultAttempts, Backoff: DefaultBackoff, Factor: DefaultFactor, MaxBackoff: DefaultMaxBackoff,
+			Jitter: DefaultJitter, On: []Trigger{OnExit, OnTimeout, OnLease},
+		},
+	}
+	defer func() { p.pipeline.Steps = append(p.pipeline.Steps, s) }()
+	if e.Value.IsNull() {
+		e.Key.Errorf(&p.errs, CodeCommand, "%s is empty; give it a command with run: or sh:", where)
+		return
+	}
+	m := e.Value.Mapping(&p.errs)
+	if m == nil {
+		return
+	}
+	p.keys(m, where,
+		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers"},
+		[]string{"http", "sql", "worker", "group", "split", "fan_in", "resources", "canary"})
+	p.commandOf(&s, m, e.Key, where)
+	if n := m.Get("needs"); n != nil {
+		p.needsOf(&s, n)
+	}
+	if n := m.Get("dataset"); n != nil {
+		s.Dataset = p.dataset(n)
+	}
+	if n := m.Get("rules"); n != nil {
+		p.rules(&s, n)
+	}
+	if text, ok := m.Get("on_fail").OneOf(&p.errs, string(Block), string(Warn), string(Quarantine)); ok {
+		s.OnFail = OnFail(text)
+	}
+	if text, ok := m.Get("rejects").OneOf(&p.errs, string(RejectsFD3), string(RejectsStderr)); ok {
+		s.Rejects = Rejects(text)
+	}
+	p.settings(&s, m, where)
+}
+
+func (p *parser) commandOf(s *Step, m *yamldoc.Mapping, key *yamldoc.Node, where string) {
+	run, sh := m.Get("run"), m.Get("sh")
+	switch {
+	case run != nil && sh != nil:
+		m.KeyNode("sh").Errorf(&p.errs, CodeCommand, "%s has run and sh; a step has exactly one command", where)
+	case run == nil && sh == nil:
+		// http, sql and worker are commands too, and already reported.
+		if !m.Has("http") && !m.Has("sql") && !m.Has("worker") {
+			key.Errorf(&p.errs, CodeCommand, `%s has no command; give it one with run: ["program", "argument"] or sh: "text for the shell"`, where)
+		}
+	case run != nil:
+		p.commands[s.Name], s.CommandPos = run, run.Pos()
+		if run.IsScalar() && !run.IsNull() {
+			run.Errorf(&p.errs, CodeCommand, `run is a list, run: ["program", "argument"]; a text for the shell is written sh: "…"`)
+			return
+		}
+		if run.IsNull() || (run.Kind() == yamldoc.List && len(run.Items()) == 0) {
+			run.Errorf(&p.errs, CodeCommand, "run is empty; it is the program followed by its arguments")
+			return
+		}
+		s.Run, _ = run.StringList(&p.errs)
+		for i, arg := range s.Run {
+			if strings.ContainsRune(arg, 0) {
+				run.Items()[i].Errorf(&p.errs, CodeCommand, "an argument cannot contain a NUL character")
+			}
+		}
+		if len(s.Run) > 0 && strings.TrimSpace(s.Run[0]) == "" {
+			run.Items()[0].Errorf(&p.errs, CodeCommand, "the program's name is empty")
+		}
+	default:
+		p.commands[s.Name], s.CommandPos = sh, sh.Pos()
+		text, ok := sh.String(&p.errs)
+		switch {
+		case ok && strings.TrimSpace(text) == "":
+			sh.Errorf(&p.errs, CodeCommand, "sh is empty")
+		case strings.ContainsRune(text, 0):
+			sh.Errorf(&p.errs, CodeCommand, "a text for the shell cannot contain a NUL character")
+		}
+		s.Shell = text
+	}
+}
+
+func (p *parser) needsOf(s *Step, n *yamldoc.Node) {
+	add := func(at *yamldoc.Node, q Quality) {
+		name, ok := at.String(&p.errs)
+		if !ok {
+			p.bad = true
+			return
+		}
+		if slices.ContainsFunc(s.Needs, func(o Need) bool { return o.Step == name }) {
+			at.Errorf(&p.errs, CodeStep, "step %q is needed twice", clip(name))
+			return
+		}
+		s.Needs = append(s.Needs, Need{name, q})
+		p.needs[s.Name] = append(p.needs[s.Name], at)
+	}
+	if n.Kind() != yamldoc.Map {
+		for _, item := range n.Items() {
+			add(item, Pass)
+		}
+		return
+	}
+	for _, e := range n.Mapping(&p.errs).Entries() {
+		q := Pass
+		if word, _ := e.Value.OneOf(&p.errs, "pass", "any"); word == "any" {
+			q = Any
+		}
+		add(e.Key, q)
+	}
+}
+
+func (p *parser) dataset(n *yamldoc.Node) string {
+	text, ok := n.String(&p.errs)
+	if !ok {
+		return ""
+	}
+	if !datasetForm.MatchString(text) {
+		n.Errorf(&p.errs, yamldoc.CodeValue, "%q is no dataset; it is namespace/name or a name alone, without spaces", clip(text))
+	}
+	if !strings.Contains(text, "/") {
+		text = "default/" + text
+	}
+	return text
+}
+
+func (p *parser) rules(s *Step, n *yamldoc.Node) {
+	if len(n.Items()) == 0 {
+		n.Errorf(&p.errs, yamldoc.CodeValue, "rules names no file; leave the key out if there is none")
+	}
+	for _, item := range n.Items() {
+		text, ok := item.String(&p.errs)
+		switch {
+		case ok && text == "":
+			item.Errorf(&p.errs, yamldoc.CodeValue, "rules names no file; leave the key out if there is none")
+		case ok:
+			s.Rules = append(s.Rules, text)
+			s.rulePos = append(s.rulePos, item.Pos())
+		}
+	}
+}
+
+// settings reads the mappings of numbers: format, profile, timeout, retry and
+// workers.
+func (p *parser) settings(s *Step, m *yamldoc.Mapping, where string) {
+	if f := m.Get("format").Mapping(&p.errs); f != nil {
+		p.keys(f, "format of "+where, []string{"in", "out"}, nil)
+		s.Format.In, _ = f.Get("in").OneOf(&p.errs, formats...)
+		s.Format.Out, _ = f.Get("out").OneOf(&p.errs, formats...)
+	}
+	if f := m.Get("profile").Mapping(&p.errs); f != nil {
+		p.keys(f, "profile of "+where, []string{"input", "output", "sample"}, nil)
+		yamldoc.Set(&s.Profile.Input, f.Get("input"), (*yamldoc.Node).Bool, &p.errs)
+		yamldoc.Set(&s.Profile.Output, f.Get("output"), (*yamldoc.Node).Bool, &p.errs)
+		yamldoc.Set(&s.Profile.Sample, f.Get("sample"), (*yamldoc.Node).Percent, &p.errs)
+		if v := s.Profile.Sample; !(v > 0 && v <= 1) {
+			f.Get("sample").Errorf(&p.errs, yamldoc.CodeValue, "sample is above 0 and at most 1 (100%%)")
+		}
+	}
+	if f := m.Get("timeout").Mapping(&p.errs); f != nil {
+		p.keys(f, "timeout of "+where, []string{"run"}, []string{"heartbeat", "queue"})
+		yamldoc.Set(&s.Timeout, f.Get("run"), (*yamldoc.Node).Duration, &p.errs)
+		if s.Timeout <= 0 {
+			f.Get("run").Errorf(&p.errs, yamldoc.CodeValue, "the timeout is above 0, such as 10m")
+		}
+	}
+	if f := m.Get("retry").Mapping(&p.errs); f != nil {
+		p.retry(&s.Retry, f, where)
+	}
+	if f := m.Get("workers").Mapping(&p.errs); f != nil {
+		p.keys(f, "workers of "+where, []string{"max"}, []string{"min", "scale_at"})
+		s.Workers, _ = p.count(f.Get("max"), 1, maxWorkers)
+	}
+}
+
+// count reads a whole number within limits.
+func (p *parser) count(n *yamldoc.Node, low, high int64) (int, bool) {
+	v, ok := n.Int(&p.errs)
+	if !ok {
+		return 0, false
+	}
+	if v < low || v > high {
+		n.Errorf(&p.errs, yamldoc.CodeValue, "expected a whole number from %d to %d, got %d", low, high, v)
+		return 0, false
+	}
+	return int(v), true
+}
+
+func (p *parser) retry(r *Retry, m *yamldoc.Mapping, where string) {
+	p.keys(m, "retry of "+where, []string{"attempts", "backoff", "factor", "max_backoff", "jitter", "on"}, nil)
+	if v, ok := p.count(m.Get("attempts"), 1, maxAttempts); ok {
+		r.Attempts = v
+	}
+	yamldoc.Set(&r.Backoff, m.Get("backoff"), (*yamldoc.Node).Duration, &p.errs)
+	yamldoc.Set(&r.MaxBackoff, m.Get("max_backoff"), (*yamldoc.Node).Duration, &p.errs)
+	yamldoc.Set(&r.Factor, m.Get("factor"), (*yamldoc.Node).Float, &p.errs)
+	yamldoc.Set(&r.Jitter, m.Get("jitter"), (*yamldoc.Node).Percent, &p.errs)
+	if r.Factor < 1 || r.Factor > math.MaxInt32 {
+		m.Get("factor").Errorf(&p.errs, yamldoc.CodeValue, "factor is at least 1")
+	}
+	if r.Jitter < 0 || r.Jitter > 1 {
+		m.Get("jitter").Errorf(&p.errs, yamldoc.CodeValue, "jitter is from 0 to 1 (100%%)")
+	}
+	if r.MaxBackoff < r.Backoff && m.Has("max_backoff") {
+		m.Get("max_backoff").Errorf(&p.errs, yamldoc.CodeValue, "max_backoff (%s) is shorter than backoff (%s)", r.MaxBackoff, r.Backoff)
+	}
+	r.MaxBackoff = max(r.MaxBackoff, r.Backoff)
+	if n := m.Get("on"); n != nil {
+		r.On = []Trigger{}
+		for _, item := range n.Items() {
+			if word, ok := item.OneOf(&p.errs, string(OnExit), string(OnTimeout), string(OnLease)); ok && !slices.Contains(r.On, Trigger(word)) {
+				r.On = append(r.On, Trigger(word))
+			}
+		}
+	}
+}
