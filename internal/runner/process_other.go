@@ -1,0 +1,31 @@
+//go:build unix && !linux
+
+package runner
+
+import (
+	"os"
+	"syscall"
+	"time"
+)
+
+// groupAttributes puts a command in a process group of its own.
+func groupAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// awaitExit returns when no process of the group can get a signal any more,
+// which an ended leader without children cannot.
+func awaitExit(pid int) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for syscall.Kill(-pid, 0) == nil {
+		<-tick.C
+	}
+}
+
+// peakBytes returns the largest resident size of an ended process where the
+// system tells it.
+func peakBytes(s *os.ProcessState) int64 {
+	if u, ok := s.SysUsage().(*syscall.Rusage); ok {
+		return int64(u.Maxrss)
+	}
+	return 0
+}

@@ -1,0 +1,257 @@
+// Package runner executes a pipeline: it carries each unit of the source through
+// the steps, calls hooks around them, and acts on what they say. It does not know
+// what profiling is. This form keeps its state as files in a work directory; one
+// run works there at a time.
+//
+// A step gets its input on stdin and gives its output on stdout, or takes the
+// paths as {input} and {output}. Of several inputs none is on stdin: {input}
+// gives all paths in the order of needs, {input:step} one of them. The paths are
+// in the environment too: PROFILER_INPUT (several are joined by the list
+// separator of the system, a colon), PROFILER_INPUT_<STEP> for each needed step,
+// and PROFILER_OUTPUT, which a command may write instead of stdout. Commands
+// start in the folder of the pipeline file. When a command has ended, what it
+// left running in its process group is killed.
+package runner
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/profilerhq/profiler/internal/pipeline"
+)
+
+// DefaultGrace is the time between SIGTERM and SIGKILL.
+const DefaultGrace = 10 * time.Second
+
+// Clock is the time that a runner sees. Both methods may be called concurrently.
+type Clock interface {
+	Now() time.Time
+	// Sleep returns after a time, or earlier with the error of the context.
+	Sleep(ctx context.Context, d time.Duration) error
+}
+
+// Options of a runner. Only Pipeline is required.
+type Options struct {
+	Pipeline *pipeline.Pipeline
+	// Dir is the work directory for outputs, records and dead letters; by default
+	// .profiler/runs/<pipeline> beside the pipeline file.
+	Dir string
+	// RunID names the run, by default a new ULID.
+	RunID string
+	// Hooks are called around each step, in this order.
+	Hooks []Hook
+	// RulesFingerprint identifies the rules that apply to a step. When it is not
+	// the one of the stored verdict, the stored output is judged again. Nil means
+	// that rules never change. It is called once per step.
+	RulesFingerprint func(*pipeline.Step) (string, error)
+	// Logger gets what happens; nil drops it.
+	Logger *slog.Logger
+	// Clock is the system's by default.
+	Clock Clock
+	// Random gives the run id and the jitter, by default crypto/rand.
+	Random io.Reader
+	// Workers is the number of commands and hooks that run at once, by default the
+	// number of cores.
+	Workers int
+	// Grace is the time between SIGTERM and SIGKILL, by default DefaultGrace.
+	Grace time.Duration
+	// Env is the environment of commands, by default that of the process. A valid
+	// TRACEPARENT in it gives the correlation id of all units.
+	Env []string
+	// Progress is told what happens. The calls come one after the other; a slow
+	// one holds the run up. Nil is allowed.
+	Progress func(Event)
+}
+
+// Runner executes one pipeline. Run may be called again after it has returned.
+type Runner struct {
+	options Options
+	dir     string // of the pipeline file, absolute
+	work    string
+	trace   string
+	env     []string
+	prints  []string // fingerprint per step
+	rules   []string // rules fingerprint per step
+	log     *slog.Logger
+	random  sync.Mutex
+}
+
+// New checks the options and that every program of the pipeline is there; such
+// problems come as the error of Pipeline.Check.
+func New(o Options) (*Runner, error) {
+	if o.Pipeline == nil {
+		return nil, errors.New("runner: no pipeline")
+	}
+	if err := o.Pipeline.Check(); err != nil {
+		return nil, err
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Grace <= 0 {
+		o.Grace = DefaultGrace
+	}
+	if o.Clock == nil {
+		o.Clock = systemClock{}
+	}
+	if o.Random == nil {
+		o.Random = crand.Reader
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Env == nil {
+		o.Env = os.Environ()
+	}
+	if o.RunID == "" {
+		id, err := ulid.New(ulid.Timestamp(o.Clock.Now()), o.Random)
+		if err != nil {
+			return nil, fmt.Errorf("make a run id: %w", err)
+		}
+		o.RunID = id.String()
+	}
+	r := &Runner{options: o}
+	r.log = o.Logger.With("pipeline", o.Pipeline.Name, "run", o.RunID)
+	var err error
+	if r.dir, err = filepath.Abs(o.Pipeline.Dir); err != nil {
+		return nil, err
+	}
+	if o.Dir == "" {
+		o.Dir = filepath.Join(r.dir, ".profiler", "runs", o.Pipeline.Name)
+	}
+	if r.work, err = filepath.Abs(o.Dir); err != nil {
+		return nil, err
+	}
+	for _, v := range o.Env {
+		name, value, _ := strings.Cut(v, "=")
+		switch {
+		case name == "TRACEPARENT":
+			r.trace = traceID(value)
+		case reserved(name):
+		default:
+			r.env = append(r.env, v)
+		}
+	}
+	return r, nil
+}
+
+// reserved reports whether the runner alone sets this variable for commands.
+func reserved(name string) bool {
+	switch name {
+	case "PROFILER_UNIT_ID", "PROFILER_ATTEMPT", "PROFILER_CORRELATION_ID", "PROFILER_IDEMPOTENCY_KEY",
+		"PROFILER_RUN_ID", "PROFILER_PIPELINE", "PROFILER_STEP", pipeline.VariableOutput, "PROFILER_CANARY", "TRACESTATE":
+		return true
+	}
+	return name == pipeline.VariableInput || strings.HasPrefix(name, pipeline.VariableInput+"_")
+}
+
+// RunID returns the id of the run.
+func (r *Runner) RunID() string { return r.options.RunID }
+
+// Dir returns the work directory, absolute.
+func (r *Runner) Dir() string { return r.work }
+
+// Run carries all units through the pipeline and returns when nothing is left to
+// do. When ctx ends, commands are stopped and what is not finished is reported
+// as cancelled, which is no error. The error says that the run as a whole could
+// not be carried out: the source cannot be listed, another run works in the
+// directory (ErrBusy), or the directory cannot be written; the summary then has
+// what was done until then.
+func (r *Runner) Run(ctx context.Context) (Summary, error) {
+	p := r.options.Pipeline
+	empty := newSummary(p, r.options.RunID)
+	if err := os.MkdirAll(r.work, 0o755); err != nil {
+		return empty, fmt.Errorf("work directory: %w", err)
+	}
+	unlock, err := lock(filepath.Join(r.work, "lock"))
+	if err != nil {
+		return empty, err
+	}
+	defer unlock()
+	if err := r.sweep(); err != nil {
+		return empty, err
+	}
+	r.prints, r.rules = nil, nil
+	for i := range p.Steps {
+		print, err := fingerprint(p, &p.Steps[i])
+		if err != nil {
+			return empty, err
+		}
+		rules := ""
+		if r.options.RulesFingerprint != nil {
+			if rules, err = r.options.RulesFingerprint(&p.Steps[i]); err != nil {
+				return empty, fmt.Errorf("rules of step %q: %w", p.Steps[i].Name, err)
+			}
+		}
+		r.prints = append(r.prints, print)
+		r.rules = append(r.rules, rules+"/"+string(p.Steps[i].OnFail))
+	}
+	units, err := r.units(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			empty.Cancelled = true
+			return empty, nil
+		}
+		return empty, err
+	}
+	s := newScheduler(r, units)
+	err = s.run(ctx)
+	return summarize(r, units, ctx.Err() != nil), err
+}
+
+// lock takes the exclusive use of the work directory. The system gives it up
+// when the process ends in whatever way.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("work directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("work directory %s: %w", filepath.Dir(path), ErrBusy)
+		}
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// fraction returns a random number in [0, 1).
+func (r *Runner) fraction() float64 {
+	r.random.Lock()
+	defer r.random.Unlock()
+	var b [8]byte
+	if _, err := io.ReadFull(r.options.Random, b[:]); err != nil {
+		return 0.5 // the middle of the jitter
+	}
+	return float64(binary.LittleEndian.Uint64(b[:])>>11) / (1 << 53)
+}
+
+type systemClock struct{}
+
+func (systemClock) Now() time.Time { return time.Now() }
+
+func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

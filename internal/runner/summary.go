@@ -1,0 +1,307 @@
+package runner
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/pipeline"
+)
+
+// State is what became of a unit in a step.
+type State string
+
+// The states of a unit in a step.
+const (
+	// Done has an output that went through the gate in this run.
+	Done State = "done"
+	// Skipped was done by an earlier run and is unchanged.
+	Skipped State = "skipped"
+	// Dead has no output: the command failed and was given up.
+	Dead State = "dead"
+	// Quarantined has an output that the gate keeps back, this unit alone.
+	Quarantined State = "quarantined"
+	// Blocked has an output that the gate keeps back, and closed the step.
+	Blocked State = "blocked"
+	// Waiting stands in front of a step that is closed.
+	Waiting State = "waiting"
+	// Cancelled was not finished when the run was stopped.
+	Cancelled State = "cancelled"
+)
+
+// Cause says why a unit is dead or kept back.
+type Cause string
+
+// The causes of dead letters.
+const (
+	// CauseData is exit code 65, or an input that changed while it was read.
+	CauseData Cause = "data"
+	// CauseAttempts is a command whose attempts are used up or not repeated.
+	CauseAttempts Cause = "attempts"
+	// CauseTimeout is a command whose last attempt took too long.
+	CauseTimeout Cause = "timeout"
+	// CauseGate is an output that failed its checks.
+	CauseGate Cause = "gate"
+	// CauseUnjudged is an output (or an input that the step wants judged) about
+	// which no verdict could be had.
+	CauseUnjudged Cause = "unjudged"
+	// CauseUnreadable is an input that cannot be read.
+	CauseUnreadable Cause = "unreadable"
+)
+
+// EventKind says what happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	// Started is the start of an attempt.
+	Started EventKind = "started"
+	// Retrying is a failed attempt that will be repeated after Event.Wait.
+	Retrying EventKind = "retrying"
+	// Finished is a unit that has its state in the step.
+	Finished EventKind = "finished"
+	// Paused is a step whose gate has closed.
+	Paused EventKind = "paused"
+)
+
+// Event is something that happened to a unit in a step. What is unknown is zero.
+type Event struct {
+	Kind          EventKind
+	Step          string
+	Unit          string
+	Source        string
+	CorrelationID string
+	// Attempt counts from 1; 0 if nothing was executed.
+	Attempt int
+	// State and Cause are set when the unit has finished.
+	State   State
+	Cause   Cause
+	Verdict *checks.Status
+	Rows    *int64
+	Err     error
+	// Wait is the time until the next attempt.
+	Wait time.Duration
+	// Output is the path of the output, absolute.
+	Output string
+	// CPU and PeakBytes are what the attempts so far used: the sum, and the
+	// largest resident size of the command's own process.
+	CPU       time.Duration
+	PeakBytes int64
+}
+
+// Units counts units by their state in a step. Units that never reached the step
+// are not counted.
+type Units struct {
+	Done        int `json:"done"`
+	Dead        int `json:"dead"`
+	Quarantined int `json:"quarantined"`
+	Skipped     int `json:"skipped,omitempty"`
+	Blocked     int `json:"blocked,omitempty"`
+	Waiting     int `json:"waiting,omitempty"`
+	Cancelled   int `json:"cancelled,omitempty"`
+}
+
+// StepSummary is what happened in a step.
+type StepSummary struct {
+	Name  string
+	Units Units
+	// Attempts counts executions of the command or of the hooks alone in this run.
+	Attempts int
+	// RowsIn and RowsOut add up the units that have an output, those of earlier
+	// runs included. They are nil if no hook told the number of any unit.
+	RowsIn, RowsOut *int64
+	// Verdict is the worst of the units; a dead unit counts as fail, one without
+	// a readable input as error. It is nil if nothing was judged and nothing died.
+	Verdict *checks.Status
+	// Duration is the time spent in attempts, added up.
+	Duration time.Duration
+}
+
+// Summary is the result of a run. Its JSON is that of `profiler run -o json`.
+type Summary struct {
+	Run      string
+	Pipeline string
+	// Verdict is the worst of the steps, Pass if nothing was judged.
+	Verdict checks.Status
+	// Steps are in the order of the pipeline.
+	Steps []StepSummary
+	// FirstBadStep is the first step in which a unit died, or got a verdict of fail
+	// or error, although its input was fine; empty if there is none.
+	FirstBadStep string
+	// DeadLetters are the units that are dead or kept back, by step and source.
+	DeadLetters []DeadLetter
+	// Cancelled says that the run was stopped before its end.
+	Cancelled bool
+
+	unjudged bool
+}
+
+// MarshalJSON writes the object of the contract.
+func (s Summary) MarshalJSON() ([]byte, error) {
+	var first *string
+	if s.FirstBadStep != "" {
+		first = &s.FirstBadStep
+	}
+	steps := s.Steps
+	if steps == nil {
+		steps = []StepSummary{}
+	}
+	return json.Marshal(struct {
+		Version      int           `json:"version"`
+		Run          string        `json:"run"`
+		Pipeline     string        `json:"pipeline"`
+		Verdict      checks.Status `json:"verdict"`
+		Steps        []StepSummary `json:"steps"`
+		FirstBadStep *string       `json:"first_bad_step"`
+	}{1, s.Run, s.Pipeline, s.Verdict, steps, first})
+}
+
+// MarshalJSON writes the object of the contract; what is unknown is null.
+func (s StepSummary) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Name            string         `json:"name"`
+		Units           Units          `json:"units"`
+		Attempts        int            `json:"attempts"`
+		RowsIn          *int64         `json:"rows_in"`
+		RowsOut         *int64         `json:"rows_out"`
+		Verdict         *checks.Status `json:"verdict"`
+		DurationSeconds float64        `json:"duration_seconds"`
+	}{s.Name, s.Units, s.Attempts, s.RowsIn, s.RowsOut, s.Verdict, s.Duration.Seconds()})
+}
+
+// ExitCode returns 130 if the run was stopped, else 3 if something stayed
+// unjudged or an input could not be read, else 1 if a gate blocked or a unit is
+// dead, else 0. An output with the verdict error counts as unjudged even if
+// on_fail: warn let it through.
+func (s Summary) ExitCode() int {
+	bad := false
+	for _, step := range s.Steps {
+		bad = bad || step.Units.Dead+step.Units.Blocked+step.Units.Waiting > 0
+	}
+	switch {
+	case s.Cancelled:
+		return 130
+	case s.unjudged:
+		return 3
+	case bad:
+		return 1
+	default:
+		return 0
+	}
+}
+
+func newSummary(p *pipeline.Pipeline, run string) Summary {
+	s := Summary{Run: run, Pipeline: p.Name, Steps: make([]StepSummary, len(p.Steps))}
+	for i := range p.Steps {
+		s.Steps[i].Name = p.Steps[i].Name
+	}
+	return s
+}
+
+func summarize(r *Runner, units []*unit, cancelled bool) Summary {
+	p := r.options.Pipeline
+	sum := newSummary(p, r.options.RunID)
+	sum.Cancelled = cancelled
+	for i := range p.Steps {
+		step := &sum.Steps[i]
+		for _, u := range units {
+			o := u.outcomes[i]
+			if o == nil {
+				continue
+			}
+			step.add(o)
+			if v := o.worst(); v != nil && *v >= checks.Fail {
+				sum.unjudged = sum.unjudged || *v == checks.Error || o.cause == CauseUnjudged
+				if sum.FirstBadStep == "" && inputFine(p, u, i) {
+					sum.FirstBadStep = step.Name
+				}
+			}
+			if o.state == Dead || o.state == Quarantined || o.state == Blocked {
+				v := &visit{outcome: o, r: r, unit: u, step: i, s: &p.Steps[i]}
+				newScheduler(r, nil).attach(v)
+				sum.DeadLetters = append(sum.DeadLetters, v.letter(o.state, o.cause))
+			}
+			sum.unjudged = sum.unjudged || o.cause == CauseUnjudged
+		}
+		if step.Verdict != nil {
+			sum.Verdict = max(sum.Verdict, *step.Verdict)
+		}
+	}
+	if sum.Verdict == checks.Learning {
+		sum.Verdict = checks.Pass
+	}
+	return sum
+}
+
+// worst returns the verdict on what the step made of the unit, nil if unknown.
+func (o *outcome) worst() *checks.Status {
+	switch {
+	case o.state == Dead && o.cause == CauseUnreadable, o.cause == CauseUnjudged:
+		return new(checks.Error)
+	case o.state == Dead:
+		return new(checks.Fail)
+	case o.state == Cancelled:
+		return nil
+	case o.verdict != nil && *o.verdict == checks.Learning:
+		return new(checks.Pass)
+	default:
+		return o.verdict
+	}
+}
+
+// inputFine reports whether nothing bad was known of what a step read.
+func inputFine(p *pipeline.Pipeline, u *unit, step int) bool {
+	if u.outcomes[step].inputBad {
+		return false
+	}
+	for _, need := range p.Steps[step].Needs {
+		for i := range p.Steps {
+			if p.Steps[i].Name != need.Step {
+				continue
+			}
+			if v := u.outcomes[i].worst(); v != nil && *v >= checks.Fail {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *StepSummary) add(o *outcome) {
+	switch o.state {
+	case Done:
+		s.Units.Done++
+	case Skipped:
+		s.Units.Skipped++
+	case Dead:
+		s.Units.Dead++
+	case Quarantined:
+		s.Units.Quarantined++
+	case Blocked:
+		s.Units.Blocked++
+	case Waiting:
+		s.Units.Waiting++
+	case Cancelled:
+		s.Units.Cancelled++
+	}
+	s.Attempts += o.attempts
+	s.Duration += o.busy
+	if v := o.worst(); v != nil && (s.Verdict == nil || *v > *s.Verdict) {
+		s.Verdict = v
+	}
+	if o.output == "" || o.state == Cancelled {
+		return
+	}
+	for _, c := range []struct {
+		total **int64
+		rows  *int64
+	}{{&s.RowsIn, o.rowsIn}, {&s.RowsOut, o.rows}} {
+		if c.rows == nil {
+			continue
+		}
+		if *c.total == nil {
+			*c.total = new(int64)
+		}
+		**c.total += *c.rows
+	}
+}
