@@ -59,6 +59,7 @@ func (v *Vector) Reset() {
 	v.Types, v.Ints, v.Floats = v.Types[:0], v.Ints[:0], v.Floats[:0]
 	v.data, v.ends = v.data[:0], v.ends[:0]
 	v.Zoned = 0
+	v.HasText, v.Inferred, v.Declared = false, false, Null
 }
 
 // Append adds a value with its text; text is copied. Formats with declared
@@ -86,3 +87,11 @@ func (v *Vector) PadTo(n int) {
 
 // Size returns the bytes of text that the vector holds.
 func (v *Vector) Size() int { return len(v.data) }
+
+// Truncate drops the rows from n on.
+func (v *Vector) Truncate(n int) {
+	if n >= v.Len() {
+		return
+	}
+	v.Types, v.Ints, v.Floats, v.ends = v.Types[:n], v.Ints[:n], v.Floats[:n], v.ends[:n]
+}

@@ -79,7 +79,7 @@ func newColumn(name string) *column {
 // rowHashes, parallel to the rows, is added to, so that equal rows have equal
 // sums.
 func (c *column) add(v *batch.Vector, first int64, rowHashes []uint64) {
-	c.declared = v.Declared
+	c.declare(v.Declared)
 	c.hasText = c.hasText || v.HasText
 	c.inferred = c.inferred || v.Inferred
 	c.zoned += uint64(v.Zoned)
@@ -119,6 +119,19 @@ func (c *column) add(v *batch.Vector, first int64, rowHashes []uint64) {
 			continue
 		}
 		c.addNew(v.Value(i), text, hash)
+	}
+}
+
+// declare takes the type that the format declares for further values. Where
+// parts of a batch disagree, the values decide.
+func (c *column) declare(t batch.Type) {
+	switch {
+	case c.rows == c.nulls, c.declared == t:
+		c.declared = t
+	case c.declared.Family() == t.Family():
+		c.declared = max(c.declared, t) // number over integer, timestamp over date
+	default:
+		c.declared = batch.Null
 	}
 }
 

@@ -1,0 +1,251 @@
+// Package monitor is the one place where everything comes together: it reads
+// a batch once, profiles it, judges it by rules and by the past, and hands the
+// outcome to its sinks: the store, the metrics, the alerts. Every way in goes
+// through Observe: commands, pipelines, the service.
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/rules"
+)
+
+// Subject says which batch is observed.
+type Subject struct {
+	Dataset string // namespace/name
+	// Batch names the batch; empty is the hash of what the reader read, for a
+	// reader that has one.
+	Batch string
+	// At is the time of the batch; zero is now.
+	At time.Time
+	// AsOf is what freshness measures from; zero is At if that was given, else
+	// now.
+	AsOf time.Time
+	// Modified is when the data was written; zero if unknown.
+	Modified time.Time
+	Source   profile.Source
+	Origin   checks.Origin
+	// Side is "input" or "output" of a pipeline step, else empty.
+	Side string
+	// Input is the profile of the step's input, for checks against it.
+	Input *profile.Profile
+	// Rules are the sets that apply.
+	Rules []*rules.Set
+}
+
+// Outcome is a judged batch.
+type Outcome struct {
+	Subject
+	Profile *profile.Profile
+	Report  checks.Report
+	// Took is how long reading and judging took.
+	Took time.Duration
+}
+
+// History answers what checks want to know of the past of a dataset. Only
+// accepted batches before the given time count, and never the batch itself.
+type History interface {
+	Past(ctx context.Context, s Subject, needs []checks.Need) map[checks.Need]checks.Past
+}
+
+// Sink takes outcomes: a store, metrics, alerts. Sinks are called one after
+// the other, in their order.
+type Sink interface {
+	Accept(ctx context.Context, o *Outcome) error
+}
+
+// Options configure a Monitor.
+type Options struct {
+	// History is nil where nothing is known of the past.
+	History History
+	Sinks   []Sink
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// FailingRows is how many failing rows a result keeps.
+	FailingRows int
+}
+
+// Monitor observes batches. It is safe for concurrent use if its history and
+// its sinks are.
+type Monitor struct{ opts Options }
+
+// New returns a monitor.
+func New(opts Options) *Monitor {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	return &Monitor{opts: opts}
+}
+
+// hashed is a reader that can name its content.
+type hashed interface{ Hash() string }
+
+// Observe reads the batch to its end, judges it and hands the outcome to the
+// sinks. An error of reading gives no outcome. Errors of sinks are returned
+// beside the outcome, joined; the other sinks are called all the same.
+func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outcome, error) {
+	start := m.opts.Now()
+	if s.AsOf.IsZero() {
+		s.AsOf = s.At
+		if s.At.IsZero() {
+			s.AsOf = start
+		}
+	}
+	if s.At.IsZero() {
+		s.At = start
+	}
+	builder := profile.NewBuilder()
+	eval := checks.New(rules.Plan(s.Rules, m.opts.FailingRows))
+	err := read(ctx, r, func(columns []batch.Column, c *batch.Chunk) {
+		builder.Add(columns, c)
+		eval.Observe(columns, c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if h, ok := r.(hashed); ok && s.Batch == "" {
+		s.Batch = h.Hash()
+	}
+	o := &Outcome{Subject: s}
+	o.Profile = builder.Finish(r.Columns(), profile.Info{Dataset: s.Dataset, Source: s.Source, Stats: r.Stats(), ProfiledAt: m.opts.Now().UTC()})
+	results := eval.Results(checks.Input{
+		Profile: o.Profile, At: s.At, AsOf: s.AsOf, Modified: s.Modified, Past: m.past(ctx, s, eval.Needs(r.Columns())),
+	})
+	o.Report = checks.Report{
+		Version: 1, Dataset: s.Dataset, Batch: s.Batch, At: s.At.UTC(), Verdict: checks.VerdictOf(results),
+		Rows: o.Profile.Rows(), Results: results, Origin: s.Origin,
+	}
+	o.Took = m.opts.Now().Sub(start)
+	var errs []error
+	for _, sink := range m.opts.Sinks {
+		errs = append(errs, sink.Accept(ctx, o))
+	}
+	return o, errors.Join(errs...)
+}
+
+// read passes the chunks of a reader to take, reading ahead while take works.
+func read(ctx context.Context, r batch.Reader, take func([]batch.Column, *batch.Chunk)) error {
+	type part struct {
+		chunk   *batch.Chunk
+		columns []batch.Column
+	}
+	free, full := make(chan *batch.Chunk, 3), make(chan part, 2)
+	for range cap(free) {
+		free <- &batch.Chunk{}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(full)
+		var columns []batch.Column
+		for {
+			var c *batch.Chunk
+			select {
+			case c = <-free:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			err := r.Next(ctx, c)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if now := r.Columns(); len(now) != len(columns) {
+				columns = slices.Clone(now) // the reader's own slice changes while take works
+			}
+			full <- part{c, columns}
+		}
+	})
+	g.Go(func() error {
+		for p := range full {
+			take(p.columns, p.chunk)
+			free <- p.chunk
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// past answers the needs: those about the step's input here, all others by the
+// history.
+func (m *Monitor) past(ctx context.Context, s Subject, needs []checks.Need) map[checks.Need]checks.Past {
+	out := map[checks.Need]checks.Past{}
+	var rest []checks.Need
+	for _, n := range needs {
+		if n.Window.Input {
+			out[n] = inputPast(s, n)
+		} else {
+			rest = append(rest, n)
+		}
+	}
+	if len(rest) > 0 && m.opts.History != nil {
+		for n, p := range m.opts.History.Past(ctx, s, rest) {
+			out[n] = p
+		}
+	}
+	return out
+}
+
+func inputPast(s Subject, n checks.Need) checks.Past {
+	if s.Input == nil {
+		return checks.Past{Err: "the input of the step is not profiled; against: input has a meaning only in a pipeline step with an input"}
+	}
+	return ProfilePast(s.Input, 1, n)
+}
+
+// ProfilePast answers a need from one profile that stands for the given number
+// of batches.
+func ProfilePast(p *profile.Profile, batches int, n checks.Need) checks.Past {
+	if n.Profile {
+		return checks.Past{Profile: p, Batches: batches}
+	}
+	sum := p.Summary()
+	v, ok := sum.Metric(n.Metric)
+	if n.Column != "" {
+		col := sum.Column(n.Column)
+		if col == nil {
+			return checks.Past{Err: fmt.Sprintf("the data to compare with has no column %q", n.Column)}
+		}
+		v, ok = col.Metric(n.Metric)
+	}
+	if !ok {
+		return checks.Past{}
+	}
+	return checks.Past{Values: []float64{v}, Batches: batches}
+}
+
+// Gate returns what a gate does with the batch: "" if it lets it pass, else the
+// strictest action of the failed checks: block, quarantine or warn. A check
+// without an action of its own takes fallback.
+func (o *Outcome) Gate(fallback string) string {
+	strength := map[string]int{"": 0, "warn": 1, "quarantine": 2, "block": 3}
+	gate := ""
+	for i := range o.Report.Results {
+		r := &o.Report.Results[i]
+		if r.Status != checks.Fail && r.Status != checks.Error {
+			continue
+		}
+		action := r.OnFail
+		if action == "" {
+			action = fallback
+		}
+		if action == "" {
+			action = "block"
+		}
+		if strength[action] > strength[gate] {
+			gate = action
+		}
+	}
+	return gate
+}

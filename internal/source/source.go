@@ -1,0 +1,427 @@
+// Package source opens data by path, glob, folder or standard input: it
+// unpacks, finds the encoding and the format by content, and reads all files
+// of a batch as one.
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/batch"
+)
+
+// Stdin is the name of the standard input.
+const Stdin = "-"
+
+// Formats are the names that --format takes.
+var Formats = []string{"csv", "tsv", "jsonl", "json", "parquet"}
+
+// Options say how data is written. The zero value finds out by content.
+type Options struct {
+	// Format is one of Formats; empty is found by content.
+	Format string
+	// Delimiter, Quote and Comment are for delimited text; 0 is found or off.
+	Delimiter, Quote, Comment byte
+	NoHeader                  bool
+	// Nulls are texts that mean null in delimited text.
+	Nulls []string
+	// Encoding names the encoding of text; empty is UTF-8, or UTF-16 by BOM.
+	Encoding string
+	// Location is the zone of timestamps without one; nil is UTC.
+	Location *time.Location
+	// Columns keeps only these columns, in this order; nil keeps all.
+	Columns []string
+	// Rows stops after so many rows; 0 reads all.
+	Rows int64
+	// Stdin is read for the input "-".
+	Stdin io.Reader
+	// Progress is called with the bytes read so far, from the reading
+	// goroutine; nil is off.
+	Progress func(bytes int64)
+}
+
+// Input is one batch to read: one or more files with one schema, or the
+// standard input.
+type Input struct {
+	URL   string   // as the user named it
+	Name  string   // of the dataset: stem of the file, name of the folder
+	Files []string // paths in the order of reading; Stdin for standard input
+	Size  int64    // of all files in bytes; -1 if unknown
+	// Modified is when the newest file was written; zero for standard input.
+	Modified time.Time
+}
+
+// schemes are kinds of sources that later versions read.
+var schemes = []string{"postgres://", "postgresql://", "mysql://", "sqlite://", "clickhouse://", "trino://", "s3://", "gs://", "az://", "http://", "https://"}
+
+// UsageError says that a source is named in a way that this program cannot
+// mean.
+type UsageError struct{ Message string }
+
+// Error returns the message.
+func (e *UsageError) Error() string { return e.Message }
+
+// Expand finds the files behind the arguments: paths, globs, folders, "-". All
+// of them are one batch, or with each every file is one.
+func Expand(args []string, each bool) ([]Input, error) {
+	var files []string
+	for _, arg := range args {
+		for _, s := range schemes {
+			if strings.HasPrefix(arg, s) {
+				return nil, &UsageError{fmt.Sprintf("%s: sources of the kind %s are not supported by this version yet; name files", arg, strings.TrimSuffix(s, "://"))}
+			}
+		}
+		f, err := expandOne(arg)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f...)
+	}
+	if !each {
+		in, err := describe(strings.Join(args, " "), files, nameOf(args, files))
+		return []Input{in}, err
+	}
+	var inputs []Input
+	for _, f := range files {
+		in, err := describe(f, []string{f}, Stem(f))
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, in)
+	}
+	return inputs, nil
+}
+
+func expandOne(arg string) ([]string, error) {
+	if arg == Stdin {
+		return []string{Stdin}, nil
+	}
+	info, err := os.Stat(arg)
+	switch {
+	case err == nil && info.IsDir():
+		return filesBelow(arg)
+	case err == nil:
+		return []string{arg}, nil
+	case !strings.ContainsAny(arg, "*?["):
+		return nil, unreadable(arg, err)
+	}
+	files, err := filepath.Glob(arg)
+	if err != nil {
+		return nil, &UsageError{fmt.Sprintf("%s: the pattern has an unclosed bracket", arg)}
+	}
+	files = slices.DeleteFunc(files, func(f string) bool {
+		info, err := os.Stat(f)
+		return err != nil || info.IsDir()
+	})
+	if len(files) == 0 {
+		return nil, &batch.DataError{Source: arg, Offset: -1, Reason: "no file matches the pattern", Advice: "check the path; quote the pattern so that the shell leaves it alone"}
+	}
+	return files, nil
+}
+
+// unreadable rewords an error of opening a file.
+func unreadable(path string, err error) error {
+	e := &batch.DataError{Source: path, Offset: -1, Reason: "cannot be read", Err: err}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		e.Reason, e.Advice = "no such file or folder", "check the path"
+	case errors.Is(err, fs.ErrPermission):
+		e.Reason, e.Advice = "permission denied", "make it readable for this user"
+	default:
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			e.Reason = "cannot be read: " + pe.Err.Error()
+		}
+	}
+	return e
+}
+
+// filesBelow lists the files of a folder in the order of their paths. Hidden
+// ones, and those that begin with _ as markers of other tools do, are left
+// out.
+func filesBelow(dir string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return unreadable(p, err)
+		}
+		hidden := strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_")
+		switch {
+		case p == dir:
+		case hidden && d.IsDir():
+			return filepath.SkipDir
+		case !hidden && !d.IsDir():
+			files = append(files, p)
+		}
+		return nil
+	})
+	if err == nil && len(files) == 0 {
+		err = &batch.DataError{Source: dir, Offset: -1, Reason: "the folder has no files", Advice: "name a folder with data"}
+	}
+	return files, err
+}
+
+func describe(url string, files []string, name string) (Input, error) {
+	in := Input{URL: url, Name: name, Files: files}
+	for _, f := range files {
+		if f == Stdin {
+			in.Size = -1
+			continue
+		}
+		info, err := os.Stat(f)
+		if err != nil {
+			return in, unreadable(f, err)
+		}
+		if in.Size >= 0 {
+			in.Size += info.Size()
+		}
+		if info.ModTime().After(in.Modified) {
+			in.Modified = info.ModTime()
+		}
+	}
+	if slices.Contains(files, Stdin) && len(files) > 1 {
+		return in, &UsageError{"standard input (-) is a batch of its own; leave out the other sources"}
+	}
+	return in, nil
+}
+
+// nameOf returns the dataset's name of a batch: the file's stem, or the name
+// of the folder that holds several.
+func nameOf(args, files []string) string {
+	if len(args) == 1 && len(files) == 1 && args[0] == files[0] {
+		return Stem(args[0])
+	}
+	dir := args[0]
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		dir = filepath.Dir(files[0])
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	if name := filepath.Base(dir); name != "/" && name != "." {
+		return name
+	}
+	return Stem(files[0])
+}
+
+var packings = []string{".gz", ".zst", ".zstd", ".bz2", ".xz", ".lz4", ".sz", ".snappy"}
+
+// Stem returns the name of a file without its folder, packing and format:
+// orders for in/orders.csv.gz.
+func Stem(file string) string {
+	if file == Stdin {
+		return "stdin"
+	}
+	name := filepath.Base(file)
+	if slices.Contains(packings, strings.ToLower(filepath.Ext(name))) {
+		name = strings.TrimSuffix(name, filepath.Ext(name))
+	}
+	if ext := filepath.Ext(name); ext != "" && ext != name {
+		name = strings.TrimSuffix(name, ext)
+	}
+	return name
+}
+
+// Info says what an opened input turned out to be.
+type Info struct {
+	Format      string // csv, jsonl, parquet
+	Compression string // gzip, zstd …; empty is none
+	Delimiter   byte   // of delimited text, 0 for other formats
+}
+
+// Reader reads all files of an input as one batch. It implements batch.Reader.
+type Reader struct {
+	in      Input
+	opts    Options
+	file    *file // open now, nil between files
+	next    int   // index of the next file
+	info    Info
+	columns []batch.Column
+	place   []int // of the open file's columns in columns; -1 is left out
+	chunk   batch.Chunk
+	rows    int64
+	stats   batch.Stats // of the files that are done
+	hash    *contentHash
+	bytes   int64
+}
+
+var _ batch.Reader = (*Reader)(nil)
+
+// Open opens the first file of an input, so that what cannot be read is known
+// at once. The caller closes the reader.
+func Open(ctx context.Context, in Input, opts Options) (*Reader, error) {
+	r := &Reader{in: in, opts: opts, hash: newContentHash()}
+	r.columns = make([]batch.Column, len(opts.Columns))
+	for i, name := range opts.Columns {
+		r.columns[i].Name = name
+	}
+	if err := r.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.missingColumns(); err != nil {
+		r.Close() //nolint:errcheck // the other error counts
+		return nil, err
+	}
+	return r, nil
+}
+
+// missingColumns reports columns that were asked for and that a format with a
+// header does not have.
+func (r *Reader) missingColumns() error {
+	if len(r.opts.Columns) == 0 || r.info.Format == "jsonl" || len(r.in.Files) > 1 {
+		return nil
+	}
+	names := []string{}
+	for _, c := range r.file.Columns() {
+		names = append(names, c.Name)
+	}
+	for _, want := range r.opts.Columns {
+		if !slices.Contains(names, want) {
+			return &UsageError{fmt.Sprintf("%s: there is no column %q; there are %s", r.in.URL, want, strings.Join(names, ", "))}
+		}
+	}
+	return nil
+}
+
+// Info returns what the first file turned out to be.
+func (r *Reader) Info() Info { return r.info }
+
+// Input returns what is read.
+func (r *Reader) Input() Input { return r.in }
+
+// Columns returns the union of the columns of the files so far.
+func (r *Reader) Columns() []batch.Column { return r.columns }
+
+// Stats returns what was met so far besides rows.
+func (r *Reader) Stats() batch.Stats {
+	s := r.stats
+	if r.file != nil {
+		s = s.Add(r.file.Stats())
+	}
+	s.Bytes = r.bytes
+	return s
+}
+
+// Hash identifies the names and the content that were read; it is final after
+// the last row.
+func (r *Reader) Hash() string { return r.hash.sum() }
+
+// Close closes the open file.
+func (r *Reader) Close() error {
+	if r.file == nil {
+		return nil
+	}
+	err := r.file.Close()
+	r.file = nil
+	return err
+}
+
+func (r *Reader) open(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	path := r.in.Files[r.next]
+	r.next++
+	r.hash.name(filepath.Base(path))
+	f, err := openFile(path, r.opts, r.count)
+	if err != nil {
+		return err
+	}
+	r.file = f
+	if r.next == 1 {
+		r.info = f.info
+	}
+	r.place = r.place[:0]
+	r.adopt()
+	return nil
+}
+
+// count takes bytes as they are read from a file, before unpacking.
+func (r *Reader) count(b []byte) {
+	r.bytes += int64(len(b))
+	r.hash.write(b)
+	if r.opts.Progress != nil {
+		r.opts.Progress(r.bytes)
+	}
+}
+
+// adopt finds the places of the open file's columns in the union.
+func (r *Reader) adopt() {
+	for _, c := range r.file.Columns()[len(r.place):] {
+		at := slices.IndexFunc(r.columns, func(have batch.Column) bool { return have.Name == c.Name })
+		switch {
+		case at < 0 && len(r.opts.Columns) > 0:
+			r.place = append(r.place, -1)
+			continue
+		case at < 0:
+			at = len(r.columns)
+			r.columns = append(r.columns, c)
+		case r.rows == 0:
+			r.columns[at].Declared = c.Declared
+		}
+		r.place = append(r.place, at)
+	}
+}
+
+// Next fills the chunk with the next rows of the open file, or of the one
+// after it.
+func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
+	for {
+		if r.opts.Rows > 0 && r.rows >= r.opts.Rows {
+			c.Reset(len(r.columns))
+			return io.EOF
+		}
+		if r.file == nil {
+			c.Reset(len(r.columns))
+			if r.next == len(r.in.Files) {
+				return io.EOF
+			}
+			if err := r.open(ctx); err != nil {
+				return err
+			}
+		}
+		err := r.file.Next(ctx, &r.chunk)
+		r.adopt()
+		if errors.Is(err, io.EOF) {
+			r.stats = r.stats.Add(r.file.Stats())
+			if err := r.Close(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		r.arrange(c)
+		return nil
+	}
+}
+
+// arrange moves the vectors of the file's chunk to their places; columns that
+// the file lacks are null.
+func (r *Reader) arrange(c *batch.Chunk) {
+	c.Reset(len(r.columns))
+	n := r.chunk.Rows
+	if r.opts.Rows > 0 {
+		n = int(min(int64(n), r.opts.Rows-r.rows))
+	}
+	for from, to := range r.place {
+		if to >= 0 {
+			c.Vectors[to], r.chunk.Vectors[from] = r.chunk.Vectors[from], c.Vectors[to]
+		}
+	}
+	for i := range c.Vectors {
+		c.Vectors[i].Truncate(n)
+		c.Vectors[i].PadTo(n)
+	}
+	c.Rows, c.First = n, r.rows+1
+	r.rows += int64(n)
+}
