@@ -142,10 +142,6 @@ func (w *writer) incident(ctx context.Context, in *alert.Incident) error {
 	default:
 		return fmt.Errorf("%w: incident %s has the status %q", ErrInvalid, in.ID, in.Status)
 	}
-	dataset, err := w.dataset(ctx, in.Dataset)
-	if err != nil {
-		return err
-	}
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("%w: incident %s: %w", ErrInvalid, in.ID, err)
@@ -155,11 +151,28 @@ func (w *writer) incident(ctx context.Context, in *alert.Incident) error {
 		us := micros(in.ResolvedAt)
 		resolved = &us
 	}
+	// An incident that exists is locked by us, and its dataset must not be: its
+	// recorder takes the two in the other order.
+	known, err := w.tx.Exec(ctx, `UPDATE incident SET status = ?, severity = ?, updated_us = ?, resolved_us = ?, pipeline = ?, last_run = ?, body = ? WHERE id = ?`,
+		string(in.Status), string(in.Severity), micros(in.UpdatedAt), resolved, in.Origin.Pipeline, in.LastRun, string(body), in.ID)
+	if err != nil {
+		return openTwice(in, err)
+	}
+	if n, err := known.RowsAffected(); n > 0 || err != nil {
+		return err
+	}
+	dataset, err := w.dataset(ctx, in.Dataset)
+	if err != nil {
+		return err
+	}
 	_, err = w.tx.Exec(ctx, `INSERT INTO incident (id, dataset_id, status, severity, opened_us, updated_us, resolved_us, pipeline, last_run, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET status = excluded.status, severity = excluded.severity, updated_us = excluded.updated_us,
-		resolved_us = excluded.resolved_us, pipeline = excluded.pipeline, last_run = excluded.last_run, body = excluded.body`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		in.ID, dataset, string(in.Status), string(in.Severity), micros(in.OpenedAt), micros(in.UpdatedAt), resolved, in.Origin.Pipeline, in.LastRun, string(body))
+	return openTwice(in, err)
+}
+
+// openTwice explains the error of a second open incident.
+func openTwice(in *alert.Incident, err error) error {
 	if db.IsUnique(err) {
 		return fmt.Errorf("%w: dataset %s has an open incident already, so %s cannot be open too: %w", ErrInvalid, in.Dataset, in.ID, err)
 	}

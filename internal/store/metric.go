@@ -51,7 +51,7 @@ func metricValues(o *Observation) map[Metric]float64 {
 	s := o.Profile.Summary()
 	values := map[Metric]float64{}
 	put := func(m Metric, v float64, ok bool) {
-		m = Metric{clean(m.Column), clean(m.Metric)}
+		m = Metric{columnName(m.Column), m.Metric}
 		if _, taken := values[m]; ok && !taken && v-v == 0 {
 			values[m] = v
 		}
@@ -170,7 +170,7 @@ func (s *Store) Series(ctx context.Context, dataset, column, metric string, befo
 	err := s.db.Select(ctx, &rows, `SELECT m.at_us, b.name, m.v FROM metric m JOIN batch b ON b.id = m.batch_id
 		WHERE m.series_id = (SELECT s.id FROM series s JOIN dataset d ON d.id = s.dataset_id WHERE d.name = ? AND s.column_name = ? AND s.metric = ?)
 		AND m.at_us < ? AND b.side <> 'input' AND `+accepted+`
-		ORDER BY m.at_us DESC, m.batch_id DESC LIMIT ?`, dataset, clean(column), clean(metric), last, limit)
+		ORDER BY m.at_us DESC, m.batch_id DESC LIMIT ?`, clean(dataset), columnName(column), clean(metric), last, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read series %s %s %s: %w", dataset, column, metric, err)
 	}

@@ -249,6 +249,8 @@ func validate(o *Observation) error {
 	switch {
 	case r.At.IsZero():
 		return fmt.Errorf("%w: batch %s has no time", ErrInvalid, r.Batch)
+	case o.Score != nil && *o.Score-*o.Score != 0:
+		return fmt.Errorf("%w: the score of batch %s is not finite", ErrInvalid, r.Batch)
 	case o.Side != "" && o.Side != SideInput && o.Side != SideOutput:
 		return fmt.Errorf("%w: the side %q is none of input and output", ErrInvalid, o.Side)
 	case o.Profile != nil && o.Profile.Dataset != r.Dataset:

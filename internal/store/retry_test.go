@@ -74,6 +74,45 @@ func TestRecordOutlivesALostConnection(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
+// A step of one run folds under the incident of a dataset whose recorder works
+// for another run. They meet at the incident and must not wait for each other.
+func TestFoldingDoesNotDeadlock(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	// With a single attempt a deadlock is an error.
+	s, err := Open(ctx, dbtest.Postgres(t), Options{Retry: db.RetryPolicy{Attempts: 1}})
+	require.NoError(t, err)
+	defer s.Close()
+	batch := func(dataset, run string) Observation {
+		return Observation{Report: checks.Report{Dataset: dataset, Batch: run, At: time.Unix(1, 0), Origin: checks.Origin{Pipeline: "p", Run: run}}}
+	}
+	_, err = s.Record(ctx, batch("s/raw", "r1"), func(IncidentState) IncidentChange {
+		return IncidentChange{Incidents: []alert.Incident{{ID: "01", Dataset: "s/raw", Status: alert.Open, LastRun: "r1", Origin: checks.Origin{Pipeline: "p"}}}}
+	})
+	require.NoError(t, err)
+	other := make(chan error, 1)
+	_, err = s.Record(ctx, batch("s/clean", "r1"), func(st IncidentState) IncidentChange {
+		go func() {
+			_, err := s.Record(ctx, batch("s/raw", "r2"), func(st IncidentState) IncidentChange {
+				st.Current.Batches++
+				return IncidentChange{Incidents: []alert.Incident{*st.Current}}
+			})
+			other <- err
+		}()
+		for waiting := 0; waiting == 0; {
+			require.NoError(t, s.db.Get(ctx, &waiting, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"))
+		}
+		st.Upstream[0].Folded = []string{"s/clean"}
+		return IncidentChange{Incidents: st.Upstream}
+	})
+	require.NoError(t, err)
+	require.NoError(t, <-other)
+	incidents, err := s.Incidents(ctx, IncidentQuery{ID: "01"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"s/clean"}, incidents[0].Folded, "the other recorder saw the fold")
+	require.Equal(t, 1, incidents[0].Batches)
+}
+
 func TestOpenTogetherFromEmpty(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

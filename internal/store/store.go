@@ -8,8 +8,10 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -102,6 +104,10 @@ func micros(t time.Time) int64 { return t.UnixMicro() }
 
 func fromMicros(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
+// maxName is the longest name in bytes. Several of them must fit into an entry
+// of an index of Postgres, which has 2,704 bytes.
+const maxName = 512
+
 // validName refuses what Postgres cannot hold and what no user could type.
 func validName(what, name string) error {
 	switch {
@@ -111,6 +117,8 @@ func validName(what, name string) error {
 		return fmt.Errorf("%w: the %s %q contains a NUL; name it without", ErrInvalid, what, name)
 	case !utf8.ValidString(name):
 		return fmt.Errorf("%w: the %s %q is not valid UTF-8; name it in UTF-8", ErrInvalid, what, name)
+	case len(name) > maxName:
+		return fmt.Errorf("%w: the name of the %s has %d bytes; use at most %d", ErrInvalid, what, len(name), maxName)
 	}
 	return nil
 }
@@ -127,6 +135,17 @@ func validText(what, text string) error {
 // databases can hold. The profile keeps the name as it is.
 func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\u2400")
+}
+
+// columnName is clean for names that stand in an index. The end of a long one
+// is replaced by its hash, so that names which begin alike stay apart.
+func columnName(s string) string {
+	c := clean(s)
+	if len(c) <= maxName {
+		return c
+	}
+	sum := sha256.Sum256([]byte(s))
+	return strings.ToValidUTF8(c[:maxName-40], "") + "\u2026" + hex.EncodeToString(sum[:16])
 }
 
 // notFound turns the absence of a row into ErrNotFound with a text.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -293,7 +295,7 @@ func TestHistoryAndGet(t *testing.T) {
 		now := day(100)
 		s := open(t, url, store.Options{Now: func() time.Time { return now }})
 		ctx := t.Context()
-		low, high, score := 1.5, 2.5, 0.75
+		low, high, score := math.Inf(-1), 2.5, 0.75
 		n := int64(3)
 		full := seen(t, "b", day(2), 1, 2, 3)
 		full.Report.Verdict = checks.Fail
@@ -398,7 +400,7 @@ func TestHostileNames(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := open(t, url, store.Options{})
 		ctx := t.Context()
-		for i, name := range []string{`a'b/"c"`, "größe/日本語\u202e", "x'; DROP TABLE batch; --/y", "a/?", "a/%s\n\t", strings.Repeat("n", 300)} {
+		for i, name := range []string{`a'b/"c"`, "größe/日本語\u202e", "x'; DROP TABLE batch; --/y", "a/?", "a/%s\n\t", strings.Repeat("n", 512)} {
 			o := seen(t, name, day(i), 1)
 			o.Report.Dataset, o.Profile = name, ofCSV(t, name, "\"a'\"\"b\",日本,\"\x00\",\"\u2400\",\xff\n1,2,3,4,5\n")
 			record(t, s, o)
@@ -418,6 +420,8 @@ func TestHostileNames(t *testing.T) {
 			"NUL in the batch":           func(o *store.Observation) { o.Report.Batch = "\x00" },
 			"NUL in the step":            func(o *store.Observation) { o.Report.Origin.Step = "\x00" },
 			"bytes that are not UTF-8":   func(o *store.Observation) { o.Report.Batch = "\xff" },
+			"a name that is too long":    func(o *store.Observation) { o.Report.Batch = strings.Repeat("n", 513) },
+			"a score that is none":       func(o *store.Observation) { o.Score = new(math.NaN()) },
 			"no dataset":                 func(o *store.Observation) { o.Report.Dataset = "" },
 			"no batch":                   func(o *store.Observation) { o.Report.Batch = "" },
 			"no time":                    func(o *store.Observation) { o.Report.At = time.Time{} },
@@ -434,6 +438,30 @@ func TestHostileNames(t *testing.T) {
 			require.ErrorIs(t, s.RecordAll(ctx, []store.Observation{seen(t, "good", day(1), 1), o}), store.ErrInvalid, name)
 		}
 		require.Empty(t, names(t, s, store.Query{All: true}))
+	})
+}
+
+// Names of columns come from the data, and no data may keep its batch from
+// being recorded.
+func TestHugeColumnNames(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := open(t, url, store.Options{})
+		rng := rand.New(rand.NewPCG(1, 2))
+		var long strings.Builder
+		for range 20000 {
+			long.WriteRune('\u4e00' + rng.Int32N(20000))
+		}
+		o := seen(t, "a", day(1), 1)
+		o.Profile = ofCSV(t, dataset, long.String()+"a,"+long.String()+"b\n1,2\n")
+		o.Report.Results = []checks.Result{{ID: long.String(), Column: long.String()}}
+		record(t, s, o)
+		for i, end := range []string{"a", "b"} {
+			points, err := s.Series(t.Context(), dataset, long.String()+end, "mean", time.Time{}, 0)
+			require.NoError(t, err)
+			require.Len(t, points, 1)
+			require.InDelta(t, i+1, points[0].Value, 0)
+		}
 	})
 }
 
