@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/checks"
@@ -22,6 +23,7 @@ type scheduler struct {
 	active   int        // visits
 	awake    []chan struct{}
 	messages chan message
+	visits   sync.WaitGroup
 	err      error
 }
 
@@ -57,6 +59,7 @@ func (s *scheduler) run(ctx context.Context) error {
 		}
 		s.handle(<-s.messages, cancel)
 	}
+	s.visits.Wait()
 	for i := range s.ready {
 		for _, u := range s.ready[i] {
 			state := Waiting
@@ -121,10 +124,10 @@ func (s *scheduler) start(ctx context.Context, u *unit, step int) {
 	s.busy++
 	s.active++
 	s.inStep[step]++
-	go func() {
+	s.visits.Go(func() {
 		v.run(ctx)
 		s.messages <- message{done: v}
-	}()
+	})
 }
 
 // attach gives a visit its inputs, and the records that are in them.
