@@ -67,7 +67,7 @@ func (s *Store) prune(ctx context.Context, now time.Time, r Retention, n *Pruned
 	}
 	cut := micros(now.Add(-r.Results))
 	if err := s.deleteRows(ctx, &n.Incidents, `DELETE FROM incident WHERE id IN
-		(SELECT id FROM incident WHERE status = 'resolved' AND resolved_us < ? LIMIT ?)`, cut); err != nil {
+		(SELECT id FROM incident WHERE resolved_us < ? LIMIT ?)`, cut); err != nil {
 		return err
 	}
 	return s.deleteRows(ctx, &n.Messages, "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_us < ? LIMIT ?)", cut)

@@ -74,6 +74,24 @@ func TestRecordOutlivesALostConnection(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
+func inRun(dataset, run string) Observation {
+	return Observation{Report: checks.Report{Dataset: dataset, Batch: run, At: time.Unix(1, 0), Origin: checks.Origin{Pipeline: "p", Run: run}}}
+}
+
+// recordBeside starts to record and returns when that waits for a lock or has
+// ended.
+func recordBeside(t *testing.T, s *Store, o Observation, decide func(IncidentState) IncidentChange) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Record(t.Context(), o, decide)
+		done <- err
+	}()
+	for waiting := 0; waiting == 0 && len(done) == 0; {
+		require.NoError(t, s.db.Get(t.Context(), &waiting, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"))
+	}
+	return done
+}
+
 // A step of one run folds under the incident of a dataset whose recorder works
 // for another run. They meet at the incident and must not wait for each other.
 func TestFoldingDoesNotDeadlock(t *testing.T) {
@@ -83,25 +101,16 @@ func TestFoldingDoesNotDeadlock(t *testing.T) {
 	s, err := Open(ctx, dbtest.Postgres(t), Options{Retry: db.RetryPolicy{Attempts: 1}})
 	require.NoError(t, err)
 	defer s.Close()
-	batch := func(dataset, run string) Observation {
-		return Observation{Report: checks.Report{Dataset: dataset, Batch: run, At: time.Unix(1, 0), Origin: checks.Origin{Pipeline: "p", Run: run}}}
-	}
-	_, err = s.Record(ctx, batch("s/raw", "r1"), func(IncidentState) IncidentChange {
+	_, err = s.Record(ctx, inRun("s/raw", "r1"), func(IncidentState) IncidentChange {
 		return IncidentChange{Incidents: []alert.Incident{{ID: "01", Dataset: "s/raw", Status: alert.Open, LastRun: "r1", Origin: checks.Origin{Pipeline: "p"}}}}
 	})
 	require.NoError(t, err)
-	other := make(chan error, 1)
-	_, err = s.Record(ctx, batch("s/clean", "r1"), func(st IncidentState) IncidentChange {
-		go func() {
-			_, err := s.Record(ctx, batch("s/raw", "r2"), func(st IncidentState) IncidentChange {
-				st.Current.Batches++
-				return IncidentChange{Incidents: []alert.Incident{*st.Current}}
-			})
-			other <- err
-		}()
-		for waiting := 0; waiting == 0; {
-			require.NoError(t, s.db.Get(ctx, &waiting, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"))
-		}
+	var other <-chan error
+	_, err = s.Record(ctx, inRun("s/clean", "r1"), func(st IncidentState) IncidentChange {
+		other = recordBeside(t, s, inRun("s/raw", "r2"), func(st IncidentState) IncidentChange {
+			st.Current.Batches++
+			return IncidentChange{Incidents: []alert.Incident{*st.Current}}
+		})
 		st.Upstream[0].Folded = []string{"s/clean"}
 		return IncidentChange{Incidents: st.Upstream}
 	})
@@ -111,6 +120,45 @@ func TestFoldingDoesNotDeadlock(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"s/clean"}, incidents[0].Folded, "the other recorder saw the fold")
 	require.Equal(t, 1, incidents[0].Batches)
+}
+
+// The second recorder begins while the first one decides, and must see what
+// that will have written.
+func TestRecordersTakeTurns(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		second Observation
+		seen   func(IncidentState) bool
+	}{
+		{"of one dataset", inRun("s/raw", "r2"), func(st IncidentState) bool { return st.Current != nil }},
+		{"of one run", inRun("s/clean", "r1"), func(st IncidentState) bool { return len(st.Upstream) == 1 }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			s, err := Open(ctx, dbtest.Postgres(t), Options{})
+			require.NoError(t, err)
+			defer s.Close()
+			// The datasets are known, so nobody waits for their making.
+			for _, dataset := range []string{"s/raw", "s/clean"} {
+				_, err = s.Record(ctx, inRun(dataset, "r0"), nil)
+				require.NoError(t, err)
+			}
+			var second <-chan error
+			seen := false
+			_, err = s.Record(ctx, inRun("s/raw", "r1"), func(IncidentState) IncidentChange {
+				second = recordBeside(t, s, tc.second, func(st IncidentState) IncidentChange {
+					seen = tc.seen(st)
+					return IncidentChange{}
+				})
+				return IncidentChange{Incidents: []alert.Incident{{ID: "01", Dataset: "s/raw", Status: alert.Open, LastRun: "r1", Origin: checks.Origin{Pipeline: "p"}}}}
+			})
+			require.NoError(t, err)
+			require.NoError(t, <-second)
+			require.True(t, seen)
+		})
+	}
 }
 
 func TestOpenTogetherFromEmpty(t *testing.T) {
