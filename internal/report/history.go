@@ -1,0 +1,85 @@
+package report
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// HistoryRow is one batch in the history of a dataset.
+type HistoryRow struct {
+	Dataset string
+	Batch   string
+	// At is when the batch belongs, RecordedAt when it was judged; the zero
+	// time is shown as nothing.
+	At   time.Time
+	Rows int64
+	// Verdict is the word of a status.
+	Verdict string
+	// Score is the anomaly score, nil if there is none.
+	Score *float64
+	// Label is what people said about the batch, "" if nothing.
+	Label      string
+	RecordedAt time.Time
+}
+
+// History writes batches in the order given, as a table or Markdown; other
+// formats are an error that names these. It returns the errors of w.
+func History(w io.Writer, f Format, rows []HistoryRow, o Options) error {
+	if !Supports(f, KindHistory) {
+		return unsupported(f, KindHistory)
+	}
+	var b bytes.Buffer
+	header := []string{"AT", "DATASET", "BATCH", "ROWS", "VERDICT", "SCORE", "LABEL", "RECORDED"}
+	right := []bool{false, false, false, true, false, true, false, false}
+	lines := make([][]string, len(rows))
+	for i, r := range rows {
+		lines[i] = []string{stamp(r.At), r.Dataset, r.Batch, count(r.Rows), r.Verdict, scoreText(r.Score), r.Label, stamp(r.RecordedAt)}
+	}
+	if f == FormatMarkdown {
+		for i := range header {
+			header[i] = strings.ToLower(header[i])
+		}
+		markdownTable(&b, header, lines, right)
+	} else {
+		historyTable(&b, header, lines, right, o)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func historyTable(w *bytes.Buffer, header []string, lines [][]string, right []bool, o Options) {
+	g := grid{}
+	for i, h := range header {
+		g.tracks = append(g.tracks, track{head: h, right: right[i]})
+	}
+	g.tracks[1].least, g.tracks[2].least, g.tracks[6].least = 12, 8, 6
+	g.tracks[7].drop = 1
+	for _, line := range lines {
+		row := make([]cell, len(line))
+		for i, text := range line {
+			row[i].text = clean(text)
+		}
+		switch line[4] {
+		case "pass":
+			row[4].style = styleGreen
+		case "warn":
+			row[4].style = styleYellow
+		case "fail", "error":
+			row[4].style = styleBad
+		}
+		g.rows = append(g.rows, row)
+	}
+	var b strings.Builder
+	g.write(&b, o)
+	w.WriteString(b.String())
+}
+
+func scoreText(s *float64) string {
+	if s == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*s, 'f', 2, 64)
+}
