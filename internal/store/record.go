@@ -142,7 +142,23 @@ func (s *Store) RecordAll(ctx context.Context, all []Observation) error {
 	if err != nil {
 		return fmt.Errorf("record %d batches: %w", len(all), err)
 	}
+	s.analyze(ctx, len(all))
 	return nil
+}
+
+// analyzeFrom is the number of imported batches from which on Postgres is told
+// to look at the tables anew. Until it does so by itself, about a minute later,
+// it takes them for empty and reads a series 50 times slower.
+const analyzeFrom = 100
+
+func (s *Store) analyze(ctx context.Context, imported int) {
+	if imported < analyzeFrom || !s.db.Dialect.IsPostgres() {
+		return
+	}
+	if _, err := s.db.Exec(ctx, "ANALYZE dataset, batch, profile, result, series, metric"); err != nil {
+		// What was imported is safe.
+		s.log.Warn("statistics of the store are out of date", "err", err)
+	}
 }
 
 // committed reports whether the transaction with this token was committed, and
