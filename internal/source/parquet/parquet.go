@@ -79,8 +79,11 @@ func New(src io.ReaderAt, size int64, opts Options) (*Reader, error) {
 	if err := r.checkRows(); err != nil {
 		return nil, err
 	}
-	if err := r.findColumns(); err != nil {
+	var data *batch.DataError
+	if err := guard(r.findColumns); errors.As(err, &data) {
 		return nil, err
+	} else if err != nil {
+		return nil, r.damaged(size, "the schema cannot be read", err)
 	}
 	r.cursors = make([]cursor, len(r.fields))
 	return r, nil

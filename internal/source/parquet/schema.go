@@ -171,6 +171,9 @@ func (r *Reader) setForm(f *field, e *format.SchemaElement, col *parquet.Column)
 	case *format.MapType, *format.ListType, *format.VariantType:
 		return r.unsupported(f, "is annotated as a group but holds values")
 	}
+	if c := e.ConvertedType; c.Valid && e.LogicalType.Value == nil && (c.V == deprecated.Map || c.V == deprecated.MapKeyValue || c.V == deprecated.List) {
+		return r.unsupported(f, "is annotated as a group but holds values")
+	}
 	typ, physical := col.Type(), parquet.Kind(e.Type.V)
 	if typ.Kind() != physical {
 		return r.unsupported(f, fmt.Sprintf("is declared as %s but stored as %s", typ, physical))
@@ -179,13 +182,13 @@ func (r *Reader) setForm(f *field, e *format.SchemaElement, col *parquet.Column)
 		return r.unsupported(f, fmt.Sprintf("is declared as %s but stored in %d bytes", typ, e.TypeLength.V))
 	}
 	ok := false
-	if l := typ.LogicalType(); l != nil && l.Value != nil {
-		ok = f.logical(l, physical)
-	} else if _, half := e.LogicalType.Value.(*format.Float16Type); half {
+	if _, half := e.LogicalType.Value.(*format.Float16Type); half {
 		if physical != parquet.FixedLenByteArray || typ.Length() != 2 {
 			return r.unsupported(f, "is declared as FLOAT16 but stored as "+physical.String())
 		}
 		f.as, ok = asFloat16, true
+	} else if l := typ.LogicalType(); l != nil && l.Value != nil {
+		ok = f.logical(l, physical)
 	}
 	if !ok {
 		f.physical(physical)
