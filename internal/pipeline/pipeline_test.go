@@ -89,6 +89,8 @@ func TestMistakes(t *testing.T) {
 			"dir/p.yaml:6:27: the steps need each other in a circle: a needs c needs b needs a"},
 		{"two cycles", head + "steps:\n  a: {run: [cat], needs: [a]}\n  b: {run: [cat], needs: [c]}\n  c: {run: [cat], needs: {b: any}}\n",
 			"dir/p.yaml:5:27: step \"a\" needs itself\ndir/p.yaml:6:27: the steps need each other in a circle: b needs c needs b"},
+		{"steps behind a cycle", head + "steps:\n  a: {run: [cat], needs: [b]}\n  b: {run: [cat], needs: [a]}\n  c: {run: [cat], needs: [a]}\n  d: {run: [cat], needs: [c, b]}\n",
+			"dir/p.yaml:5:27: the steps need each other in a circle: a needs b needs a"},
 		{"unknown need", head + "steps:\n  parse: {run: [cat]}\n  b: {run: [cat], needs: [prase]}\n",
 			"dir/p.yaml:6:27: step \"b\" needs \"prase\", which is no step of this pipeline; did you mean \"parse\"?"},
 		{"needed twice", head + "steps:\n  a: {run: [cat]}\n  b: {run: [cat], needs: [a, a]}\n", "6:30: step \"a\" is needed twice"},
@@ -176,6 +178,7 @@ func TestCommand(t *testing.T) {
   join: {needs: [b, a], run: [cat, "{input}", "x={input:a}"]}
   sh: {needs: [b, a], sh: 'cat {input} "q{input:a}" \{ >{output}'}
   one: {needs: a, sh: "cat {input}"}
+  escaped: {needs: a, sh: "echo \\' {input} \\'"}
 `)
 	in := []pipeline.Input{{Step: "", Path: "/x y"}}
 	two := []pipeline.Input{{Step: "b", Path: "/b"}, {Step: "a", Path: "/a\n'"}}
@@ -183,6 +186,7 @@ func TestCommand(t *testing.T) {
 	require.Equal(t, []string{"cat", "/b", "/a\n'", "x=/a\n'"}, p.Step("join").Command(two, "/o"))
 	require.Equal(t, []string{"/bin/sh", "-c", `cat "$PROFILER_INPUT_B" "$PROFILER_INPUT_A" "q${PROFILER_INPUT_A}" \{ >"$PROFILER_OUTPUT"`}, p.Step("sh").Command(two, "/o"))
 	require.Equal(t, []string{"/bin/sh", "-c", `cat "$PROFILER_INPUT"`}, p.Step("one").Command(in, "/o"))
+	require.Equal(t, []string{"/bin/sh", "-c", `echo \' "$PROFILER_INPUT" \'`}, p.Step("escaped").Command(in, "/o"))
 	for name, want := range map[string][2]bool{"a": {true, true}, "b": {false, false}, "join": {true, false}, "sh": {true, true}, "one": {true, false}} {
 		require.Equal(t, want, [2]bool{p.Step(name).NamesInput(), p.Step(name).NamesOutput()}, name)
 	}

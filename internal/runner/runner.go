@@ -227,7 +227,12 @@ func lock(path string) (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	return func() { f.Close() }, nil
+	return func() {
+		// Closing is not enough: a process that another goroutine is just forking
+		// has the lock too until it executes its program.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+		f.Close()
+	}, nil
 }
 
 // fraction returns a random number in [0, 1).
