@@ -187,7 +187,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	}
 	r.prints, r.rules = nil, nil
 	for i := range p.Steps {
-		print, err := fingerprint(p, &p.Steps[i])
+		does, err := fingerprint(p, &p.Steps[i])
 		if err != nil {
 			return empty, err
 		}
@@ -197,7 +197,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 				return empty, fmt.Errorf("rules of step %q: %w", p.Steps[i].Name, err)
 			}
 		}
-		r.prints = append(r.prints, print)
+		r.prints = append(r.prints, does)
 		r.rules = append(r.rules, rules+"/"+string(p.Steps[i].OnFail))
 	}
 	units, err := r.units(ctx)
@@ -210,7 +210,19 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	}
 	s := newScheduler(r, units)
 	err = s.run(ctx)
+	r.warnOfChanges()
 	return summarize(r, units, ctx.Err() != nil), err
+}
+
+// warnOfChanges tells which steps name a file that is another one than at the
+// start, such as a log that they write: all their units will run again.
+func (r *Runner) warnOfChanges() {
+	p := r.options.Pipeline
+	for i := range p.Steps {
+		if now, err := fingerprint(p, &p.Steps[i]); err != nil || now != r.prints[i] {
+			r.log.Warn("a file that the command names changed during the run, so that the next run repeats the step", "step", p.Steps[i].Name, "err", err)
+		}
+	}
 }
 
 // lock takes the exclusive use of the work directory. The system gives it up

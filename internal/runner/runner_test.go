@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -611,6 +612,20 @@ func TestOneRunPerDirectory(t *testing.T) {
 		return runner.Judgement{}, nil
 	})}
 	require.Equal(t, 0, b.run().ExitCode())
+}
+
+func TestChangedProgramIsNoticed(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	b := newBench(t, "  a: {run: [sh, a.sh, in/x]}\n  b: {run: [cat]}\n", map[string]string{"x": "1"})
+	b.o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	b.write("a.sh", "echo '# new' >>a.sh")
+	require.Equal(t, runner.Units{Done: 1}, b.run().Steps[0].Units)
+	require.Contains(t, log.String(), "changed during the run")
+	require.Regexp(t, `step=a unit=[A-Z2-7]{26} correlation_id=[A-Z2-7]{26}`, log.String())
+	s := b.run()
+	require.Equal(t, runner.Units{Done: 1}, s.Steps[0].Units)
+	require.Equal(t, runner.Units{Skipped: 1}, s.Steps[1].Units)
 }
 
 func TestMissingProgram(t *testing.T) {
