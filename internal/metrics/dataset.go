@@ -1,0 +1,270 @@
+package metrics
+
+import (
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/profile"
+)
+
+// Batch is one judged batch, as far as metrics show it.
+type Batch struct {
+	// Summary is of the batch's profile. Its fields are not changed.
+	Summary *profile.Summary
+	// Profile gives the distributions of profiler_column_values; nil leaves
+	// them out.
+	Profile *profile.Profile
+	// Previous is the dataset's profile before this one, to see a change of the
+	// schema at the first batch after a start; nil if there is none or it is
+	// unknown. Later batches are compared with the one before in this process.
+	Previous *profile.Summary
+	Report   checks.Report
+	// Took is how long reading and judging took.
+	Took time.Duration
+	// SourceKind is the kind of source: csv, parquet, postgres …
+	SourceKind string
+	// Owner is who the dataset belongs to.
+	Owner string
+	// NewestEvent is the newest value of the freshness column; zero if there is
+	// no such column.
+	NewestEvent time.Time
+	// BaselineAt is the time of the baseline that drift was measured against;
+	// zero if unknown.
+	BaselineAt time.Time
+	// RuleColumns are columns that rules name, beside those in the results.
+	RuleColumns []string
+}
+
+// Known is what the rules and the pipelines say of a dataset before its first
+// batch.
+type Known struct {
+	Dataset, Step, Pipeline string
+	SourceKind, Owner       string
+	Checks                  []KnownCheck
+}
+
+// KnownCheck is a check whose counters start at 0.
+type KnownCheck struct{ ID, Kind, Owner, RuleFile string }
+
+// dataset holds the series of one dataset.
+type dataset struct {
+	name  string
+	parts map[string]*part // by step
+	// kept are the groups within the dataset's budget, flat their series.
+	kept  []group
+	flat  []prometheus.Metric
+	count int // series kept
+	over  int // series left out by the dataset's budget
+	cut   int // series left out by the budget of the process
+}
+
+// part is what is known of a dataset at one step, and its series.
+type part struct {
+	dataset, step, pipeline string
+	sourceKind, owner       string
+
+	profiles, failures, rows, bytes, malformed float64
+	changes                                    map[string]float64
+	changedAt                                  time.Time
+	schema                                     []column
+	checks                                     map[string]*check
+	order                                      []string // ids of checks
+	last                                       *Batch
+	at                                         time.Time
+	groups                                     []group
+}
+
+// part returns the state of a dataset at a step. The caller holds mu.
+func (m *Metrics) part(name, step string) (*dataset, *part) {
+	name, step = clean(name), clean(step)
+	d := m.datasets[name]
+	if d == nil {
+		d = &dataset{name: name, parts: map[string]*part{}}
+		m.datasets[name] = d
+	}
+	p := d.parts[step]
+	if p == nil {
+		p = &part{dataset: name, step: step, changes: map[string]float64{}, checks: map[string]*check{}}
+		d.parts[step] = p
+	}
+	return d, p
+}
+
+// Declare makes the counters of a dataset and its checks start at 0, so that
+// the first failure is visible as an increase. It changes nothing that is
+// counted already, and checks that it does not name are kept until the next
+// batch.
+func (m *Metrics) Declare(k Known) {
+	m.mu.Lock()
+	defer m.unlock()
+	d, p := m.part(k.Dataset, k.Step)
+	p.describe(k.Pipeline, k.SourceKind, k.Owner)
+	for _, c := range k.Checks {
+		s := p.check(clean(c.ID))
+		s.kind, s.owner, s.file = clean(c.Kind), clean(c.Owner), clean(c.RuleFile)
+	}
+	m.recount(p)
+	m.account(d)
+}
+
+func (p *part) describe(pipeline, kind, owner string) {
+	for _, f := range []struct {
+		target *string
+		value  string
+	}{{&p.pipeline, pipeline}, {&p.sourceKind, kind}, {&p.owner, owner}} {
+		if f.value != "" {
+			*f.target = clean(f.value)
+		}
+	}
+}
+
+// Observe counts a batch and replaces the series of its dataset and step.
+func (m *Metrics) Observe(b Batch) {
+	name := b.Report.Dataset
+	if name == "" {
+		name = b.Summary.Dataset
+	}
+	m.mu.Lock()
+	defer m.unlock()
+	d, p := m.part(name, b.Report.Origin.Step)
+	p.describe(b.Report.Origin.Pipeline, b.SourceKind, b.Owner)
+	p.at = m.opts.Now()
+	if t, err := time.Parse(time.RFC3339Nano, b.Summary.ProfiledAt); err == nil {
+		p.at = t
+	}
+	p.profiles++
+	p.rows += float64(b.Summary.Rows)
+	p.bytes += float64(b.Summary.Bytes)
+	p.malformed += float64(b.Summary.Malformed.Count)
+	p.compare(b.Previous, b.Summary)
+	p.judge(b.Report.Results)
+	p.last = &b
+	m.histogram("profiler_profile_duration_seconds", p.step).Observe(b.Took.Seconds())
+	m.build(p)
+	p.last = nil // the profile is not kept alive
+	m.account(d)
+}
+
+// ProfileFailed counts a profile that ended with an error. The series of the
+// last finished one stay as they are.
+func (m *Metrics) ProfileFailed(name, step string) {
+	m.mu.Lock()
+	defer m.unlock()
+	d, p := m.part(name, step)
+	p.profiles++
+	p.failures++
+	m.recount(p)
+	m.account(d)
+}
+
+// Forget removes the series of a dataset that is observed no more.
+func (m *Metrics) Forget(name string) {
+	m.mu.Lock()
+	defer m.unlock()
+	delete(m.datasets, clean(name))
+	m.dirty = true
+}
+
+// builder collects the series of a part, each set of labels once.
+type builder struct {
+	m      *Metrics
+	p      *part
+	seen   map[string]bool
+	groups []group
+}
+
+func (b *builder) group(class, index int) *group {
+	b.groups = append(b.groups, group{class: class, index: index, dataset: b.p.dataset, step: b.p.step})
+	return &b.groups[len(b.groups)-1]
+}
+
+// add makes a series of the dataset and step; values are those of the other
+// labels. Later series with the same labels are left out.
+func (b *builder) add(name string, v float64, values ...string) {
+	values = slices.Concat([]string{b.p.dataset, b.p.step}, values)
+	if b.first(name, values) {
+		b.put(b.m.constant(name, v, values...))
+	}
+}
+
+func (b *builder) first(name string, values []string) bool {
+	k := key(name, values)
+	if b.seen[k] {
+		return false
+	}
+	b.seen[k] = true
+	return true
+}
+
+func (b *builder) put(s prometheus.Metric) {
+	g := &b.groups[len(b.groups)-1]
+	g.metrics = append(g.metrics, s)
+}
+
+// build makes the series of a part. The caller holds mu.
+func (m *Metrics) build(p *part) {
+	b := &builder{m: m, p: p, seen: map[string]bool{}}
+	b.counts()
+	b.shape()
+	b.checks()
+	if p.last != nil {
+		b.drift(p.last.Report.Results)
+		b.columns(p.last)
+	}
+	p.groups = slices.DeleteFunc(b.groups, func(g group) bool { return len(g.metrics) == 0 })
+}
+
+// recount replaces the counters and the checks of a part and keeps what the
+// last profile gave. The caller holds mu.
+func (m *Metrics) recount(p *part) {
+	b := &builder{m: m, p: p, seen: map[string]bool{}}
+	b.counts()
+	b.checks()
+	for _, g := range p.groups {
+		if !g.counts {
+			b.groups = append(b.groups, g)
+		}
+	}
+	p.groups = b.groups
+}
+
+// counts adds what exists from the first word about a dataset on.
+func (b *builder) counts() {
+	p := b.p
+	b.group(classDataset, 0).counts = true
+	b.add("profiler_dataset_info", 1, p.pipeline, p.sourceKind, p.owner)
+	b.add("profiler_profiles_total", p.profiles)
+	b.add("profiler_profile_failures_total", p.failures)
+	b.add("profiler_profiled_rows_total", p.rows)
+	b.add("profiler_profiled_bytes_total", p.bytes)
+	b.add("profiler_malformed_records_total", p.malformed)
+	for _, c := range changeKinds {
+		b.add("profiler_schema_changes_total", p.changes[c], c)
+	}
+}
+
+// shape adds what the last profile says of the whole batch.
+func (b *builder) shape() {
+	p := b.p
+	if p.last == nil {
+		return
+	}
+	s := p.last.Summary
+	b.group(classDataset, 1)
+	b.add("profiler_dataset_rows", float64(s.Rows))
+	b.add("profiler_dataset_columns", float64(len(s.Columns)))
+	b.add("profiler_dataset_size_bytes", float64(s.Bytes))
+	b.add("profiler_dataset_last_profile_timestamp_seconds", seconds(p.at))
+	if t := p.last.NewestEvent; !t.IsZero() {
+		b.add("profiler_dataset_newest_event_timestamp_seconds", seconds(t))
+	}
+	if !p.changedAt.IsZero() {
+		b.add("profiler_schema_last_change_timestamp_seconds", seconds(p.changedAt))
+	}
+	if t := p.last.BaselineAt; !t.IsZero() {
+		b.add("profiler_drift_baseline_timestamp_seconds", seconds(t))
+	}
+}
