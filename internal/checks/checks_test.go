@@ -202,11 +202,11 @@ func TestSchema(t *testing.T) {
 	t.Parallel()
 	for rule, want := range map[string]string{
 		"{columns: [order_id, email, amount, code, status, at], closed: true, ordered: true}": "the 6 columns are as expected",
-		"{columns: [order_id, zip]}":                               `column "zip" is missing`,
-		"{columns: [order_id, zip], required: [order_id]}":         "the 2 columns are as expected",
-		"{columns: [email, order_id], ordered: true}":              "the order is order_id, email",
-		"{types: {order_id: string, code: string, at: timestamp}}": "the 3 columns are as expected",
-		"{types: {code: integer}}":                                 `column "code" is string instead of integer`,
+		"{columns: [order_id, zip]}":                                     `column "zip" is missing`,
+		"{columns: [order_id, zip], required: [order_id]}":               "the 2 columns are as expected",
+		"{columns: [email, order_id], ordered: true}":                    "the order is order_id, email",
+		"{types: {order_id: string, code: string, at: timestamp}}":       "the 3 columns are as expected",
+		"{types: {code: integer}}":                                       `column "code" is string instead of integer`,
 		"{columns: [order_id, email, amount, status, at], closed: true}": `column "code" is not expected`,
 	} {
 		res := judge(t, "checks: [{schema: "+rule+"}]", orders, nil)[1]

@@ -156,8 +156,8 @@ func sampleOf(p *profile.Profile, col *profile.Column) drift.Sample {
 		s.Exact = s.RankError == 0
 		return s
 	}
-	values, exact := p.Values(col.Name, driftValues)
-	s.Exact = exact && int(col.Distinct.Value) <= len(values)
+	values, missing := p.Values(col.Name, driftValues)
+	s.Exact, s.Missing = missing == 0, missing
 	for _, v := range values {
 		s.Values = append(s.Values, drift.Value{Text: v.Text, Count: v.Count, Error: v.Error})
 	}

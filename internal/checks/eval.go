@@ -366,3 +366,11 @@ func (e *Evaluation) parsable(s *profile.Summary) Result {
 	}
 	return res
 }
+
+// Needs returns what of the past the check compares with.
+func (c *Check) Needs() []Need {
+	if j, ok := c.judge.(batchJudge); ok {
+		return j.needs(c.Column)
+	}
+	return nil
+}

@@ -37,6 +37,9 @@ type Subject struct {
 	Origin   checks.Origin
 	// Side is "input" or "output" of a pipeline step, else empty.
 	Side string
+	// Ancestors are the steps before this one in its pipeline: their incidents
+	// take its failures in.
+	Ancestors []string
 	// Input is the profile of the step's input, for checks against it.
 	Input *profile.Profile
 	// Rules are the sets that apply.

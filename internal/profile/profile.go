@@ -273,37 +273,42 @@ type ValueCount struct {
 }
 
 // Values returns the most frequent values of a column, at most n, most
-// frequent first, and whether the list is exact. Without exactness a value
-// that is missing from the list occurs at most as often as its Error says; an
-// inexact list may be empty.
-func (p *Profile) Values(name string, n int) (values []ValueCount, exact bool) {
+// frequent first. missing is how often a value that is not listed may occur:
+// 0 if the list is complete. An inexact list may be empty.
+func (p *Profile) Values(name string, n int) (values []ValueCount, missing uint64) {
 	i, ok := p.index[name]
 	if !ok {
-		return nil, false
+		return nil, 0
 	}
 	c, typ := p.columns[i], p.Summary().Columns[i].kind
 	if c.dict == nil {
-		return c.frequent(typ, n), false
+		return c.frequent(typ, n)
 	}
 	vals := c.values(typ)
 	slices.SortFunc(vals, func(a, b counted) int {
 		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.hash, b.hash))
 	})
+	if len(vals) > n {
+		missing = vals[n].count
+	}
 	for _, v := range vals[:min(n, len(vals))] {
 		values = append(values, ValueCount{Text: v.show(c.zoned > 0), Count: v.count})
 	}
-	return values, true
+	return values, missing
 }
 
 // frequent returns the frequent values of a column that is not counted.
-func (c *column) frequent(typ batch.Type, n int) []ValueCount {
+func (c *column) frequent(typ batch.Type, n int) (values []ValueCount, missing uint64) {
 	g := c.groupOf(typ)
 	if g.top == nil {
-		return nil
+		return nil, 0
 	}
-	out := []ValueCount{}
+	missing = 2 * g.top.Error()
 	for _, it := range g.top.Top(n) {
-		out = append(out, ValueCount{Text: it.Text, Count: it.Count, Error: it.Error})
+		values = append(values, ValueCount{Text: it.Text, Count: it.Count, Error: it.Error})
 	}
-	return out
+	if len(values) == n {
+		missing = max(missing, values[n-1].Count+values[n-1].Error)
+	}
+	return values, missing
 }

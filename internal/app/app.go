@@ -1,0 +1,314 @@
+// Package app is the composition root: it connects the parts that do not know
+// each other. Commands and the service get their monitor, store and channels
+// here.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/profilerhq/profiler/internal/alert"
+	"github.com/profilerhq/profiler/internal/alert/slack"
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/metrics"
+	"github.com/profilerhq/profiler/internal/monitor"
+	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/source"
+	"github.com/profilerhq/profiler/internal/store"
+)
+
+// Options say what an App is made of. Parts that are not wanted stay nil or
+// zero.
+type Options struct {
+	// Store is the URL of the history; empty is none.
+	Store string
+	// StoreMustExist refuses to create it.
+	StoreMustExist bool
+	// NoRecord judges against the history and leaves it as it was.
+	NoRecord bool
+	// Baseline replaces the history that checks compare with.
+	Baseline *profile.Profile
+	// Alert sends messages even without a store.
+	Alert bool
+	// Channels are the configured receivers of messages by name.
+	Channels map[string]slack.Config
+	// ChannelOrder names them in the order of the configuration.
+	ChannelOrder []string
+	Alerts       alert.Options
+	// AlertTimeout bounds one delivery with its retries; 0 is that of one-shot
+	// commands.
+	AlertTimeout time.Duration
+	Metrics      *metrics.Metrics
+	FailingRows  int
+	Logger       *slog.Logger
+	// Messages is where incidents are printed when no channel is configured.
+	Messages  io.Writer
+	Now       func() time.Time
+	Retention store.Retention
+}
+
+// App is a connected set of parts. Close it when it is no longer needed.
+type App struct {
+	opts       Options
+	Monitor    *monitor.Monitor
+	Store      *store.Store // nil without one
+	dispatcher *alert.Dispatcher
+	log        *slog.Logger
+}
+
+// New opens the store and connects the parts.
+func New(ctx context.Context, opts Options) (*App, error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.FailingRows == 0 {
+		opts.FailingRows = checks.DefaultFailingRows
+	}
+	a := &App{opts: opts, log: opts.Logger}
+	if err := a.connectAlerts(); err != nil {
+		return nil, err
+	}
+	m := monitor.Options{Now: opts.Now, FailingRows: opts.FailingRows, History: pinnedOnly{}}
+	if opts.Store != "" {
+		s, err := store.Open(ctx, opts.Store, store.Options{Logger: opts.Logger, Now: opts.Now, MustExist: opts.StoreMustExist})
+		if err != nil {
+			return nil, &StoreError{err}
+		}
+		a.Store = s
+		m.History = storeHistory{s}
+	}
+	if opts.Baseline != nil {
+		m.History = Baseline{opts.Baseline}
+	}
+	switch {
+	case a.Store != nil && !opts.NoRecord:
+		m.Sinks = append(m.Sinks, &storeSink{a})
+	case opts.Alert:
+		m.Sinks = append(m.Sinks, &alertSink{a})
+	}
+	if opts.Metrics != nil {
+		m.Sinks = append(m.Sinks, &metricsSink{opts.Metrics})
+	}
+	a.Monitor = monitor.New(m)
+	return a, nil
+}
+
+// Close closes the store.
+func (a *App) Close() error {
+	if a.Store == nil {
+		return nil
+	}
+	return a.Store.Close()
+}
+
+// StoreError says that the store could not be opened, read or written.
+type StoreError struct{ Err error }
+
+// Error returns the text of the cause.
+func (e *StoreError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StoreError) Unwrap() error { return e.Err }
+
+// connectAlerts makes the notifiers; without any secret messages are printed.
+func (a *App) connectAlerts() error {
+	out := a.opts.Messages
+	if out == nil {
+		out = io.Discard
+	}
+	channels := map[string]alert.Notifier{alert.Console: alert.NewPrinter(out)}
+	for name, c := range a.opts.Channels {
+		n, err := slack.New(slack.Options{Config: c, Logger: a.log})
+		switch {
+		case errors.Is(err, slack.ErrNoSecret):
+			channels[name] = alert.NewPrinter(out)
+		case err != nil:
+			return fmt.Errorf("alerts.channels.%s: %w", name, err)
+		default:
+			channels[name] = n
+		}
+	}
+	a.opts.Alerts.Channels = a.opts.ChannelOrder
+	d, err := alert.NewDispatcher(alert.DispatcherOptions{
+		Channels: channels, Logger: a.log, Timeout: a.opts.AlertTimeout, Observer: a.observeDelivery,
+	})
+	a.dispatcher = d
+	return err
+}
+
+func (a *App) observeDelivery(channel string, took time.Duration, reason alert.Reason) {
+	if a.opts.Metrics != nil {
+		a.opts.Metrics.Notification(channel, took, string(reason))
+	}
+}
+
+func newID() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
+
+// storeSink records outcomes with what they do to incidents, and sends the
+// messages that come of it.
+type storeSink struct{ app *App }
+
+func (s *storeSink) Accept(ctx context.Context, o *monitor.Outcome) error {
+	a := s.app
+	now, id := a.opts.Now(), newID()
+	obs := store.Observation{
+		Profile: o.Profile, Report: o.Report, Side: o.Side, RulesFingerprint: rules.Fingerprint(o.Rules), Metrics: metricsOf(o.Rules),
+	}
+	messages, err := a.Store.Record(ctx, obs, func(st store.IncidentState) store.IncidentChange {
+		upstream := slices.DeleteFunc(st.Upstream, func(i alert.Incident) bool { return !slices.Contains(o.Ancestors, i.Origin.Step) })
+		c := alert.Decide(alert.Input{Current: st.Current, Upstream: upstream, Report: o.Report, Now: now, ID: func() string { return id }}, a.opts.Alerts)
+		if c == nil {
+			return store.IncidentChange{}
+		}
+		return store.IncidentChange{Incidents: []alert.Incident{c.Incident}, Messages: c.Messages(a.opts.Alerts)}
+	})
+	if err != nil {
+		return &StoreError{fmt.Errorf("record the batch: %w", err)}
+	}
+	a.deliver(ctx, messages)
+	a.countIncidents(ctx)
+	return nil
+}
+
+// metricsOf lists the numbers that rules compare with the past and that are
+// not stored anyway.
+func metricsOf(sets []*rules.Set) []store.Metric {
+	var out []store.Metric
+	for _, s := range sets {
+		for _, c := range s.Checks {
+			for _, n := range c.Needs() {
+				if !n.Profile {
+					out = append(out, store.Metric{Column: n.Column, Metric: n.Metric})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// deliver sends messages and marks them in the outbox; what fails stays there.
+func (a *App) deliver(ctx context.Context, messages []alert.Message) {
+	if len(messages) == 0 {
+		return
+	}
+	for _, out := range a.dispatcher.Deliver(ctx, messages) {
+		m := out.Message
+		if out.Err != nil {
+			a.log.Error("message not delivered", "channel", m.Channel, "dataset", m.Incident.Dataset, "err", out.Err)
+			if a.opts.Messages != nil {
+				fmt.Fprintf(a.opts.Messages, "alert: channel %s: %v\n", m.Channel, out.Err) //nolint:errcheck // nothing left to do
+			}
+		}
+		if a.Store == nil {
+			continue
+		}
+		var err error
+		if out.Err != nil && out.Retry {
+			err = a.Store.Failed(ctx, m.Key, out.Err.Error())
+		} else {
+			err = a.Store.Sent(ctx, m.Key, out.Thread, m.Incident.ID, m.Channel)
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			a.log.Error("outbox not updated", "err", err)
+		}
+	}
+}
+
+// Flush sends what waits in the outbox, with the threads that the store knows
+// by now.
+func (a *App) Flush(ctx context.Context) error {
+	rows, err := a.Store.Pending(ctx, 200)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	messages := make([]alert.Message, 0, len(rows))
+	for _, r := range rows {
+		m := r.Message
+		if now, err := a.Store.Incidents(ctx, store.IncidentQuery{ID: m.Incident.ID, Limit: 1}); err == nil && len(now) == 1 {
+			m.Incident.Threads = now[0].Threads
+		}
+		messages = append(messages, m)
+	}
+	a.deliver(ctx, messages)
+	return nil
+}
+
+func (a *App) countIncidents(ctx context.Context) {
+	if a.opts.Metrics == nil {
+		return
+	}
+	open, err := a.Store.Incidents(ctx, store.IncidentQuery{Open: true})
+	if err != nil {
+		a.log.Error("incidents not counted", "err", err)
+		return
+	}
+	counts := map[metrics.IncidentKind]int{}
+	for _, i := range open {
+		counts[metrics.IncidentKind{Severity: string(i.Severity), Status: string(i.Status)}]++
+	}
+	a.opts.Metrics.Incidents(counts)
+}
+
+// alertSink sends messages about single reports, without a memory of
+// incidents.
+type alertSink struct{ app *App }
+
+func (s *alertSink) Accept(ctx context.Context, o *monitor.Outcome) error {
+	a := s.app
+	if c := alert.Decide(alert.Input{Report: o.Report, Now: a.opts.Now(), ID: newID}, a.opts.Alerts); c != nil {
+		a.deliver(ctx, c.Messages(a.opts.Alerts))
+	}
+	return nil
+}
+
+// metricsSink shows outcomes as metrics.
+type metricsSink struct{ metrics *metrics.Metrics }
+
+func (s *metricsSink) Accept(_ context.Context, o *monitor.Outcome) error {
+	b := batchMetrics(o.Profile, o.Report)
+	b.Took, b.SourceKind = o.Took, o.Source.Format
+	s.metrics.Observe(b)
+	return nil
+}
+
+// batchMetrics prepares a judged batch for the metrics.
+func batchMetrics(p *profile.Profile, r checks.Report) metrics.Batch {
+	b := metrics.Batch{Summary: p.Summary(), Profile: p, Report: r, SourceKind: p.Source.Format}
+	for i := range r.Results {
+		res := &r.Results[i]
+		if b.Owner == "" {
+			b.Owner = res.Owner
+		}
+		if res.Kind != "freshness" || res.Column == "" {
+			continue
+		}
+		if col := b.Summary.Column(res.Column); col != nil {
+			if _, hi, ok := col.Bounds(); ok && hi.Type.Family() == batch.Timestamp {
+				b.NewestEvent = time.UnixMicro(hi.Int).UTC()
+			}
+		}
+	}
+	return b
+}
+
+// Subject describes an opened input for the monitor.
+func Subject(dataset string, r *source.Reader, sets []*rules.Set) monitor.Subject {
+	in, info := r.Input(), r.Info()
+	return monitor.Subject{
+		Dataset: dataset, Rules: sets, Modified: in.Modified,
+		Source: profile.Source{URL: in.URL, Format: info.Format, Compression: info.Compression, Files: len(in.Files)},
+	}
+}

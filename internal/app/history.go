@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/monitor"
+	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/store"
+)
+
+// storeHistory answers what checks ask of the past from the store.
+type storeHistory struct{ store *store.Store }
+
+var _ monitor.History = storeHistory{}
+
+// Past answers each need by itself; what cannot be read makes the checks that
+// asked for it end in error.
+func (h storeHistory) Past(ctx context.Context, s monitor.Subject, needs []checks.Need) map[checks.Need]checks.Past {
+	out := map[checks.Need]checks.Past{}
+	for _, n := range needs {
+		p, err := h.past(ctx, s, n)
+		if err != nil {
+			p = checks.Past{Err: "the history could not be read: " + err.Error()}
+		}
+		out[n] = p
+	}
+	return out
+}
+
+func (h storeHistory) past(ctx context.Context, s monitor.Subject, n checks.Need) (checks.Past, error) {
+	if n.Window.Pinned != "" {
+		return pinned(n), nil
+	}
+	q := store.Query{Dataset: s.Dataset, Before: s.At, Except: s.Batch, Limit: n.Window.Batches}
+	if n.Window.Span > 0 {
+		q.Since = s.At.Add(-n.Window.Span)
+	}
+	if n.Profile {
+		profiles, err := h.store.Profiles(ctx, q)
+		if err != nil || len(profiles) == 0 {
+			return checks.Past{}, err
+		}
+		merged, err := profile.Merged(profiles...)
+		return checks.Past{Profile: merged, Batches: len(profiles)}, err
+	}
+	points, err := h.store.Series(ctx, s.Dataset, n.Column, n.Metric, s.At, 0)
+	if err != nil {
+		return checks.Past{}, err
+	}
+	return checks.Past{Values: choose(points, s, n.Window)}, nil
+}
+
+// sameWeekdays is how many batches of one weekday are compared with.
+const sameWeekdays = 4
+
+// choose picks the points of a window, newest first.
+func choose(points []store.Point, s monitor.Subject, w checks.Window) (values []float64) {
+	limit := w.Batches
+	if w.SameWeekday {
+		limit = sameWeekdays
+	}
+	for _, p := range points {
+		switch {
+		case p.Batch == s.Batch,
+			w.SameWeekday && p.At.UTC().Weekday() != s.At.UTC().Weekday(),
+			w.Span > 0 && p.At.Before(s.At.Add(-w.Span)):
+			continue
+		}
+		values = append(values, p.Value)
+		if limit > 0 && len(values) == limit {
+			break
+		}
+	}
+	return values
+}
+
+func pinned(n checks.Need) checks.Past {
+	p, err := ReadProfile(n.Window.Pinned)
+	if err != nil {
+		return checks.Past{Err: err.Error()}
+	}
+	return monitor.ProfilePast(p, 0, n)
+}
+
+// ReadProfile reads a saved profile.
+func ReadProfile(path string) (*profile.Profile, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read profile: %w", err)
+	}
+	p, err := profile.Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; save it again with profiler profile --save", path, err)
+	}
+	return p, nil
+}
+
+// Baseline is a history of one profile: it replaces what checks would compare
+// with.
+type Baseline struct{ Profile *profile.Profile }
+
+var _ monitor.History = Baseline{}
+
+// Past answers all needs from the profile.
+func (b Baseline) Past(_ context.Context, _ monitor.Subject, needs []checks.Need) map[checks.Need]checks.Past {
+	out := map[checks.Need]checks.Past{}
+	for _, n := range needs {
+		out[n] = monitor.ProfilePast(b.Profile, 0, n)
+	}
+	return out
+}
+
+// pinnedOnly is the history without a store: files alone.
+type pinnedOnly struct{}
+
+func (pinnedOnly) Past(_ context.Context, _ monitor.Subject, needs []checks.Need) map[checks.Need]checks.Past {
+	out := map[checks.Need]checks.Past{}
+	for _, n := range needs {
+		if n.Window.Pinned != "" {
+			out[n] = pinned(n)
+		}
+	}
+	return out
+}

@@ -1,0 +1,189 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/monitor"
+	"github.com/profilerhq/profiler/internal/pipeline"
+	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/runner"
+	"github.com/profilerhq/profiler/internal/source"
+)
+
+// Hook profiles and judges the files around the steps of a pipeline: the
+// adapter between the runner, which does not know what profiling is, and the
+// monitor, which does not know what a step is.
+type Hook struct {
+	app      *App
+	pipeline *pipeline.Pipeline
+	// sets are the rules of each step by name; those of the library apply to
+	// steps that name none.
+	sets     map[string][]*rules.Set
+	library  *rules.Library
+	env      func(string) (string, bool)
+	observed func(*monitor.Outcome) // for reports; may be nil
+}
+
+var _ runner.Hook = (*Hook)(nil)
+
+// NewHook reads the rules of a pipeline's steps. library holds the rules of
+// the configuration; observed is called with every outcome and may be nil. The
+// error is a diag.List of all mistakes in rule files, or of reading them.
+func (a *App) NewHook(p *pipeline.Pipeline, library *rules.Library, env func(string) (string, bool), observed func(*monitor.Outcome)) (*Hook, error) {
+	h := &Hook{app: a, pipeline: p, sets: map[string][]*rules.Set{}, library: library, env: env, observed: observed}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		var paths []string
+		for _, r := range s.Rules {
+			paths = append(paths, p.Path(r))
+		}
+		if len(paths) == 0 {
+			continue
+		}
+		lib, diags, err := rules.Load(paths, env)
+		if err != nil {
+			return nil, fmt.Errorf("step %q: %w", s.Name, err)
+		}
+		if diags.HasErrors() {
+			return nil, diags.Err()
+		}
+		h.sets[s.Name] = lib.Sets
+	}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if comparesInput(h.rulesOf(s.Name, s.Dataset)) {
+			s.Profile.Input = true
+		}
+	}
+	return h, nil
+}
+
+// comparesInput reports whether a rule compares a batch with the step's input.
+func comparesInput(sets []*rules.Set) bool {
+	for _, s := range sets {
+		for _, c := range s.Checks {
+			for _, n := range c.Needs() {
+				if n.Window.Input {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// rulesOf returns the rules for a dataset at a step.
+func (h *Hook) rulesOf(step, dataset string) []*rules.Set {
+	if sets, ok := h.sets[step]; ok {
+		return sets
+	}
+	if h.library == nil {
+		return nil
+	}
+	return h.library.For(dataset)
+}
+
+// Fingerprint identifies the rules of a step, so that stored outputs are
+// judged again when they change.
+func (h *Hook) Fingerprint(s *pipeline.Step) (string, error) {
+	return rules.Fingerprint(h.rulesOf(s.Name, s.Dataset)), nil
+}
+
+// Observe profiles and judges one file.
+func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, error) {
+	dataset := o.Dataset
+	if dataset == "" {
+		dataset = o.Origin.Pipeline + "/source"
+	}
+	in, err := source.Expand([]string{o.Path}, false)
+	if err != nil {
+		return runner.Judgement{}, err
+	}
+	r, err := source.Open(ctx, in[0], source.Options{Format: o.Format})
+	if err != nil {
+		return runner.Judgement{}, err
+	}
+	defer r.Close() //nolint:errcheck // only read
+	s := Subject(dataset, r, nil)
+	s.Origin, s.Side, s.Modified = o.Origin, string(o.Side), time.Time{}
+	s.Source.URL = o.Path
+	h.name(&s, o)
+	if o.Side == runner.SideOutput {
+		s.Rules = h.rulesOf(o.Origin.Step, dataset)
+		s.Ancestors = h.ancestors(o.Origin.Step)
+		s.Input = inputProfile(o.Inputs)
+	}
+	start := time.Now()
+	out, err := h.app.Monitor.Observe(ctx, r, s)
+	if m := h.app.opts.Metrics; m != nil {
+		m.Hook(o.Origin.Pipeline, o.Origin.Step, time.Since(start))
+		if err != nil {
+			m.ProfileFailed(dataset, o.Origin.Step)
+		}
+	}
+	if err != nil {
+		return runner.Judgement{}, err
+	}
+	if h.observed != nil {
+		h.observed(out)
+	}
+	rows := out.Profile.Rows()
+	return runner.Judgement{
+		Verdict: out.Report.Verdict, OnFail: pipeline.OnFail(out.Gate(string(o.OnFail))), Rows: &rows, Detail: out.Profile,
+	}, nil
+}
+
+// name gives the batch the day of its source file, or the unit's id.
+func (h *Hook) name(s *monitor.Subject, o runner.Output) {
+	s.Batch = o.Origin.Unit
+	if o.Source == "" {
+		return
+	}
+	s.Batch = strings.TrimSuffix(o.Source, "/")
+	if p, ok := source.PartitionOf(source.Input{Files: []string{o.Source}}, nil); ok {
+		s.Batch, s.At, s.AsOf = p.Name, p.From, p.To
+	}
+}
+
+// inputProfile merges the profiles of a step's inputs as far as they are
+// known; nil if one is not.
+func inputProfile(inputs []runner.InputFile) *profile.Profile {
+	var parts []*profile.Profile
+	for _, in := range inputs {
+		if in.Judgement == nil {
+			return nil
+		}
+		p, ok := in.Judgement.Detail.(*profile.Profile)
+		if !ok {
+			return nil
+		}
+		parts = append(parts, p)
+	}
+	switch len(parts) {
+	case 0:
+		return nil
+	case 1:
+		return parts[0]
+	}
+	merged, err := profile.Merged(parts...)
+	if err != nil { // inputs of several datasets have no common profile
+		return nil
+	}
+	return merged
+}
+
+// ancestors returns the steps before one.
+func (h *Hook) ancestors(name string) (names []string) {
+	s := h.pipeline.Step(name)
+	if s == nil {
+		return nil
+	}
+	for _, n := range s.Needs {
+		names = append(append(names, n.Step), h.ancestors(n.Step)...)
+	}
+	return names
+}

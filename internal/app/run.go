@@ -1,0 +1,117 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/metrics"
+	"github.com/profilerhq/profiler/internal/monitor"
+	"github.com/profilerhq/profiler/internal/pipeline"
+	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/runner"
+)
+
+// RunOptions say how a pipeline runs.
+type RunOptions struct {
+	// Library holds the rules for steps that name none.
+	Library *rules.Library
+	Env     func(string) (string, bool)
+	// Dir is the work directory; empty is beside the pipeline file.
+	Dir     string
+	Workers int
+	// Progress is told what happens; Observed gets every outcome. Both are
+	// called one at a time and may be nil.
+	Progress func(runner.Event)
+	Observed func(*monitor.Outcome)
+}
+
+// RunPipeline runs a pipeline to its end with profiling hooks around its
+// steps.
+func (a *App) RunPipeline(ctx context.Context, p *pipeline.Pipeline, o RunOptions) (runner.Summary, error) {
+	var mu sync.Mutex
+	observed := func(out *monitor.Outcome) {
+		mu.Lock()
+		defer mu.Unlock()
+		if o.Observed != nil {
+			o.Observed(out)
+		}
+	}
+	hook, err := a.NewHook(p, o.Library, o.Env, observed)
+	if err != nil {
+		return runner.Summary{}, err
+	}
+	meter := &attemptMeter{app: a, pipeline: p.Name, started: map[[2]string]time.Time{}}
+	r, err := runner.New(runner.Options{
+		Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Logger: a.log, Workers: o.Workers,
+		Progress: func(ev runner.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			meter.event(ev)
+			if o.Progress != nil {
+				o.Progress(ev)
+			}
+		},
+	})
+	if err != nil {
+		return runner.Summary{}, err
+	}
+	meter.run = r.RunID()
+	m := a.opts.Metrics
+	if m == nil {
+		return r.Run(ctx)
+	}
+	names := make([]string, len(p.Steps))
+	for i := range p.Steps {
+		names[i] = p.Steps[i].Name
+	}
+	m.DeclarePipeline(p.Name, names...)
+	m.RunStarted(p.Name)
+	sum, err := r.Run(ctx)
+	m.RunEnded(p.Name, err == nil && sum.ExitCode() == 0, a.opts.Now())
+	for _, s := range sum.Steps {
+		m.DeadLetters(p.Name, s.Name, s.Units.Dead+s.Units.Quarantined+s.Units.Blocked)
+	}
+	return sum, err
+}
+
+// attemptMeter counts the attempts of a run and how long they took.
+type attemptMeter struct {
+	app           *App
+	pipeline, run string
+	started       map[[2]string]time.Time // by step and unit
+}
+
+// event takes what happened. Units that an earlier run has finished are no
+// attempts.
+func (t *attemptMeter) event(ev runner.Event) {
+	key, now := [2]string{ev.Step, ev.Unit}, t.app.opts.Now()
+	if ev.Kind == runner.Started {
+		t.started[key] = now
+		return
+	}
+	m, since := t.app.opts.Metrics, t.started[key]
+	if m == nil || since.IsZero() || ev.Kind == runner.Paused {
+		return
+	}
+	delete(t.started, key)
+	m.Step(metrics.Attempt{
+		Pipeline: t.pipeline, Step: ev.Step, Took: now.Sub(since), Reason: reasonOf(ev), Retry: ev.Kind == runner.Retrying,
+		Dead: ev.State == runner.Dead, TraceID: ev.CorrelationID, RunID: t.run,
+	})
+}
+
+// reasonOf returns why an attempt failed, "" if it did not.
+func reasonOf(ev runner.Event) string {
+	switch {
+	case ev.State == runner.Cancelled:
+		return metrics.ReasonCancelled
+	case ev.Cause == runner.CauseTimeout:
+		return metrics.ReasonTimeout
+	case ev.Cause == runner.CauseGate:
+		return metrics.ReasonCheck
+	case ev.Kind == runner.Retrying, ev.State == runner.Dead, ev.Cause == runner.CauseUnjudged:
+		return metrics.ReasonError
+	}
+	return ""
+}
