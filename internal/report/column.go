@@ -1,7 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -79,8 +82,14 @@ func quoted(s string) string {
 	return c
 }
 
-// longestValue is how many cells one value of a list of frequent values gets.
-const longestValue = 28
+// longest is how many cells one value gets in a list of frequent values that
+// has this room.
+func longest(room int) int { return min(28, max(12, room/3)) }
+
+func temporal(c *profile.Column) bool {
+	t, ok := batch.ParseType(c.Type)
+	return ok && t.Temporal()
+}
 
 // different reports whether no value of the column is frequent enough to tell
 // its share.
@@ -104,7 +113,7 @@ func valuesText(c *profile.Column, room int) string {
 			lead += ", " + l
 		}
 		return listed(lead+": ", len(c.Top), room, func(i int) string {
-			return cut(quoted(c.Top[i].Value), longestValue)
+			return cut(quoted(c.Top[i].Value), longest(room))
 		}, true)
 	}
 	more := int64(len(c.Top)) < c.Distinct.Value
@@ -114,7 +123,7 @@ func valuesText(c *profile.Column, room int) string {
 		if t.Error > 0 {
 			about = "≈"
 		}
-		return cut(quoted(t.Value), longestValue) + " " + about + percent(share(t.Count, c.Count))
+		return cut(quoted(t.Value), longest(room)) + " " + about + percent(share(t.Count, c.Count))
 	}, more)
 }
 
@@ -183,8 +192,7 @@ func remarks(s *profile.Summary) []remark {
 	for i := range s.Columns {
 		c := &s.Columns[i]
 		if m := c.Mixed; m != nil {
-			warnings = append(warnings, remark{true, c.Name, fmt.Sprintf("%s of %s (%s) not %s; first: row %s is %s %q", plural(m.Count, "value", "values"),
-				count(c.Count), percent(share(m.Count, c.Count)), c.Type, count(m.First.Row), article(m.First.Type), cut(clean(m.First.Value), 60))})
+			warnings = append(warnings, remark{true, c.Name, mixedText(c)})
 		}
 		if n := c.InvalidUTF8; n > 0 {
 			warnings = append(warnings, remark{true, c.Name, plural(n, "value is", "values are") + " not valid UTF-8; name the encoding with --encoding"})
@@ -242,12 +250,17 @@ func approximate(s *profile.Summary) string {
 	return "≈ is an estimate, right to within " + percent(worst) + " (three standard errors)"
 }
 
-// article puts "a" or "an" before the name of a type.
-func article(word string) string {
-	if word != "" && strings.ContainsRune("aeiou", rune(word[0])) {
-		return "an " + word
+// mixedText tells the types in a mixed column and where the first value stands
+// that is unlike the most.
+func mixedText(c *profile.Column) string {
+	kinds := slices.Sorted(maps.Keys(c.Types))
+	kinds = slices.DeleteFunc(kinds, func(t string) bool { return t == batch.Null.String() || c.Types[t] == 0 })
+	slices.SortStableFunc(kinds, func(a, b string) int { return cmp.Compare(c.Types[b], c.Types[a]) })
+	for i, t := range kinds {
+		kinds[i] = count(c.Types[t]) + " " + t
 	}
-	return "a " + word
+	first := c.Mixed.First
+	return fmt.Sprintf(`mixed types: %s; first %s in row %s: "%s"`, strings.Join(kinds, ", "), first.Type, count(first.Row), cut(clean(first.Value), 60))
 }
 
 // headline is what a report says first of a batch.
@@ -255,7 +268,9 @@ func headline(s *profile.Summary) []string {
 	parts := []string{
 		plural(s.Rows, "row", "rows"),
 		plural(int64(len(s.Columns)), "column", "columns"),
-		size(s.Bytes),
+	}
+	if s.Bytes > 0 {
+		parts = append(parts, size(s.Bytes))
 	}
 	if s.Duplicates.Value > 0 {
 		about := ""

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
 )
@@ -42,8 +43,9 @@ type htmlReport struct {
 type htmlResult struct {
 	Status, Title, Message, Limit, Place, Note, Owner, Observed string
 	Header                                                      []string
-	Rows                                                        [][]string
-	More                                                        string
+	Rows                                                        [][]string // the first few
+	Hidden                                                      [][]string // the others that were kept
+	More                                                        string     // tells of those that were not
 }
 
 type htmlColumn struct {
@@ -146,7 +148,10 @@ func htmlResultOf(r *checks.Result) htmlResult {
 			h.Header[i] = clean(h.Header[i])
 		}
 		if rest := restOfRows(r, len(r.FailingRows)); rest > 0 {
-			h.More = plural(rest, "more row", "more rows")
+			h.More = fmt.Sprintf("%s of %s are shown", count(int64(len(h.Rows))), plural(rest+int64(len(h.Rows)), "failing row", "failing rows"))
+		}
+		if len(h.Rows) > fewRows {
+			h.Rows, h.Hidden = h.Rows[:fewRows], h.Rows[fewRows:]
 		}
 	}
 	return h
@@ -182,7 +187,11 @@ func facts(c *profile.Column) []fact {
 	scalar := func(name string, s profile.Scalar) { add(name, momentOf(s)) }
 	scalar("min", c.Min)
 	scalar("max", c.Max)
-	scalar("mean", c.Mean)
+	if c.Type == batch.Date.String() {
+		add("mean", day(rounded(c.Mean)))
+	} else {
+		scalar("mean", c.Mean)
+	}
 	if q := c.Quantiles; q != nil {
 		about := ""
 		if !q.Exact {
@@ -197,7 +206,7 @@ func facts(c *profile.Column) []fact {
 			}
 		}
 	}
-	scalar("std. dev.", c.StdDev)
+	add("std. dev.", deviation(c))
 	scalar("skewness", c.Skewness)
 	for _, n := range []struct {
 		name string

@@ -88,14 +88,17 @@ func number(f float64) string {
 		return groupLong(strconv.FormatFloat(f, 'f', 0, 64))
 	}
 	decimals := max(0, 3-int(math.Floor(math.Log10(a))))
-	if a >= 1000 {
+	switch {
+	case a >= 10000:
+		decimals = 0
+	case a >= 1000:
 		decimals = 1
 	}
 	s := strconv.FormatFloat(f, 'f', decimals, 64)
 	if strings.ContainsRune(s, '.') {
 		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
 	}
-	return groupLong(s)
+	return group(s)
 }
 
 // groupLong groups numbers of five digits and more: those of four are often
@@ -140,6 +143,27 @@ func moment(text string) string {
 	}
 	s := text[:10] + " " + text[11:19]
 	return strings.TrimSuffix(s, ":00")
+}
+
+// day shortens the text of a date or timestamp to its day.
+func day(text string) string {
+	if len(text) > 10 && text[4] == '-' && text[7] == '-' {
+		return text[:10]
+	}
+	return text
+}
+
+// lasting writes a number of seconds in the unit that suits it.
+func lasting(seconds float64) string {
+	switch {
+	case seconds >= 2*86400:
+		return number(seconds/86400) + " d"
+	case seconds >= 2*3600:
+		return number(seconds/3600) + " h"
+	case seconds >= 120:
+		return number(seconds/60) + " min"
+	}
+	return number(seconds) + " s"
 }
 
 // stamp writes a time for a report, "" for the zero time.

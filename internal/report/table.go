@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -50,6 +51,9 @@ type track struct {
 	// least is the width below which the column is not cut; 0 means that it is
 	// never cut.
 	least int
+	// soft is the width to which the column is cut before others are left out;
+	// 0 means that columns are left out first.
+	soft int
 	// drop puts columns in the order in which they are left out when the
 	// others do not fit: 1 first, 0 never.
 	drop int
@@ -88,47 +92,44 @@ func (g *grid) widths() []int {
 	return w
 }
 
-// fit makes the columns as wide as the terminal allows: it first cuts the
-// widest that may be cut, then leaves columns out (width -1).
+// fit makes the columns as wide as the terminal allows: it cuts columns to
+// their soft widths, then leaves optional ones out (width -1), and cuts to the
+// least widths when none of these is left.
 func (g *grid) fit(columns int) []int {
-	w := g.widths()
+	natural := g.widths()
+	gone := make([]bool, len(natural))
 	for {
-		over := -gap - columns
-		for _, n := range w {
-			if n >= 0 {
-				over += n + gap
+		w, over := slices.Clone(natural), -gap-columns
+		for i, n := range w {
+			if gone[i] {
+				w[i] = -1
+				continue
 			}
+			over += n + gap
 		}
-		over = g.shrink(w, over)
-		if over <= 0 {
-			return w
-		}
+		over = g.shrink(w, over, func(t track) int { return t.soft })
 		victim := -1
 		for i, t := range g.tracks {
-			if t.drop > 0 && w[i] >= 0 && (victim < 0 || t.drop < g.tracks[victim].drop) {
+			if t.drop > 0 && !gone[i] && (victim < 0 || t.drop < g.tracks[victim].drop) {
 				victim = i
 			}
 		}
-		if victim < 0 {
+		if over <= 0 || victim < 0 {
+			g.shrink(w, over, func(t track) int { return t.least })
 			return w
 		}
-		kept := g.widths()
-		for i := range w {
-			if w[i] >= 0 {
-				w[i] = kept[i]
-			}
-		}
-		w[victim] = -1
+		gone[victim] = true
 	}
 }
 
-// shrink takes cells from the widest columns that may be cut until nothing is
-// over, and returns what still is.
-func (g *grid) shrink(w []int, over int) int {
+// shrink takes cells from the widest columns above their limit until nothing
+// is over, and returns what still is. A limit of 0 means that the column is
+// not cut.
+func (g *grid) shrink(w []int, over int, limit func(track) int) int {
 	for over > 0 {
 		widest := -1
 		for i, t := range g.tracks {
-			if t.least > 0 && w[i] > t.least && (widest < 0 || w[i] > w[widest]) {
+			if least := limit(t); least > 0 && w[i] > least && (widest < 0 || w[i] > w[widest]) {
 				widest = i
 			}
 		}

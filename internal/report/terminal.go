@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/profile"
 )
 
@@ -90,24 +91,22 @@ func profileGrid(columns []profile.Column, o Options) grid {
 	g := profileRows(columns, moment)
 	room := -gap
 	for i, w := range g.widths() {
+		if i == trackName {
+			w = min(w, g.tracks[i].soft)
+		}
 		if i != trackMedian && i != trackStdDev {
 			room += w + gap
 		}
 	}
 	if room > o.columns() {
-		g = profileRows(columns, func(s string) string {
-			if s = moment(s); len(s) > 10 && s[4] == '-' && s[7] == '-' {
-				return s[:10]
-			}
-			return s
-		})
+		g = profileRows(columns, day)
 	}
 	return g
 }
 
 func profileRows(columns []profile.Column, short func(string) string) grid {
 	g := grid{tracks: []track{
-		trackName:     {head: "COLUMN", least: 10},
+		trackName:     {head: "COLUMN", least: 10, soft: 24},
 		trackType:     {head: "TYPE"},
 		trackNulls:    {head: "NULLS", right: true},
 		trackDistinct: {head: "DISTINCT", right: true},
@@ -116,7 +115,7 @@ func profileRows(columns []profile.Column, short func(string) string) grid {
 		trackMean:     {head: "MEAN", right: true, drop: 3},
 		trackMedian:   {head: "MEDIAN", right: true, drop: 2},
 		trackStdDev:   {head: "STDDEV", right: true, drop: 1},
-		trackShape:    {head: "DISTRIBUTION", least: sparkCells},
+		trackShape:    {head: "HISTOGRAM"},
 	}}
 	for i := range columns {
 		g.rows = append(g.rows, profileRow(&columns[i], short))
@@ -164,13 +163,14 @@ func profileRow(c *profile.Column, short func(string) string) []cell {
 	}
 	row[trackMin].text = cut(short(value(c.Min)), 24)
 	row[trackMax].text = cut(short(value(c.Max)), 24)
-	if c.Mean.String() != "" {
-		row[trackMean].text = cut(short(rounded(c.Mean)), 24)
+	if c.Type == batch.Date.String() {
+		short = day
 	}
+	row[trackMean].text = cut(short(rounded(c.Mean)), 24)
 	if q := c.Quantiles; q != nil {
 		row[trackMedian].text = cut(short(rounded(q.P50)), 24)
 	}
-	row[trackStdDev].text = cut(short(rounded(c.StdDev)), 24)
+	row[trackStdDev].text = cut(deviation(c), 24)
 	row[trackShape] = cell{text: spark(c.Histogram), style: styleCyan}
 	return row
 }
@@ -181,4 +181,13 @@ func rounded(s profile.Scalar) string {
 		return number(f)
 	}
 	return clean(s.String())
+}
+
+// deviation writes the standard deviation, of times as a length of time.
+func deviation(c *profile.Column) string {
+	f, ok := c.StdDev.Float()
+	if !ok || !temporal(c) {
+		return rounded(c.StdDev)
+	}
+	return lasting(f)
 }

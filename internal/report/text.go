@@ -83,15 +83,18 @@ func cut(s string, n int) string {
 	if n <= 0 {
 		return ""
 	}
-	used, end := 0, 0
+	return strings.TrimRight(s[:prefix(s, n-1)], " ") + "…"
+}
+
+// prefix is the number of bytes of a text that fill at most n cells.
+func prefix(s string, n int) int {
+	used := 0
 	for i, r := range s {
-		if used+runeWidth(r) > n-1 {
-			break
+		if used += runeWidth(r); used > n {
+			return i
 		}
-		used += runeWidth(r)
-		end = i + utf8.RuneLen(r)
 	}
-	return strings.TrimRight(s[:end], " ") + "…"
+	return len(s)
 }
 
 // pad fills a text with spaces to n cells, on its left if right is set.
@@ -122,10 +125,7 @@ func wrap(s string, n int) []string {
 			flush()
 		}
 		for w > n {
-			head := strings.TrimSuffix(cut(word, n+1), "…")
-			if head == "" {
-				break
-			}
+			head := word[:prefix(word, n)]
 			line = head
 			flush()
 			word = word[len(head):]

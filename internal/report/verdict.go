@@ -91,17 +91,17 @@ func tableCheck(w *bytes.Buffer, r *checks.Report, o Options) {
 	verdictLine(&b, r, o)
 	results := worstFirst(r)
 	var brief []checks.Result
-	first := true
+	last := checks.Pass
 	for i := range results {
 		res := &results[i]
 		if res.Status == checks.Pass && !o.Verbose {
 			brief = append(brief, *res)
 			continue
 		}
-		if first || res.Status > checks.Learning {
-			b.WriteByte('\n')
+		if res.Status != last || res.Status > checks.Learning {
+			b.WriteByte('\n') // learning and passed ones stand close together
 		}
-		first = false
+		last = res.Status
 		writeResult(&b, res, o)
 	}
 	if len(brief) > 0 {

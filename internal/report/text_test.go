@@ -1,0 +1,107 @@
+package report
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/profilerhq/profiler/internal/profile"
+)
+
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	for want, got := range map[string]string{
+		"0": count(0), "999": count(999), "1,000": count(1000), "-1,234,567": count(-1234567),
+		"1 row": plural(1, "row", "rows"), "0 rows": plural(0, "row", "rows"),
+		"0 %": percent(0), "<0.1 %": percent(0.00001), "0.2 %": percent(0.002), "5.5 %": percent(0.055), "46 %": percent(0.456),
+		"99.9 %": percent(0.999), ">99.9 %": percent(0.99999), "100 %": percent(1),
+		"1 byte": size(1), "1,023 bytes": size(1023), "1.0 KiB": size(1024), "1.0 MiB": size(1<<20 - 1), "8.0 EiB": size(1<<63 - 1),
+		"12.37": number(12.3701), "0.001235": number(0.00123456), "1.235e-05": number(0.0000123456), "2013": number(2013),
+		"12,346": number(12345.6), "1,234.6": number(1234.56), "-0.5": number(-0.5), "1.5e+12": number(1.5e12), "10,000,000": number(1e7),
+		"2024": value(profile.IntScalar(2024)), "10,000": value(profile.IntScalar(10000)), "": value(profile.Scalar{}),
+		"null": exact(profile.Scalar{}), `"a\n"`: exact(profile.TextScalar("a\n")), "-4.25": exact(profile.FloatScalar(-4.25)),
+		"2026-03-01 20:00": moment("2026-03-01T20:00:00Z"), "2026-03-01 20:00:01": moment("2026-03-01T20:00:01.5Z"), "x": moment("x"),
+		"2026-03-01": day("2026-03-01T20:00:00Z"), "20:00:00.123": day("20:00:00.123"),
+		"90 s": lasting(90), "5 min": lasting(300), "3 h": lasting(3 * 3600), "2.5 d": lasting(2.5 * 86400),
+		"≈5": estimate(profile.Estimate{Value: 5, Error: 1}), "2026-03-01 00:00": stamp(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)),
+	} {
+		require.Equal(t, want, got)
+	}
+}
+
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	for want, got := range map[string]string{
+		`a\n\t\u001b[31m`: clean("a\n\t\x1b[31m"), `\u202ex`: clean("\u202ex"), "\ufffdx": clean("\xffx"), `\U000e0041`: clean("\U000e0041"),
+		"日本語": clean("日本語"), "日…": cut("日本語", 4), "abc": cut("abc", 3), "ab…": cut("abcd", 3), "…": cut("日本", 1), "": cut("a", 0),
+		"日本  ": pad("日本", 6, false), "  日本": pad("日本", 6, true),
+	} {
+		require.Equal(t, want, got)
+	}
+	require.Equal(t, 1, textWidth("e\u0301"))
+	require.Equal(t, []string{"one two", "three", "elevenle", "tters"}, wrap("one two three elevenletters", 8))
+	require.Equal(t, []string{""}, wrap("", 8))
+}
+
+func TestSparkKeepsTheSumAndTheGaps(t *testing.T) {
+	t.Parallel()
+	h := func(counts ...int64) *profile.Histogram { return &profile.Histogram{Counts: counts} }
+	require.Equal(t, "█ ▁", spark(h(1000, 0, 1)))
+	require.Equal(t, "▃▆█", spark(h(1, 2, 3)))
+	require.Empty(t, spark(nil))
+	for _, n := range []int{1, 9, 10, 11, 20, 37, 50} {
+		counts := make([]int64, n)
+		for i := range counts {
+			counts[i] = int64(i * i)
+		}
+		sum, want := 0.0, 0.0
+		for _, v := range rebin(counts, 10) {
+			sum += v
+		}
+		for _, v := range counts {
+			want += float64(v)
+		}
+		require.InDelta(t, want, sum, 1e-6)
+		require.Len(t, rebin(counts, 10), min(n, 10))
+	}
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	Table(&b, Options{Width: 40}, []string{"NAME", "ROWS", "WHAT"}, [][]string{
+		{"日本", "7", "short"},
+		{"plain", "1,000", strings.Repeat("long ", 20)},
+		{"missing"},
+		{"two\nlines", "12", "x"},
+	}, []bool{false, true})
+	require.Equal(t, ""+
+		"NAME         ROWS  WHAT\n"+
+		"日本            7  short\n"+
+		"plain       1,000  long long long long…\n"+
+		"missing\n"+
+		"two\\nlines     12  x\n", b.String())
+}
+
+func FuzzClean(f *testing.F) {
+	f.Add("a\x1b[31m\n")
+	f.Add("日本\xff\u202e")
+	f.Fuzz(func(t *testing.T, s string) {
+		got := clean(s)
+		require.True(t, utf8.ValidString(got))
+		require.NotContains(t, got, "\n")
+		require.NotContains(t, got, "\x1b")
+		require.Equal(t, got, clean(got))
+		for n := range 12 {
+			require.LessOrEqual(t, textWidth(cut(got, n)), n)
+		}
+		for _, line := range wrap(got, 10) {
+			require.LessOrEqual(t, textWidth(line), 10)
+		}
+		require.NotContains(t, md(s), "<")
+	})
+}
