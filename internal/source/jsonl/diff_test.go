@@ -129,7 +129,7 @@ func checkRecord(t *testing.T, record string) {
 func TestAgainstEncodingJSON(t *testing.T) {
 	t.Parallel()
 	valid := 0
-	for seed := range uint64(4000) {
+	for seed := range uint64(1500) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		var b strings.Builder
 		writeObject(&b, rng, 0)
@@ -154,8 +154,8 @@ func TestAgainstEncodingJSON(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, valid, 500, "changed records that are still valid")
-	require.Less(t, valid, 3000, "changed records that are still valid")
+	require.Greater(t, valid, 200, "changed records that are still valid")
+	require.Less(t, valid, 1100, "changed records that are still valid")
 }
 
 func writeObject(b *strings.Builder, rng *rand.Rand, level int) {
@@ -223,7 +223,7 @@ func FuzzReader(f *testing.F) {
 		got := readText(t, string(in), whole)
 		parts := readText(t, string(in), iotest.OneByteReader)
 		require.Equal(t, got, parts)
-		if got.err != nil || len(in) == 0 || bytes.TrimLeft(in, " \t\r\n")[0] != '{' {
+		if got.err != nil || !bytes.HasPrefix(bytes.TrimLeft(in, " \t\r\n"), []byte("{")) {
 			return
 		}
 		// Each line is a row if the standard library takes it.

@@ -166,7 +166,7 @@ func (c *converter) decimal(unscaled int64, scale int) float64 {
 func (c *converter) scaled(scale int) float64 {
 	c.text = append(c.text, 'e', '-')
 	c.text = strconv.AppendInt(c.text, int64(scale), 10)
-	f, _ := strconv.ParseFloat(unsafe.String(&c.text[0], len(c.text)), 64) //nolint:errcheck // out of range is an infinity or 0, which is nearest
+	f, _ := strconv.ParseFloat(unsafe.String(&c.text[0], len(c.text)), 64) // out of range is an infinity or 0, which is nearest
 	return f
 }
 

@@ -1,9 +1,11 @@
 package parquet
 
 import (
+	"bytes"
 	"encoding/binary"
 	"testing"
 
+	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -80,4 +82,26 @@ func TestEqualNamesAreToldApart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"a integer", "s string", "l list", "a_2 number"}, got.columns)
 	require.Len(t, got.rows, 80)
+}
+
+// TestListOfMoreRows has no column whose number of values gives the rows away.
+func TestListOfMoreRows(t *testing.T) {
+	t.Parallel()
+	type rec struct {
+		L []int64 `parquet:"l,list"`
+	}
+	var buf bytes.Buffer
+	w := parquet.NewGenericWriter[rec](&buf)
+	_, err := w.Write([]rec{{[]int64{1, 2}}, {nil}, {[]int64{3}}})
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	for rows, want := range map[int64]string{
+		2: "column l in row group 1: it holds more values than the row group has rows",
+		4: "column l in row group 1: it holds fewer values than the row group has rows",
+	} {
+		_, err := readBytes(t, withFooter(t, buf.Bytes(), func(m *format.FileMetaData) { m.NumRows, m.RowGroups[0].NumRows = rows, rows }))
+		var data *batch.DataError
+		require.ErrorAs(t, err, &data)
+		require.Equal(t, want, data.Reason)
+	}
 }

@@ -242,7 +242,7 @@ func (c *cursor) close() {
 		parquet.Release(c.page)
 	}
 	if c.pages != nil {
-		c.pages.Close() //nolint:errcheck // closes no file, it returns buffers
+		c.pages.Close() // closes no file, it returns buffers
 	}
 	*c = cursor{}
 }

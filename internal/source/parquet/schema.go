@@ -245,7 +245,7 @@ func (f *field) logical(l *format.LogicalType, kind parquet.Kind) bool {
 		}
 	case *format.DecimalType:
 		f.scale = int(t.Scale)
-		switch kind { //nolint:exhaustive // others are refused with the schema
+		switch kind {
 		case parquet.Int32:
 			f.as = asDecimal32
 		case parquet.Int64:
