@@ -91,10 +91,30 @@ func temporal(c *profile.Column) bool {
 	return ok && t.Temporal()
 }
 
+// rare is the share below which the most frequent value is not worth telling.
+const rare = 0.001
+
 // different reports whether no value of the column is frequent enough to tell
 // its share.
 func different(c *profile.Column) bool {
-	return len(c.Top) > 1 && (c.Top[0].Count <= 1 || c.Distinct.Value == c.Count && c.Distinct.Exact)
+	return len(c.Top) > 1 && (c.Top[0].Count <= 1 || share(c.Top[0].Count, c.Count) < rare)
+}
+
+// variety says how different the values of such a column are.
+func variety(c *profile.Column) string {
+	switch {
+	case c.Distinct.Exact && c.Distinct.Value == c.Count:
+		return "all different"
+	case share(c.Distinct.Value, c.Count) >= 0.9:
+		return "mostly different"
+	}
+	return "none frequent"
+}
+
+// blankType reports whether values of the type are never shown.
+func blankType(c *profile.Column) bool {
+	t, _ := batch.ParseType(c.Type)
+	return t == batch.List || t == batch.Struct || t == batch.Binary
 }
 
 // valuesText describes the values of a column that is not charted in at most
@@ -103,12 +123,14 @@ func valuesText(c *profile.Column, room int) string {
 	switch {
 	case c.Count == 0:
 		return "no values"
+	case len(c.Top) == 0 && c.Length == nil && !blankType(c):
+		return "values are not shown" // of sensitive columns
 	case len(c.Top) == 0:
-		return lengthText(c)
+		return cut(lengthText(c), room)
 	case c.Distinct.Value == 1 && c.Distinct.Exact:
 		return cut("always "+quoted(c.Top[0].Value), room)
 	case different(c):
-		lead := "all different"
+		lead := variety(c)
 		if l := lengthText(c); l != "" {
 			lead += ", " + l
 		}

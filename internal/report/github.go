@@ -44,7 +44,7 @@ func githubCommands(b *bytes.Buffer, command, dataset string, results []checks.R
 		res := &shown[i]
 		var properties []string
 		if res.Rule != nil && res.Rule.File != "" {
-			properties = append(properties, "file="+githubProperty.Replace(githubText(res.Rule.File)))
+			properties = append(properties, "file="+githubProperty.Replace(res.Rule.File))
 			if res.Rule.Line > 0 {
 				properties = append(properties, "line="+strconv.Itoa(res.Rule.Line))
 			}
@@ -53,18 +53,18 @@ func githubCommands(b *bytes.Buffer, command, dataset string, results []checks.R
 		if res.Status == checks.Error {
 			head += " could not be judged"
 		}
-		properties = append(properties, "title="+githubProperty.Replace(githubText(head)))
-		b.WriteString("::" + command + " " + strings.Join(properties, ",") + "::" + githubMessage.Replace(githubText(githubLines(res))) + "\n")
+		properties = append(properties, "title="+githubProperty.Replace(clean(head)))
+		b.WriteString("::" + command + " " + strings.Join(properties, ",") + "::" + githubMessage.Replace(githubLines(res)) + "\n")
 	}
 	if rest := len(results) - len(shown); rest > 0 {
-		b.WriteString("::" + command + " title=" + githubProperty.Replace(githubText(dataset)) + "::" + plural(int64(rest), "more check", "more checks") + " of the same kind; see the summary of the step\n")
+		b.WriteString("::" + command + " title=" + githubProperty.Replace(clean(dataset)) + "::" + plural(int64(rest), "more check", "more checks") + " of the same kind; see the summary of the step\n")
 	}
 }
 
 // githubLines is the message of an annotation: the result, and below it the
 // failing rows.
 func githubLines(r *checks.Result) string {
-	text := resultText(r)
+	text := clean(resultText(r))
 	for i, f := range r.FailingRows {
 		if i == fewRows {
 			break
@@ -77,7 +77,3 @@ func githubLines(r *checks.Result) string {
 	}
 	return text
 }
-
-// githubText makes control characters visible but keeps line ends, which the
-// commands can carry.
-func githubText(s string) string { return junitText(s) }

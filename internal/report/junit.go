@@ -48,23 +48,23 @@ type (
 // order of the report. A fail is a failure, an error an error; learning is
 // skipped; a warning passes and says so in its output.
 func junitCheck(b *bytes.Buffer, r *checks.Report) {
-	suite := junitSuite{Name: junitText(r.Dataset), Tests: len(r.Results)}
+	suite := junitSuite{Name: clean(r.Dataset), Tests: len(r.Results)}
 	if r.Batch != "" {
-		suite.Name += " " + junitText(r.Batch)
+		suite.Name += " " + clean(r.Batch)
 	}
 	if !r.At.IsZero() {
 		suite.Timestamp = r.At.UTC().Format("2006-01-02T15:04:05Z")
 	}
 	for i := range r.Results {
 		res := &r.Results[i]
-		c := junitCase{Class: junitText(r.Dataset), Name: junitText(title(res))}
+		c := junitCase{Class: clean(r.Dataset), Name: title(res)}
 		if res.Rule != nil {
-			c.File = junitText(res.Rule.File)
+			c.File = clean(res.Rule.File)
 			if res.Rule.Line > 0 {
 				c.Line = strconv.Itoa(res.Rule.Line)
 			}
 		}
-		p := &junitProblem{Message: junitText(resultText(res)), Type: junitText(res.Kind), Text: junitText(junitDetails(res))}
+		p := &junitProblem{Message: clean(resultText(res)), Type: clean(res.Kind), Text: junitDetails(res)}
 		switch res.Status {
 		case checks.Fail:
 			c.Failure = p
@@ -90,15 +90,8 @@ func junitCheck(b *bytes.Buffer, r *checks.Report) {
 	b.WriteByte('\n')
 }
 
-// junitText keeps what XML 1.0 can hold; other characters become escapes.
-func junitText(s string) string {
-	lines := strings.Split(s, "\n")
-	for i := range lines {
-		lines[i] = clean(lines[i])
-	}
-	return strings.Join(lines, "\n")
-}
-
+// junitDetails is the text of a problem on several lines: the result, its rule
+// and the failing rows.
 func junitDetails(r *checks.Result) string {
 	var b strings.Builder
 	b.WriteString(clean(resultText(r)))

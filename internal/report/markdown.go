@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
 )
@@ -99,8 +100,12 @@ func markdownColumn(c *profile.Column) []string {
 		row[7] = valuesText(c, longestMarkdown)
 		return row
 	}
-	row[4], row[5], row[6] = moment(value(c.Min)), moment(value(c.Max)), moment(rounded(c.Mean))
-	row[7] = spark(c.Histogram)
+	short := moment
+	if c.Type == batch.Date.String() {
+		short = day
+	}
+	row[4], row[5], row[6] = moment(value(c.Min)), moment(value(c.Max)), short(rounded(c.Mean))
+	row[7] = strings.ReplaceAll(spark(c.Histogram), " ", "\u2800") // HTML would join spaces
 	return row
 }
 

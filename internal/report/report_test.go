@@ -343,7 +343,7 @@ func TestGitHubCommands(t *testing.T) {
 	require.NoError(t, Check(&b, FormatGitHub, r, nil, Options{StepSummary: &summary}))
 	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 	require.Len(t, lines, 11)
-	require.Equal(t, "::error title=shop/orders%3A e could not be judged::100%25 of%0Ait", lines[0])
+	require.Equal(t, "::error title=shop/orders%3A e could not be judged::100%25 of\\nit", lines[0])
 	require.Equal(t, "::error title=shop/orders::6 more checks of the same kind; see the summary of the step", lines[9])
 	require.Equal(t, "::warning title=shop/orders%3A w::m", lines[10])
 	require.Contains(t, summary.String(), "### 🚫 shop/orders: error")

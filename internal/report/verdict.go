@@ -114,17 +114,18 @@ func tableCheck(w *bytes.Buffer, r *checks.Report, o Options) {
 func verdictLine(b *strings.Builder, r *checks.Report, o Options) {
 	head := cut(clean(r.Dataset), o.columns())
 	word := strings.ToUpper(r.Verdict.String())
-	rest := plural(r.Rows, "row", "rows") + "  " + tally(r)
+	parts := []string{plural(r.Rows, "row", "rows"), tally(r)}
 	if r.Batch != "" {
-		rest = "batch " + cut(clean(r.Batch), 40) + "  " + rest
+		parts = append([]string{"batch " + cut(clean(r.Batch), 40)}, parts...)
 	}
+	line := strings.Join(parts, "  ")
 	b.WriteString(o.paint(styleBold, head))
-	if textWidth(head)+textWidth(word)+textWidth(rest)+4 > o.columns() {
-		b.WriteString("\n" + o.paint(statusStyle(r.Verdict), word) + "  ")
-		indentedRest(b, len(word)+2, rest, o)
+	if textWidth(head)+textWidth(word)+textWidth(line)+4 <= o.columns() {
+		b.WriteString("  " + o.paint(statusStyle(r.Verdict), word) + "  " + line + "\n")
 		return
 	}
-	b.WriteString("  " + o.paint(statusStyle(r.Verdict), word) + "  " + rest + "\n")
+	b.WriteString("\n" + o.paint(statusStyle(r.Verdict), word) + "  ")
+	indentedRest(b, len(word)+2, strings.Join(parts, " · "), o)
 }
 
 // indentedRest wraps a text whose first line begins at a place that something
