@@ -9,7 +9,7 @@ BENCH ?= .
 BENCHTIME ?= 1x
 BASE ?= HEAD~1
 
-.PHONY: help build test race lint fmt vet fuzz bench bench-diff golden cover arch sizes clean
+.PHONY: demo help build test race lint fmt vet fuzz bench bench-diff golden cover arch sizes clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,11 @@ help: ## Show this list
 build: ## Build the static program bin/profiler (CI, under 5 minutes from nothing)
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/profiler ./cmd/profiler
 
+demo: ## Show the demo: a pipeline, its faults, and what is found (Ctrl-C ends it)
+	@go run ./cmd/profiler demo
+
 test: vet ## Run vet and all tests, with a private Postgres (CI, under 10 minutes on 2 cores)
+	@scripts/install-postgres.sh || [[ $$CI != true ]]
 	scripts/with-postgres.sh --optional go test -shuffle=on -timeout 9m ./...
 
 race: ## Run all tests with the race detector (CI, under 15 minutes on 2 cores)
