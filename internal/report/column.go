@@ -131,7 +131,7 @@ func valuesText(c *profile.Column, room int) string {
 		return cut("always "+quoted(c.Top[0].Value), room)
 	case different(c):
 		lead := variety(c)
-		if l := lengthText(c); l != "" {
+		if l := lengthText(c); l != "" && room >= 48 {
 			lead += ", " + l
 		}
 		return listed(lead+": ", len(c.Top), room, func(i int) string {
@@ -167,7 +167,7 @@ func listed(lead string, n, room int, item func(int) string, more bool) string {
 		}
 		text += next
 	}
-	if more {
+	if more && textWidth(text)+3 <= room {
 		text += ", …"
 	}
 	return cut(text, room)

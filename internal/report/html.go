@@ -25,6 +25,7 @@ type page struct {
 	Report  *htmlReport // nil for a profile alone
 	Remarks []htmlRemark
 	Columns []htmlColumn
+	Index   bool // lists the columns by name first
 	Footer  string
 }
 
@@ -68,6 +69,9 @@ type fact struct{ Name, Value string }
 func parsePage() *template.Template {
 	return template.Must(template.New("page").Parse(pageText))
 }
+
+// indexed is the number of columns from which a page lists them by name first.
+const indexed = 12
 
 func htmlProfile(w io.Writer, s *profile.Summary, o Options) error {
 	p := page{Title: clean(s.Dataset), Lines: headline(s), Footer: footer(o)}
@@ -113,6 +117,7 @@ func (p *page) describe(s *profile.Summary) {
 	for _, r := range remarks(s) {
 		p.Remarks = append(p.Remarks, htmlRemark{r.warning, clean(r.column), r.text})
 	}
+	p.Index = len(s.Columns) >= indexed
 	for i := range s.Columns {
 		p.Columns = append(p.Columns, htmlColumnOf(&s.Columns[i], i))
 	}

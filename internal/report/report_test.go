@@ -265,8 +265,8 @@ func TestHTMLIsInert(t *testing.T) {
 // that the template does not have.
 func requireInert(t testing.TB, page string) {
 	t.Helper()
-	elements := strings.Fields("html head meta title style body header h1 h2 h3 p span main section div dl dt dd details summary table thead tbody tr th td svg rect i b ul li footer")
-	attributes := strings.Fields("lang charset http-equiv content name class id aria-label aria-labelledby aria-hidden role viewBox preserveAspectRatio x y width height title style open")
+	elements := strings.Fields("html head meta title style body header h1 h2 h3 p span main section div dl dt dd details summary table thead tbody tr th td svg rect i b ul li footer nav a")
+	attributes := strings.Fields("lang charset http-equiv content name class id aria-label aria-labelledby aria-hidden role viewBox preserveAspectRatio x y width height title style open href")
 	d := xml.NewDecoder(strings.NewReader(page))
 	d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
 	for {
@@ -279,6 +279,9 @@ func requireInert(t testing.TB, page string) {
 			require.Contains(t, elements, e.Name.Local)
 			for _, a := range e.Attr {
 				require.Contains(t, attributes, a.Name.Local)
+				if a.Name.Local == "href" {
+					require.Regexp(t, `^#c[0-9]+$`, a.Value)
+				}
 				if a.Name.Local == "style" {
 					require.Regexp(t, `^width:[0-9.]+%$`, a.Value)
 				}

@@ -105,3 +105,26 @@ func FuzzClean(f *testing.F) {
 		require.NotContains(t, md(s), "<")
 	})
 }
+
+func TestGridCutsSoftlyThenDropsThenCuts(t *testing.T) {
+	t.Parallel()
+	g := grid{
+		tracks: []track{{head: "NAME", soft: 12, least: 6}, {head: "A", right: true, drop: 2}, {head: "B", right: true, drop: 1}},
+		rows:   [][]cell{{{text: strings.Repeat("n", 20)}, {text: "123456"}, {text: "1234567"}}},
+	}
+	for _, tc := range []struct {
+		columns int
+		want    []int
+	}{
+		{37, []int{20, 6, 7}},
+		{36, []int{19, 6, 7}},
+		{29, []int{12, 6, 7}},
+		{28, []int{20, 6, -1}},
+		{20, []int{12, 6, -1}},
+		{19, []int{19, -1, -1}},
+		{9, []int{9, -1, -1}},
+		{3, []int{6, -1, -1}},
+	} {
+		require.Equal(t, tc.want, g.fit(tc.columns), "%d", tc.columns)
+	}
+}
