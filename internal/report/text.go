@@ -97,18 +97,6 @@ func prefix(s string, n int) int {
 	return len(s)
 }
 
-// pad fills a text with spaces to n cells, on its left if right is set.
-func pad(s string, n int, right bool) string {
-	fill := n - textWidth(s)
-	if fill <= 0 {
-		return s
-	}
-	if right {
-		return strings.Repeat(" ", fill) + s
-	}
-	return s + strings.Repeat(" ", fill)
-}
-
 // wrap breaks a cleaned text into lines of at most n cells, between words
 // where it can.
 func wrap(s string, n int) []string {

@@ -38,7 +38,6 @@ func TestTexts(t *testing.T) {
 	for want, got := range map[string]string{
 		`a\n\t\u001b[31m`: clean("a\n\t\x1b[31m"), `\u202ex`: clean("\u202ex"), "\ufffdx": clean("\xffx"), `\U000e0041`: clean("\U000e0041"),
 		"日本語": clean("日本語"), "日…": cut("日本語", 4), "abc": cut("abc", 3), "ab…": cut("abcd", 3), "…": cut("日本", 1), "": cut("a", 0),
-		"日本  ": pad("日本", 6, false), "  日本": pad("日本", 6, true),
 	} {
 		require.Equal(t, want, got)
 	}
