@@ -42,9 +42,9 @@ type Options struct {
 	Alert bool
 	// Channels are the configured receivers of messages by name.
 	Channels map[string]slack.Config
-	// ChannelOrder names them in the order of the configuration.
-	ChannelOrder []string
-	Alerts       alert.Options
+	// Alerts says when and where people are told; its Channels are the names of
+	// Channels.
+	Alerts alert.Options
 	// AlertTimeout bounds one delivery with its retries; 0 is that of one-shot
 	// commands.
 	AlertTimeout time.Duration
@@ -141,7 +141,6 @@ func (a *App) connectAlerts() error {
 			channels[name] = n
 		}
 	}
-	a.opts.Alerts.Channels = a.opts.ChannelOrder
 	d, err := alert.NewDispatcher(alert.DispatcherOptions{
 		Channels: channels, Logger: a.log, Timeout: a.opts.AlertTimeout, Observer: a.observeDelivery,
 	})

@@ -1,0 +1,110 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/metrics"
+	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/store"
+)
+
+// watchEvery is how often the service looks for what other processes have
+// recorded, and for messages that wait.
+const watchEvery = 5 * time.Second
+
+// pruneEvery is how often old history is deleted.
+const pruneEvery = time.Hour
+
+// Watch keeps the metrics up to date with the store, sends messages that wait
+// in the outbox, and deletes what is older than the retention. It returns when
+// the context ends.
+func (a *App) Watch(ctx context.Context) {
+	w := &watcher{app: a, seen: map[string]string{}}
+	tick, prune := time.NewTicker(watchEvery), time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	defer prune.Stop()
+	w.look(ctx)
+	a.prune(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			w.look(ctx)
+		case <-prune.C:
+			a.prune(ctx)
+		}
+	}
+}
+
+func (a *App) prune(ctx context.Context) {
+	if a.opts.Retention == (store.Retention{}) {
+		return
+	}
+	if _, err := a.Store.Prune(ctx, a.opts.Now(), a.opts.Retention); err != nil && ctx.Err() == nil {
+		a.log.Error("old history not deleted", "err", err)
+	}
+}
+
+// watcher remembers the newest batch of each dataset that the metrics show.
+type watcher struct {
+	app  *App
+	seen map[string]string
+}
+
+func (w *watcher) look(ctx context.Context) {
+	if err := w.observe(ctx); err != nil && ctx.Err() == nil {
+		w.app.log.Error("history not read", "err", err)
+	}
+	if err := w.app.Flush(ctx); err != nil && ctx.Err() == nil {
+		w.app.log.Error("outbox not read", "err", err)
+	}
+	w.app.countIncidents(ctx)
+}
+
+// observe shows batches that are new in the store. What this process has
+// recorded itself is already shown and is passed over by its key.
+func (w *watcher) observe(ctx context.Context) error {
+	if w.app.opts.Metrics == nil {
+		return nil
+	}
+	all, err := w.app.Store.Datasets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range all {
+		if d.Batch == "" {
+			continue
+		}
+		key := fmt.Sprintf("%s@%d", d.Batch, d.At.UnixMicro())
+		if w.seen[d.Dataset] == key {
+			continue
+		}
+		p, rep, err := w.app.Store.Get(ctx, d.Dataset, d.Batch)
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			b := batchMetrics(p, rep)
+			b.Previous = w.previous(ctx, d)
+			w.app.opts.Metrics.Observe(b)
+		}
+		w.seen[d.Dataset] = key
+	}
+	return nil
+}
+
+// previous returns the summary of the batch before the newest, nil if there is
+// none.
+func (w *watcher) previous(ctx context.Context, d store.DatasetInfo) *profile.Summary {
+	before, err := w.app.Store.Profiles(ctx, store.Query{Dataset: d.Dataset, Before: d.At, Except: d.Batch, Limit: 1})
+	if err != nil || len(before) == 0 {
+		return nil
+	}
+	return before[0].Summary()
+}
+
+// Metrics returns the metrics of the app, nil without any.
+func (a *App) Metrics() *metrics.Metrics { return a.opts.Metrics }

@@ -1,0 +1,249 @@
+// Package cli is the command line: one file for each command, and the only
+// reader of flags.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/profilerhq/profiler/internal/app"
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/runner"
+)
+
+// The exit codes of the contract.
+const (
+	exitOK          = 0
+	exitFail        = 1   // the verdict is fail
+	exitUsage       = 2   // wrong usage, unreadable or invalid rules, pipeline or config
+	exitUnjudged    = 3   // data unreadable, source unreachable, a check ended in error
+	exitInterrupted = 130 // Ctrl-C
+)
+
+// exitError ends the program with a code after its message, if it has one.
+type exitError struct {
+	code    int
+	message string
+}
+
+func (e *exitError) Error() string { return e.message }
+
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Sprintf(format, args...)}
+}
+
+// env is what commands see of the world outside.
+type env struct {
+	version        string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	lookup         func(string) (string, bool)
+	global         globalFlags
+	log            *slog.Logger
+}
+
+type globalFlags struct {
+	config, overlay string
+	quiet, noColor  bool
+	verbose         bool
+}
+
+// Run executes the command line and returns the exit code.
+func Run(ctx context.Context, args []string, version string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	e := &env{version: version, stdin: stdin, stdout: stdout, stderr: stderr, lookup: os.LookupEnv}
+	root := e.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if ctx.Err() != nil && err != nil {
+		e.message("interrupted")
+		return exitInterrupted
+	}
+	return e.report(err)
+}
+
+// report prints an error and returns its exit code.
+func (e *env) report(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	var coded *exitError
+	var diags diag.List
+	switch {
+	case errors.As(err, &coded):
+		if coded.message != "" {
+			e.message(coded.message)
+		}
+		return coded.code
+	case errors.As(err, &diags):
+		return exitUsage // printed with excerpts
+	case isUnjudged(err):
+		e.message(err.Error())
+		return exitUnjudged
+	}
+	e.message(err.Error())
+	return exitUsage
+}
+
+// isUnjudged tells data and stores that cannot be read from wrong usage.
+func isUnjudged(err error) bool {
+	var data *batch.DataError
+	var st *app.StoreError
+	return errors.As(err, &data) || errors.As(err, &st) || errors.Is(err, profile.ErrFormat) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, runner.ErrBusy)
+}
+
+// message prints one message to stderr, with the program's name.
+func (e *env) message(text string) {
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		fmt.Fprintf(e.stderr, "profiler: %s\n", line) //nolint:errcheck // nothing left to do
+	}
+}
+
+// note prints a remark to stderr unless -q is given.
+func (e *env) note(format string, args ...any) {
+	if !e.global.quiet {
+		e.message(fmt.Sprintf(format, args...))
+	}
+}
+
+const about = `profiler profiles data, judges it by rules in YAML, and watches pipelines.
+
+Exit codes: 0 pass or warn, 1 fail, 2 wrong usage or invalid rules, 3 could not
+judge. Data goes to stdout, messages go to stderr.`
+
+func (e *env) root() *cobra.Command {
+	root := &cobra.Command{
+		Use: "profiler", Short: "Data quality profiling and monitoring", Long: about,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return e.prepare(cmd) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return cmd.Help()
+		},
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			names := []string{}
+			for _, c := range cmd.Commands() {
+				names = append(names, c.Name())
+			}
+			hint := diag.Hint(args[0], names)
+			if hint == "" {
+				hint = "see profiler help"
+			}
+			return usage("unknown command %q; %s", args[0], hint)
+		},
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&e.global.config, "config", "", "configuration `file` (default: profiler.yaml if it exists)")
+	f.StringVar(&e.global.overlay, "env", "", "`overlay` of the configuration to use")
+	f.BoolVarP(&e.global.quiet, "quiet", "q", false, "print no messages but errors")
+	f.BoolVarP(&e.global.verbose, "verbose", "v", false, "print more")
+	f.BoolVar(&e.global.noColor, "no-color", false, "print without colours")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%s; see %s --help", flagMessage(cmd, err), cmd.CommandPath())
+	})
+	root.AddCommand(e.profileCommand(), e.checkCommand(), e.runCommand(), e.historyCommand(),
+		e.rulesCommand(), e.configCommand(), e.versionCommand())
+	root.CompletionOptions.HiddenDefaultCmd = false
+	return root
+}
+
+// flagMessage adds the nearest flag to the message about an unknown one.
+func flagMessage(cmd *cobra.Command, err error) string {
+	text := err.Error()
+	name, ok := strings.CutPrefix(text, "unknown flag: --")
+	if !ok {
+		return text
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near, ok := diag.Nearest(name, names); ok {
+		text += "; did you mean --" + near + "?"
+	}
+	return text
+}
+
+// reserved are environment variables that pipelines give to their steps; they
+// never set a flag.
+var reserved = map[string]bool{
+	"PROFILER_UNIT_ID": true, "PROFILER_ATTEMPT": true, "PROFILER_CORRELATION_ID": true, "PROFILER_IDEMPOTENCY_KEY": true,
+	"PROFILER_RUN_ID": true, "PROFILER_PIPELINE": true, "PROFILER_STEP": true, "PROFILER_INPUT": true, "PROFILER_OUTPUT": true,
+	"PROFILER_CANARY": true,
+}
+
+// prepare fills flags that were not given from the environment and makes the
+// logger.
+func (e *env) prepare(cmd *cobra.Command) error {
+	var failed error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		name := "PROFILER_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := e.lookup(name)
+		if !ok || value == "" || f.Changed || reserved[name] || f.Name == "help" || failed != nil {
+			return
+		}
+		if err := cmd.Flags().Set(f.Name, value); err != nil {
+			failed = usage("environment variable %s: %v", name, err)
+		}
+	})
+	level := slog.LevelWarn
+	if e.global.verbose {
+		level = slog.LevelInfo
+	}
+	if e.global.quiet {
+		level = slog.LevelError
+	}
+	e.log = slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+	return failed
+}
+
+// terminal reports whether a stream is a terminal, and its file.
+func terminal(v any) (*os.File, bool) {
+	f, ok := v.(*os.File)
+	return f, ok && isatty.IsTerminal(f.Fd())
+}
+
+// color reports whether output to the stream may be coloured.
+func (e *env) color(v any) bool {
+	_, tty := terminal(v)
+	noColor, set := e.lookup("NO_COLOR")
+	term, _ := e.lookup("TERM")
+	return tty && !e.global.noColor && (!set || noColor == "") && term != "dumb"
+}
+
+// readError rewords errors of files that a user named.
+func readError(what string, err error) error {
+	var pe *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && errors.As(err, &pe):
+		return usage("%s: %s: no such file or folder; check the path", what, pe.Path)
+	case errors.As(err, &pe):
+		return usage("%s: %s: %v", what, pe.Path, pe.Err)
+	}
+	return err
+}
+
+// printDiagnostics prints problems with excerpts of their files.
+func (e *env) printDiagnostics(diags diag.List, text func(file string) []byte) {
+	for _, d := range diags.Sorted() {
+		diag.Excerpt(e.stderr, d, text(d.Pos.File))
+	}
+}

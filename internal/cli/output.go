@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/profilerhq/profiler/internal/report"
+)
+
+// outputFlags say how and where a report is written.
+type outputFlags struct {
+	format, file             string
+	metricsFile, pushGateway string
+}
+
+func (f *outputFlags) register(cmd *cobra.Command, kind report.Kind) {
+	names := []string{}
+	for _, name := range report.Formats() {
+		if format, _ := report.ParseFormat(name); report.Supports(format, kind) {
+			names = append(names, name)
+		}
+	}
+	cmd.Flags().StringVarP(&f.format, "output", "o", "table", "`format` of the report: "+strings.Join(names, ", "))
+	cmd.Flags().StringVar(&f.file, "output-file", "", "write the report to a `file` instead of standard output")
+	cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) //nolint:errcheck // the flag exists
+}
+
+func (f *outputFlags) registerMetrics(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.metricsFile, "metrics-file", "", "write Prometheus metrics to a text `file`")
+	cmd.Flags().StringVar(&f.pushGateway, "push-gateway", "", "push Prometheus metrics to the `URL` of a Pushgateway")
+}
+
+// reportFormat checks the format for a kind of report.
+func (f *outputFlags) reportFormat(kind report.Kind) (report.Format, error) {
+	format, ok := report.ParseFormat(f.format)
+	if !ok {
+		return "", usage("unknown output format %q; write one of %s", f.format, strings.Join(report.Formats(), ", "))
+	}
+	if !report.Supports(format, kind) {
+		return "", usage("a %s has no form %s", kind, f.format)
+	}
+	return format, nil
+}
+
+// options are the report's options for where it goes.
+func (e *env) reportOptions(f *outputFlags, compact bool) report.Options {
+	o := report.Options{Verbose: e.global.verbose, Version: e.version, Compact: compact}
+	if f.file != "" {
+		return o
+	}
+	o.Color = e.color(e.stdout)
+	if t, tty := terminal(e.stdout); tty {
+		if w, _, err := term.GetSize(int(t.Fd())); err == nil {
+			o.Width = w
+		}
+	}
+	return o
+}
+
+// emit writes a finished report.
+func (e *env) emit(f *outputFlags, b *bytes.Buffer) error {
+	if f.file != "" {
+		if err := writeFile(f.file, b.Bytes()); err != nil {
+			return usage("write the report: %v", err)
+		}
+		return nil
+	}
+	_, err := e.stdout.Write(b.Bytes())
+	if errors.Is(err, syscall.EPIPE) {
+		return nil // the reader has seen enough
+	}
+	return err
+}
+
+// writeFile writes a file whole or not at all: a temporary file beside it
+// takes its place.
+func writeFile(path string, data []byte) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return os.WriteFile(path, data, 0o644) // a device or a pipe
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return plainFileError(path, err)
+	}
+	_, err = tmp.Write(data)
+	err = errors.Join(err, tmp.Chmod(0o644), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(tmp.Name()) //nolint:errcheck // it may be gone
+		return plainFileError(path, err)
+	}
+	return nil
+}
+
+// plainFileError names the file that was meant instead of the temporary one.
+func plainFileError(path string, err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return fmt.Errorf("%s: %w", path, pe.Err)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}

@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/profilerhq/profiler/internal/app"
+	"github.com/profilerhq/profiler/internal/monitor"
+	"github.com/profilerhq/profiler/internal/report"
+	"github.com/profilerhq/profiler/internal/source"
+)
+
+// profileFlags are those of profiler profile.
+type profileFlags struct {
+	source sourceFlags
+	output outputFlags
+	store  string
+	save   string
+}
+
+func (e *env) profileCommand() *cobra.Command {
+	var f profileFlags
+	cmd := &cobra.Command{
+		Use: "profile SOURCE...", Short: "Profile data and print a summary", GroupID: "",
+		Long: `Reads files, folders, patterns or standard input (-) as one batch, or with --each
+every file as one, and prints volume, shape and distribution of its columns.`,
+		Example: "  profiler profile orders.csv\n  profiler profile 'in/*.parquet' -o json\n  zcat trips.csv.gz | profiler profile - --save trips.profile",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return e.runProfile(cmd, args, &f)
+		},
+	}
+	f.source.register(cmd)
+	f.output.register(cmd, report.KindProfile)
+	f.output.registerMetrics(cmd)
+	cmd.Flags().StringVar(&f.store, "store", "", "record the batch in the history at this `URL`")
+	cmd.Flags().StringVar(&f.save, "save", "", "save the profile to a `file` that merge, history and check --baseline read")
+	return cmd
+}
+
+func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) error {
+	format, err := f.output.reportFormat(report.KindProfile)
+	if err != nil {
+		return err
+	}
+	inputs, err := f.source.inputs(cmd, e, args)
+	if err != nil {
+		return err
+	}
+	if f.save != "" && len(inputs) > 1 {
+		return usage("--save writes one profile, but there are %d batches; leave out --each", len(inputs))
+	}
+	m, err := e.metricsFor(&f.output)
+	if err != nil {
+		return err
+	}
+	a, err := app.New(cmd.Context(), app.Options{Store: f.store, Metrics: m, Logger: e.log, Messages: e.stderr})
+	if err != nil {
+		return err
+	}
+	defer a.Close() //nolint:errcheck // everything is written
+	var out bytes.Buffer
+	for _, in := range inputs {
+		o, err := e.observe(cmd.Context(), a, in, &f.source, observeOptions{})
+		if err != nil {
+			return err
+		}
+		if f.save != "" {
+			if err := saveProfile(f.save, o.Profile); err != nil {
+				return usage("%v", err)
+			}
+		}
+		if err := report.Profile(&out, format, o.Profile.Summary(), e.reportOptions(&f.output, f.source.each)); err != nil {
+			return err
+		}
+		if n := o.Profile.Stats.Malformed; n > 0 {
+			p := o.Profile.Stats.FirstMalformed
+			e.note("warning: %s: %d malformed records were left out; first: record %d at byte %d: %s", p.Source, n, p.Row, p.Offset, p.Reason)
+		}
+	}
+	e.writeMetrics(cmd.Context(), m, &f.output)
+	return e.emit(&f.output, &out)
+}
+
+// observeOptions are what check adds to reading a batch.
+type observeOptions struct {
+	complete func(*monitor.Subject, source.Input) error
+}
+
+// observe opens an input and sends it through the monitor.
+func (e *env) observe(ctx context.Context, a *app.App, in source.Input, f *sourceFlags, opts observeOptions) (*monitor.Outcome, error) {
+	so, err := f.options(e)
+	if err != nil {
+		return nil, err
+	}
+	at, err := f.when(so.Location)
+	if err != nil {
+		return nil, err
+	}
+	r, done, err := e.open(ctx, in, so)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close() //nolint:errcheck // only read
+	defer done()
+	s := app.Subject(f.datasetOf(in), r, nil)
+	s.Batch, s.At = f.batch, at
+	if p, ok := source.PartitionOf(in, so.Location); ok && at.IsZero() {
+		s.At, s.AsOf = p.From, p.To
+		if s.Batch == "" {
+			s.Batch = p.Name
+		}
+	}
+	if opts.complete != nil {
+		if err := opts.complete(&s, in); err != nil {
+			return nil, err
+		}
+	}
+	return a.Monitor.Observe(ctx, r, s)
+}

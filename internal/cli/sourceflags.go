@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/source"
+)
+
+// sourceFlags say how data is read; profile and check share them.
+type sourceFlags struct {
+	format, delimiter, quote, comment, encoding, timezone string
+	noHeader, each                                        bool
+	nulls, columns                                        []string
+	rows                                                  int64
+	dataset, batch, at                                    string
+}
+
+func (f *sourceFlags) register(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.format, "format", "", "`format` of the data: "+strings.Join(source.Formats, ", ")+" (default: found by content)")
+	fl.StringVar(&f.delimiter, "delimiter", "", "`character` between fields (default: found among , ; tab |)")
+	fl.StringVar(&f.quote, "quote", "", "`character` around fields (default \")")
+	fl.StringVar(&f.comment, "comment", "", "`character` that begins a line to pass over")
+	fl.StringVar(&f.encoding, "encoding", "", "`encoding` of text (default UTF-8, or UTF-16 by its mark)")
+	fl.StringVar(&f.timezone, "timezone", "UTC", "`zone` of times that name none")
+	fl.BoolVar(&f.noHeader, "no-header", false, "the first record is a row; columns are column_1, column_2 …")
+	fl.StringArrayVar(&f.nulls, "null", nil, "`text` that means null, beside the empty field (repeatable)")
+	fl.StringSliceVar(&f.columns, "columns", nil, "read only these `columns`, separated by commas")
+	fl.Int64Var(&f.rows, "rows", 0, "stop after `N` rows")
+	fl.BoolVar(&f.each, "each", false, "every file is a batch of its own")
+	fl.StringVar(&f.dataset, "dataset", "", "`name` of the dataset (default: from the source)")
+	fl.StringVar(&f.batch, "batch", "", "`name` of the batch (default: a hash of source and content)")
+	fl.StringVar(&f.at, "at", "", "`time` of the batch (default: now)")
+}
+
+// options checks the flags.
+func (f *sourceFlags) options(e *env) (source.Options, error) {
+	o := source.Options{Format: f.format, NoHeader: f.noHeader, Nulls: f.nulls, Encoding: f.encoding, Columns: f.columns, Rows: f.rows, Stdin: e.stdin}
+	if f.format != "" && !contains(source.Formats, f.format) {
+		return o, usage("unknown format %q; write one of %s", f.format, strings.Join(source.Formats, ", "))
+	}
+	for _, c := range []struct {
+		name, value string
+		target      *byte
+	}{{"delimiter", f.delimiter, &o.Delimiter}, {"quote", f.quote, &o.Quote}, {"comment", f.comment, &o.Comment}} {
+		b, err := oneByte(c.name, c.value)
+		if err != nil {
+			return o, err
+		}
+		*c.target = b
+	}
+	if o.Quote != 0 && o.Quote == o.Delimiter {
+		return o, usage("--quote and --delimiter are the same character")
+	}
+	if f.rows < 0 {
+		return o, usage("--rows %d is negative", f.rows)
+	}
+	loc, err := time.LoadLocation(f.timezone)
+	if err != nil {
+		return o, usage("unknown time zone %q; write one like Europe/Berlin", f.timezone)
+	}
+	o.Location = loc
+	return o, nil
+}
+
+func oneByte(name, value string) (byte, error) {
+	switch value {
+	case "":
+		return 0, nil
+	case `\t`, "tab":
+		return '\t', nil
+	}
+	if len(value) != 1 || value == "\n" || value == "\r" {
+		return 0, usage("--%s %q is not a single ASCII character", name, value)
+	}
+	return value[0], nil
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// when returns the time of --at; zero without it.
+func (f *sourceFlags) when(loc *time.Location) (time.Time, error) {
+	return parseTime("--at", f.at, loc)
+}
+
+// parseTime reads a date or a time by RFC 3339, the zone may be missing.
+func parseTime(flag, text string, loc *time.Location) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, text, loc); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usage("%s %q is no time; write one like 2026-03-01 or 2026-03-01T06:00:00Z", flag, text)
+}
+
+// inputs finds the batches behind the arguments.
+func (f *sourceFlags) inputs(cmd *cobra.Command, e *env, args []string) ([]source.Input, error) {
+	if len(args) == 0 {
+		return nil, usage("name a source: a file, a folder, a pattern, or - for standard input; see %s --help", cmd.CommandPath())
+	}
+	for _, a := range args {
+		if _, tty := terminal(e.stdin); a == source.Stdin && tty {
+			return nil, usage("standard input is a terminal; pipe data into it or name a file")
+		}
+	}
+	in, err := source.Expand(args, f.each)
+	if err != nil {
+		return nil, asUsage(err)
+	}
+	if f.batch != "" && len(in) > 1 {
+		return nil, usage("--batch names one batch, but there are %d; leave out --each", len(in))
+	}
+	return in, nil
+}
+
+// asUsage gives errors of naming a source the exit code of wrong usage.
+func asUsage(err error) error {
+	var u *source.UsageError
+	if errors.As(err, &u) {
+		return &exitError{exitUsage, u.Message}
+	}
+	return err
+}
+
+// datasetOf returns the dataset of an input: the flag, else the source's name.
+func (f *sourceFlags) datasetOf(in source.Input) string {
+	if f.dataset != "" {
+		return rules.DatasetName(f.dataset)
+	}
+	return rules.DatasetName(in.Name)
+}
+
+// open opens an input, with progress on a terminal.
+func (e *env) open(ctx context.Context, in source.Input, o source.Options) (*source.Reader, func(), error) {
+	done := func() {}
+	if f, tty := terminal(e.stderr); tty && !e.global.quiet {
+		p := newProgress(f, in)
+		o.Progress, done = p.update, p.clear
+	}
+	r, err := source.Open(ctx, in, o)
+	if err != nil {
+		done()
+		return nil, nil, asUsage(err)
+	}
+	return r, done, nil
+}
+
+// saveProfile writes the binary form of a profile.
+func saveProfile(path string, p *profile.Profile) error {
+	b, err := p.Encode()
+	if err != nil {
+		return err
+	}
+	if err := writeFile(path, b); err != nil {
+		return fmt.Errorf("save the profile: %w", err)
+	}
+	return nil
+}
