@@ -71,7 +71,7 @@ func (e *env) historyListCommand() *cobra.Command {
 		Example: "  profiler history list --dataset shop/orders --from 2026-03-01",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return e.historyList(cmd, &f) },
 	}
-	f.output.register(cmd, report.KindHistory)
+	f.output.register(cmd, report.KindHistory, "json")
 	cmd.Flags().StringVar(&f.store, "store", "", "`URL` of the history (default "+defaultStore+")")
 	cmd.Flags().StringVar(&f.dataset, "dataset", "", "only this `dataset`")
 	cmd.Flags().StringVar(&f.from, "from", "", "from this `time` on")
@@ -103,9 +103,12 @@ func storeError(err error) error {
 }
 
 func (e *env) historyList(cmd *cobra.Command, f *historyFlags) error {
-	format, err := f.output.reportFormat(report.KindHistory)
-	if err != nil {
-		return err
+	format := report.FormatJSON // written here, all other forms by the report
+	var err error
+	if f.output.format != string(report.FormatJSON) {
+		if format, err = f.output.reportFormat(report.KindHistory); err != nil {
+			return err
+		}
 	}
 	from, err := parseTime("--from", f.from, time.UTC)
 	if err != nil {

@@ -22,8 +22,9 @@ type outputFlags struct {
 	metricsFile, pushGateway string
 }
 
-func (f *outputFlags) register(cmd *cobra.Command, kind report.Kind) {
-	names := []string{}
+// register adds the flags; more are formats that the command writes itself.
+func (f *outputFlags) register(cmd *cobra.Command, kind report.Kind, more ...string) {
+	names := more
 	for _, name := range report.Formats() {
 		if format, _ := report.ParseFormat(name); report.Supports(format, kind) {
 			names = append(names, name)

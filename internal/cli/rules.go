@@ -82,14 +82,14 @@ func (e *env) rulesLint(args []string, format string) error {
 			count += len(s.Checks)
 		}
 		if !diags.HasErrors() {
-			fmt.Fprintf(e.stdout, "%d rule files, %d checks: no mistakes\n", len(lib.Files), count) //nolint:errcheck // as above
+			fmt.Fprintf(e.stdout, "%s, %s: no mistakes\n", plural(len(lib.Files), "rule file"), plural(count, "check")) //nolint:errcheck // as above
 		}
 	}
 	if len(lib.Files) == 0 {
 		return usage("there is no rule file in %s", join(args))
 	}
 	if diags.HasErrors() {
-		return &exitError{code: exitUsage, message: fmt.Sprintf("%d mistakes in %d rule files", len(diags), len(lib.Files))}
+		return &exitError{code: exitUsage, message: fmt.Sprintf("%s in %s", plural(len(diags), "mistake"), plural(len(lib.Files), "rule file"))}
 	}
 	return nil
 }
@@ -99,4 +99,12 @@ func withHint(d diag.Diagnostic) string {
 		return d.Message
 	}
 	return d.Message + "; " + d.Hint
+}
+
+// plural counts things in words.
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
 }

@@ -27,17 +27,17 @@ type liveSeries struct {
 // obtain returns the live series of the labels, and makes it if there is none.
 // It returns nil if the budget of the process is used up. The caller holds mu.
 func (m *Metrics) obtain(name string, values []string) prometheus.Metric {
-	clear := make([]string, len(values))
+	cleaned := make([]string, len(values))
 	for i, v := range values {
-		clear[i] = clean(v)
+		cleaned[i] = clean(v)
 	}
-	f := m.family(name, clear)
-	k := key(name, clear)
+	f := m.family(name, cleaned)
+	k := key(name, cleaned)
 	if l := m.live[k]; l != nil {
 		return l.metric
 	}
 	labels := prometheus.Labels{}
-	for i, v := range clear {
+	for i, v := range cleaned {
 		if v != "" {
 			labels[f.Labels[i]] = v
 		}

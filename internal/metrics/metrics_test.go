@@ -736,7 +736,6 @@ func BenchmarkScrape(b *testing.B) {
 		m.Observe(wide(fmt.Sprintf("shop/d%02d", i), 388))
 	}
 	text := scrape(b, m)
-	b.ReportMetric(float64(sum(b, text, "profiler_metric_series{")), "series")
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	h := m.Handler()
@@ -744,6 +743,7 @@ func BenchmarkScrape(b *testing.B) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	}
+	b.ReportMetric(float64(sum(b, text, "profiler_metric_series{")), "series")
 }
 
 func BenchmarkObserve(b *testing.B) {
@@ -752,5 +752,33 @@ func BenchmarkObserve(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Observe(batch)
+	}
+}
+
+func TestBucketsOfValues(t *testing.T) {
+	t.Parallel()
+	// Bucket i of schema 2 holds the values in (2^((i-1)/4), 2^(i/4)].
+	for v, want := range map[float64]int32{1: 0, 2: 4, 1.9999: 4, 2.0001: 5, 0.5: -4, 1024: 40, 1e300: 3987, math.SmallestNonzeroFloat64: 0} {
+		m := newMetrics(t, metrics.Options{Columns: "all", Families: []string{"values"}})
+		p := profileOf(t, map[string][]float64{"a": {v, v}})
+		m.Observe(metrics.Batch{Summary: p.Summary(), Profile: p, Report: report()})
+		reg := prometheus.NewPedanticRegistry()
+		require.NoError(t, reg.Register(m))
+		families, err := reg.Gather()
+		require.NoError(t, err)
+		for _, f := range families {
+			if f.GetName() != "profiler_column_values" {
+				continue
+			}
+			h := f.GetMetric()[0].GetHistogram()
+			require.Equal(t, int32(2), h.GetSchema())
+			require.Equal(t, uint64(2), h.GetSampleCount())
+			if v < 1e-300 {
+				require.Equal(t, uint64(2), h.GetZeroCount(), v)
+				continue
+			}
+			require.Equal(t, want, h.GetPositiveSpan()[0].GetOffset(), v)
+			require.Equal(t, []int64{2}, h.GetPositiveDelta(), v)
+		}
 	}
 }
