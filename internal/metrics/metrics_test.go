@@ -1,23 +1,15 @@
 package metrics_test
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -452,133 +444,6 @@ func TestHostileLabelValues(t *testing.T) {
 	}
 }
 
-func sum(t testing.TB, text, prefix string) int {
-	t.Helper()
-	total := 0.0
-	for _, s := range series(text, prefix) {
-		v, err := strconv.ParseFloat(s[strings.LastIndexByte(s, ' ')+1:], 64)
-		require.NoError(t, err)
-		total += v
-	}
-	return int(total)
-}
-
-// wide is a batch with many columns, the even ones named by rules.
-func wide(dataset string, columns int) metrics.Batch {
-	b := metrics.Batch{Report: checks.Report{Dataset: dataset}, Summary: summary(8)}
-	for i := range columns {
-		name := fmt.Sprintf("c%03d", i)
-		b.Summary.Columns = append(b.Summary.Columns, profile.Column{Name: name, Type: "string", Count: 8})
-		if i%2 == 0 {
-			b.RuleColumns = append(b.RuleColumns, name)
-		}
-	}
-	b.Report.Results = []checks.Result{result("c", "", checks.Pass)}
-	return b
-}
-
-func TestBudgetOfADataset(t *testing.T) {
-	t.Parallel()
-	const fixed = 6 + 5 + 4 + 9 // info and counters, changes, shape, the check
-	tests := []struct {
-		budget int
-		want   string // columns
-	}{
-		{fixed, ""},
-		{fixed + 1, ""},
-		{fixed + 2, "0"},
-		{fixed + 7, "0 2 4"},
-		{fixed + 8, "0 2 4 1"},
-		{fixed + 11, "0 2 4 1 3"},
-		{fixed + 12, "0 2 4 1 3 5"},
-		{1000, "0 2 4 1 3 5"},
-	}
-	for _, tt := range tests {
-		var log bytes.Buffer
-		m := newMetrics(t, metrics.Options{Columns: "all", SeriesPerDataset: tt.budget, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		b := wide("shop/orders", 6)
-		for range 3 {
-			m.Observe(b)
-		}
-		text := scrape(t, m)
-		var got []string
-		for _, s := range series(text, "profiler_column_null_ratio{") {
-			got = append(got, s[len(`profiler_column_null_ratio{column="c00`):][:1])
-		}
-		want := strings.Fields(tt.want)
-		slices.Sort(want)
-		require.Equal(t, strings.Join(want, " "), strings.Join(got, " "), "budget %d", tt.budget)
-		require.LessOrEqual(t, sum(t, text, `profiler_metric_series{budget="dataset"}`), tt.budget)
-		dropped := max(fixed+12-min(tt.budget, fixed+12)+(min(tt.budget, fixed+12)-fixed)%2, 0)
-		require.Equal(t, 3*dropped, sum(t, text, `profiler_metric_series_dropped_total{budget="dataset"}`), "budget %d", tt.budget)
-		require.Equal(t, min(dropped, 1), strings.Count(log.String(), "level=WARN"), log.String())
-	}
-}
-
-func TestOptInFamiliesDropFirst(t *testing.T) {
-	t.Parallel()
-	p := profileOf(t, map[string][]float64{"a": {1, 2, 3}, "b": {1, 2, 3}})
-	b := metrics.Batch{Summary: p.Summary(), Profile: p, Report: report()}
-	for _, tt := range []struct{ extra, nulls, means int }{{2, 1, 0}, {4, 2, 0}, {8, 2, 0}, {9, 2, 1}, {14, 2, 2}} {
-		m := newMetrics(t, metrics.Options{Columns: "all", Families: metrics.OptIn(), SeriesPerDataset: 15 + tt.extra})
-		m.Observe(b)
-		text := scrape(t, m)
-		require.Len(t, series(text, "profiler_column_null_ratio{"), tt.nulls, tt.extra)
-		require.Len(t, series(text, "profiler_column_mean{"), tt.means, tt.extra)
-	}
-}
-
-// sampleNames returns the names and labels of all samples of datasets.
-func sampleNames(text string) []string {
-	var out []string
-	for _, s := range series(text, "profiler_") {
-		if strings.Contains(s, "dataset=") {
-			out = append(out, s[:strings.LastIndexByte(s, ' ')])
-		}
-	}
-	return out
-}
-
-func TestBudgetOfTheProcess(t *testing.T) {
-	t.Parallel()
-	var log bytes.Buffer
-	const budget = 200
-	m := newMetrics(t, metrics.Options{Columns: "all", Series: budget, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	for i := range 4 {
-		m.Observe(wide(fmt.Sprintf("d%d", i), 20))
-	}
-	first := scrape(t, m)
-	total := sum(t, first, "profiler_metric_series{")
-	require.LessOrEqual(t, total, budget)
-	require.Greater(t, total, budget-40)
-	for i := range 4 {
-		require.Contains(t, first, fmt.Sprintf(`profiler_dataset_rows{dataset="d%d"}`, i), "columns go before any dataset does")
-	}
-	before := sum(t, first, `profiler_metric_series_dropped_total{budget="process"}`)
-	require.Positive(t, before)
-	for i := range 4 {
-		m.Observe(wide(fmt.Sprintf("d%d", 3-i), 20))
-		require.Equal(t, sampleNames(first), sampleNames(scrape(t, m)), "the exported set stays the same")
-	}
-	require.Greater(t, sum(t, scrape(t, m), `profiler_metric_series_dropped_total{budget="process"}`), before)
-	require.Equal(t, 1, strings.Count(log.String(), "level=WARN"), log.String())
-	for i := range 100 {
-		m.Step(metrics.Attempt{Pipeline: "p", Step: fmt.Sprint(i)})
-	}
-	require.LessOrEqual(t, sum(t, scrape(t, m), "profiler_metric_series{"), budget, "steps are bounded too")
-	require.Positive(t, sum(t, scrape(t, m), "profiler_runner_units_total"))
-}
-
-// TestSeriesGaugeCountsWhatIsExported compares the gauge with the exposition.
-func TestSeriesGaugeCountsWhatIsExported(t *testing.T) {
-	t.Parallel()
-	text := scrape(t, everything(t))
-	n := len(series(text, "profiler_"))
-	// A native histogram is one series, in text it shows as three.
-	native := len(series(text, "profiler_column_values_count"))
-	require.Equal(t, n-2*native, sum(t, text, "profiler_metric_series{"))
-}
-
 func TestValuesAsNativeHistogram(t *testing.T) {
 	t.Parallel()
 	values := make([]float64, 0, 2000)
@@ -608,95 +473,6 @@ func TestValuesAsNativeHistogram(t *testing.T) {
 	t.Fatal("no histogram")
 }
 
-func TestWriteTextfile(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "p.prom")
-	m := everything(t)
-	require.NoError(t, m.WriteTextfile(path))
-	require.NoError(t, m.WriteTextfile(path), "it replaces the file")
-	got, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, scrape(t, m), string(got))
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, entries, 1, "nothing is left beside it")
-	require.ErrorContains(t, m.WriteTextfile(filepath.Join(dir, "no", "p.prom")), "write metrics to ")
-}
-
-func TestPush(t *testing.T) {
-	t.Parallel()
-	type request struct {
-		method, path, user, body string
-	}
-	var got request
-	status := http.StatusOK
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		user, password, _ := r.BasicAuth()
-		got = request{r.Method, r.URL.Path, user + ":" + password, string(body)}
-		w.WriteHeader(status)
-	}))
-	t.Cleanup(srv.Close)
-	m := everything(t)
-	require.NoError(t, m.Push(t.Context(), srv.URL, map[string]string{"pipeline": "nightly"}))
-	require.Equal(t, http.MethodPut, got.method)
-	require.Equal(t, "/metrics/job/profiler/pipeline/nightly", got.path)
-	require.Contains(t, got.body, "profiler_runner_runs_total")
-	require.NotContains(t, got.body, "nightly", "the gateway adds the label")
-	require.Contains(t, scrape(t, m), `profiler_runner_runs_total{pipeline="nightly"} 1`, "the series themselves are not changed")
-
-	require.NoError(t, m.Push(t.Context(), strings.Replace(srv.URL, "http://", "http://me:canary@", 1), map[string]string{"job": "other"}))
-	require.Equal(t, "/metrics/job/other", got.path)
-	require.Equal(t, "me:canary", got.user)
-	require.Contains(t, got.body, "nightly")
-
-	require.ErrorContains(t, m.Push(t.Context(), srv.URL, map[string]string{"pipeline": "another"}), "pipeline", "series of two pipelines cannot share a group")
-
-	status = http.StatusBadRequest
-	err := m.Push(t.Context(), strings.Replace(srv.URL, "http://", "http://me:canary@", 1), nil)
-	require.ErrorContains(t, err, "push metrics to 127.0.0.1:")
-	require.NotContains(t, err.Error(), "canary")
-	for _, bad := range []string{"", "host:9091", "ftp://h", "http://", "http://u:canary@h\x7f"} {
-		err := m.Push(t.Context(), bad, nil)
-		require.EqualError(t, err, "push metrics: the address is not of the form http://HOST:PORT", bad)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.ErrorIs(t, m.Push(ctx, srv.URL, nil), context.Canceled)
-}
-
-func TestHandler(t *testing.T) {
-	t.Parallel()
-	m := everything(t)
-	get := func(query, accept string) string {
-		req := httptest.NewRequest(http.MethodGet, "/metrics"+query, nil)
-		req.Header.Set("Accept", accept)
-		w := httptest.NewRecorder()
-		m.Handler().ServeHTTP(w, req)
-		require.Equal(t, http.StatusOK, w.Code)
-		return w.Body.String()
-	}
-	require.Len(t, regexp.MustCompile(`(?m)^# TYPE`).FindAllString(get("?name[]=profiler_build_info", ""), -1), 1)
-	open := get("", "application/openmetrics-text; version=1.0.0")
-	require.Contains(t, open, `run_id="r1"`)
-	require.Contains(t, open, `trace_id="4bf92f3577b34da6a3ce929d0e0e4736"`)
-	require.True(t, strings.HasSuffix(open, "# EOF\n"))
-}
-
-func TestProcessMetrics(t *testing.T) {
-	t.Parallel()
-	m := newMetrics(t, metrics.Options{Process: true})
-	scrape(t, m)
-	text := scrape(t, m)
-	for _, name := range []string{"go_goroutines", "process_start_time_seconds", "promhttp_metric_handler_requests_total"} {
-		require.Contains(t, text, "\n"+name)
-	}
-	require.NoError(t, m.Registerer().Register(prometheus.NewGauge(prometheus.GaugeOpts{Name: "other", Help: "Other."})))
-	require.Contains(t, scrape(t, m), "\nother 0\n")
-	require.NotContains(t, scrape(t, newMetrics(t, metrics.Options{})), "go_goroutines")
-}
-
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	_, err := metrics.New(metrics.Options{Columns: "some", Families: []string{"median"}, SeriesPerDataset: -1, Series: 3})
@@ -704,55 +480,6 @@ func TestOptions(t *testing.T) {
 family "median" is none of min, max, mean, stddev, values
 series per dataset is -1: give 1 or more
 series is 3: give 32 or more`)
-}
-
-func TestConcurrentUse(t *testing.T) {
-	t.Parallel()
-	m := newMetrics(t, metrics.Options{Columns: "all", Series: 400})
-	var wg sync.WaitGroup
-	for i := range 4 {
-		wg.Go(func() {
-			for j := range 50 {
-				m.Observe(wide(fmt.Sprintf("d%d", (i+j)%5), 10+j%3))
-				m.Step(metrics.Attempt{Pipeline: "p", Step: fmt.Sprint(j % 7), Took: time.Second, RunID: "r"})
-				m.Notification("c", time.Second, "timeout")
-				if j%10 == 9 {
-					m.Forget("d1")
-					m.ForgetPipeline("p")
-				}
-			}
-		})
-	}
-	for range 50 {
-		require.LessOrEqual(t, sum(t, scrape(t, m), "profiler_metric_series{"), 400)
-	}
-	wg.Wait()
-	require.Equal(t, 200, sum(t, scrape(t, m), "profiler_notifications_total"))
-}
-
-func BenchmarkScrape(b *testing.B) {
-	m := newMetrics(b, metrics.Options{Columns: "all", SeriesPerDataset: 1000})
-	for i := range 25 {
-		m.Observe(wide(fmt.Sprintf("shop/d%02d", i), 388))
-	}
-	text := scrape(b, m)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	h := m.Handler()
-	for b.Loop() {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	}
-	b.ReportMetric(float64(sum(b, text, "profiler_metric_series{")), "series")
-}
-
-func BenchmarkObserve(b *testing.B) {
-	m := newMetrics(b, metrics.Options{Columns: "all"})
-	batch := wide("shop/orders", 100)
-	b.ReportAllocs()
-	for b.Loop() {
-		m.Observe(batch)
-	}
 }
 
 func TestBucketsOfValues(t *testing.T) {
