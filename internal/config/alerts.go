@@ -9,7 +9,6 @@ import (
 
 	"github.com/profilerhq/profiler/internal/alert"
 	"github.com/profilerhq/profiler/internal/alert/slack"
-	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
@@ -187,10 +186,15 @@ func (d *decoder) match(m *alert.Match, n *yamldoc.Node) string {
 			if d.later(n) {
 				return
 			}
-			if s, ok := n.OneOf(d.errs, string(checks.SeverityFail), string(checks.SeverityWarn)); ok {
-				m.Severity = checks.Severity(s)
-				shown = append(shown, "severity: "+s)
+			s, ok := n.OneOf(d.errs, "fail", "warn")
+			if !ok {
+				return
 			}
+			m.Severity = "fail"
+			if s == "warn" {
+				m.Severity = "warn"
+			}
+			shown = append(shown, "severity: "+s)
 		},
 	}, d.errs)
 	return strings.Join(shown, ", ")
