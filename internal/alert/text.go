@@ -273,6 +273,13 @@ func Clean(s string) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
+func batches(n int) string {
+	if n == 1 {
+		return "1 batch so far"
+	}
+	return Count(int64(n)) + " batches so far"
+}
+
 // Printer is the notifier for installations without a channel: it writes
 // messages as text. It is safe for concurrent use.
 type Printer struct {
@@ -290,7 +297,14 @@ func NewPrinter(w io.Writer) *Printer { return &Printer{w: w} }
 func (p *Printer) Notify(_ context.Context, m Message) (Thread, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, err := io.WriteString(p.w, Text(&m)+"\n"); err != nil {
+	text := Text(&m)
+	if m.Event == EventUpdated { // what was printed cannot be edited; one line says how it goes on
+		text = "FAIL " + Title(&m.Incident) + ", " + batches(m.Incident.Batches)
+		if more := FoldedText(&m.Incident); more != "" {
+			text += "; " + more
+		}
+	}
+	if _, err := io.WriteString(p.w, text+"\n"); err != nil {
 		return Thread{}, false, &Error{Reason: ClientError, Err: fmt.Errorf("print message: %w", err)}
 	}
 	return Thread{}, false, nil

@@ -166,6 +166,12 @@ func (s *storeSink) Accept(ctx context.Context, o *monitor.Outcome) error {
 	obs := store.Observation{
 		Profile: o.Profile, Report: o.Report, Side: o.Side, RulesFingerprint: rules.Fingerprint(o.Rules), Metrics: metricsOf(o.Rules),
 	}
+	if o.Side == store.SideInput { // what a step reads was judged where it was written
+		if _, err := a.Store.Record(ctx, obs, nil); err != nil {
+			return &StoreError{fmt.Errorf("record the input: %w", err)}
+		}
+		return nil
+	}
 	messages, err := a.Store.Record(ctx, obs, func(st store.IncidentState) store.IncidentChange {
 		upstream := slices.DeleteFunc(st.Upstream, func(i alert.Incident) bool { return !slices.Contains(o.Ancestors, i.Origin.Step) })
 		c := alert.Decide(alert.Input{Current: st.Current, Upstream: upstream, Report: o.Report, Now: now, ID: func() string { return id }}, a.opts.Alerts)
@@ -277,6 +283,9 @@ func (s *alertSink) Accept(ctx context.Context, o *monitor.Outcome) error {
 type metricsSink struct{ metrics *metrics.Metrics }
 
 func (s *metricsSink) Accept(_ context.Context, o *monitor.Outcome) error {
+	if o.Side == store.SideInput {
+		return nil
+	}
 	b := batchMetrics(o.Profile, o.Report)
 	b.Took, b.SourceKind = o.Took, o.Source.Format
 	s.metrics.Observe(b)

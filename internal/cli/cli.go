@@ -204,8 +204,8 @@ func (e *env) prepare(cmd *cobra.Command) error {
 			failed = usage("environment variable %s: %v", name, err)
 		}
 	})
-	level := slog.LevelWarn
-	if e.global.verbose {
+	level := slog.LevelError // commands say themselves what happens; serve logs
+	if e.global.verbose || cmd.Name() == "serve" {
 		level = slog.LevelInfo
 	}
 	if e.global.quiet {
