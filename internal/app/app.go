@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -59,11 +60,18 @@ type Options struct {
 
 // App is a connected set of parts. Close it when it is no longer needed.
 type App struct {
-	opts       Options
-	Monitor    *monitor.Monitor
-	Store      *store.Store // nil without one
+	opts     Options
+	Monitor  *monitor.Monitor
+	Store    *store.Store // nil without one
+	alerting atomic.Pointer[alerting]
+	log      *slog.Logger
+}
+
+// alerting is what decides about messages and delivers them; it is replaced as
+// a whole.
+type alerting struct {
+	options    alert.Options
 	dispatcher *alert.Dispatcher
-	log        *slog.Logger
 }
 
 // New opens the store and connects the parts.
@@ -78,7 +86,7 @@ func New(ctx context.Context, opts Options) (*App, error) {
 		opts.FailingRows = checks.DefaultFailingRows
 	}
 	a := &App{opts: opts, log: opts.Logger}
-	if err := a.connectAlerts(); err != nil {
+	if err := a.Reconfigure(opts.Channels, opts.Alerts); err != nil {
 		return nil, err
 	}
 	m := monitor.Options{Now: opts.Now, FailingRows: opts.FailingRows, History: pinnedOnly{}}
@@ -123,14 +131,15 @@ func (e *StoreError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *StoreError) Unwrap() error { return e.Err }
 
-// connectAlerts makes the notifiers; without any secret messages are printed.
-func (a *App) connectAlerts() error {
+// Reconfigure replaces the channels and the routes of messages, or nothing if
+// they are invalid. A channel without any secret prints its messages.
+func (a *App) Reconfigure(receivers map[string]slack.Config, o alert.Options) error {
 	out := a.opts.Messages
 	if out == nil {
 		out = io.Discard
 	}
 	channels := map[string]alert.Notifier{alert.Console: alert.NewPrinter(out)}
-	for name, c := range a.opts.Channels {
+	for name, c := range receivers {
 		n, err := slack.New(slack.Options{Config: c, Logger: a.log})
 		switch {
 		case errors.Is(err, slack.ErrNoSecret):
@@ -141,11 +150,17 @@ func (a *App) connectAlerts() error {
 			channels[name] = n
 		}
 	}
+	if err := o.Validate(); err != nil {
+		return err
+	}
 	d, err := alert.NewDispatcher(alert.DispatcherOptions{
 		Channels: channels, Logger: a.log, Timeout: a.opts.AlertTimeout, Observer: a.observeDelivery,
 	})
-	a.dispatcher = d
-	return err
+	if err != nil {
+		return err
+	}
+	a.alerting.Store(&alerting{options: o, dispatcher: d})
+	return nil
 }
 
 func (a *App) observeDelivery(channel string, took time.Duration, reason alert.Reason) {
@@ -162,7 +177,7 @@ type storeSink struct{ app *App }
 
 func (s *storeSink) Accept(ctx context.Context, o *monitor.Outcome) error {
 	a := s.app
-	now, id := a.opts.Now(), newID()
+	now, id, settings := a.opts.Now(), newID(), a.alerting.Load().options
 	obs := store.Observation{
 		Profile: o.Profile, Report: o.Report, Side: o.Side, RulesFingerprint: rules.Fingerprint(o.Rules), Metrics: metricsOf(o.Rules),
 	}
@@ -174,11 +189,11 @@ func (s *storeSink) Accept(ctx context.Context, o *monitor.Outcome) error {
 	}
 	messages, err := a.Store.Record(ctx, obs, func(st store.IncidentState) store.IncidentChange {
 		upstream := slices.DeleteFunc(st.Upstream, func(i alert.Incident) bool { return !slices.Contains(o.Ancestors, i.Origin.Step) })
-		c := alert.Decide(alert.Input{Current: st.Current, Upstream: upstream, Report: o.Report, Now: now, ID: func() string { return id }}, a.opts.Alerts)
+		c := alert.Decide(alert.Input{Current: st.Current, Upstream: upstream, Report: o.Report, Now: now, ID: func() string { return id }}, settings)
 		if c == nil {
 			return store.IncidentChange{}
 		}
-		return store.IncidentChange{Incidents: []alert.Incident{c.Incident}, Messages: c.Messages(a.opts.Alerts)}
+		return store.IncidentChange{Incidents: []alert.Incident{c.Incident}, Messages: c.Messages(settings)}
 	})
 	if err != nil {
 		return &StoreError{fmt.Errorf("record the batch: %w", err)}
@@ -209,7 +224,7 @@ func (a *App) deliver(ctx context.Context, messages []alert.Message) {
 	if len(messages) == 0 {
 		return
 	}
-	for _, out := range a.dispatcher.Deliver(ctx, messages) {
+	for _, out := range a.alerting.Load().dispatcher.Deliver(ctx, messages) {
 		m := out.Message
 		if out.Err != nil {
 			a.log.Error("message not delivered", "channel", m.Channel, "dataset", m.Incident.Dataset, "err", out.Err)
@@ -257,7 +272,9 @@ func (a *App) countIncidents(ctx context.Context) {
 	}
 	open, err := a.Store.Incidents(ctx, store.IncidentQuery{Open: true})
 	if err != nil {
-		a.log.Error("incidents not counted", "err", err)
+		if ctx.Err() == nil {
+			a.log.Error("incidents not counted", "err", err)
+		}
 		return
 	}
 	counts := map[metrics.IncidentKind]int{}
@@ -273,8 +290,9 @@ type alertSink struct{ app *App }
 
 func (s *alertSink) Accept(ctx context.Context, o *monitor.Outcome) error {
 	a := s.app
-	if c := alert.Decide(alert.Input{Report: o.Report, Now: a.opts.Now(), ID: newID}, a.opts.Alerts); c != nil {
-		a.deliver(ctx, c.Messages(a.opts.Alerts))
+	settings := a.alerting.Load().options
+	if c := alert.Decide(alert.Input{Report: o.Report, Now: a.opts.Now(), ID: newID}, settings); c != nil {
+		a.deliver(ctx, c.Messages(settings))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"github.com/profilerhq/profiler/internal/api"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/metrics"
@@ -61,7 +62,9 @@ func (w *watcher) look(ctx context.Context) {
 	if err := w.app.Flush(ctx); err != nil && ctx.Err() == nil {
 		w.app.log.Error("outbox not read", "err", err)
 	}
-	w.app.countIncidents(ctx)
+	if ctx.Err() == nil {
+		w.app.countIncidents(ctx)
+	}
 }
 
 // observe shows batches that are new in the store. What this process has
@@ -108,3 +111,35 @@ func (w *watcher) previous(ctx context.Context, d store.DatasetInfo) *profile.Su
 
 // Metrics returns the metrics of the app, nil without any.
 func (a *App) Metrics() *metrics.Metrics { return a.opts.Metrics }
+
+// ServeOptions say how the service listens.
+type ServeOptions struct {
+	api.ServeOptions
+	Version string
+	// Reload loads configuration and rules again; nil leaves that out.
+	Reload func(context.Context) error
+}
+
+// Serve answers HTTP and watches the store until the context ends. The app
+// needs a store.
+func (a *App) Serve(ctx context.Context, o ServeOptions) error {
+	opts := api.Options{History: a.Store, Reload: o.Reload, Logger: a.log, Version: o.Version, Now: a.opts.Now}
+	if a.opts.Metrics != nil {
+		opts.Metrics = a.opts.Metrics.Handler()
+	}
+	server, err := api.New(opts)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		a.Watch(ctx)
+	}()
+	err = server.Serve(ctx, o.ServeOptions)
+	stop()
+	<-watched
+	return err
+}

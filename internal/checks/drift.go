@@ -97,7 +97,7 @@ func (d *driftCheck) result(in *Input, col *profile.Column, res Result) Result {
 	case past.Profile == nil || past.Profile.Rows() == 0:
 		return res.learning("no earlier batch to compare with yet")
 	}
-	base := past.Profile.Summary().Column(col.Name)
+	base := past.Profile.Column(col.Name)
 	if base == nil || base.Count == 0 {
 		return res.learning("no earlier batch has values of this column yet")
 	}
@@ -134,7 +134,7 @@ func (d *driftCheck) resolve(base *profile.Column, batchProfile, pastProfile *pr
 	if kind == batch.Date || kind == batch.Timestamp {
 		return "", fmt.Sprintf("%s columns move on by nature; name a method to compare them all the same", kind)
 	}
-	if now := batchProfile.Summary().Column(base.Name); kind == batch.Integer && runningID(base, now) {
+	if now := batchProfile.Column(base.Name); kind == batch.Integer && runningID(base, now) {
 		return "", "the column is a running id, which moves on by nature; name a method to compare it all the same"
 	}
 	return drift.Auto(sampleOf(pastProfile, base), kind.Numeric() || kind == batch.Time || kind == batch.Duration), ""

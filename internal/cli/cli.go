@@ -161,7 +161,7 @@ func (e *env) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%s; see %s --help", flagMessage(cmd, err), cmd.CommandPath())
 	})
-	root.AddCommand(e.profileCommand(), e.checkCommand(), e.runCommand(), e.historyCommand(),
+	root.AddCommand(e.profileCommand(), e.checkCommand(), e.runCommand(), e.serveCommand(), e.demoCommand(), e.historyCommand(),
 		e.rulesCommand(), e.configCommand(), e.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root

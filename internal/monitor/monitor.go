@@ -213,14 +213,14 @@ func ProfilePast(p *profile.Profile, batches int, n checks.Need) checks.Past {
 	if n.Profile {
 		return checks.Past{Profile: p, Batches: batches}
 	}
-	sum := p.Summary()
-	v, ok := sum.Metric(n.Metric)
-	if n.Column != "" {
-		col := sum.Column(n.Column)
-		if col == nil {
-			return checks.Past{Err: fmt.Sprintf("the data to compare with has no column %q", n.Column)}
-		}
+	var v float64
+	var ok bool
+	if n.Column == "" {
+		v, ok = p.Summary().Metric(n.Metric)
+	} else if col := p.Column(n.Column); col != nil {
 		v, ok = col.Metric(n.Metric)
+	} else {
+		return checks.Past{Err: fmt.Sprintf("the data to compare with has no column %q", n.Column)}
 	}
 	if !ok {
 		return checks.Past{}

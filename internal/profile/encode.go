@@ -82,7 +82,7 @@ func (p *Profile) Encode() ([]byte, error) {
 	if w.err != nil {
 		return nil, fmt.Errorf("encode profile: %w", w.err)
 	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
 	if err != nil {
 		return nil, fmt.Errorf("encode profile: %w", err)
 	}

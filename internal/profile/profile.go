@@ -31,7 +31,7 @@ type Info struct {
 }
 
 // Profile is the mergeable summary of one batch. It is not safe for concurrent
-// use, except that Summary may be called from several goroutines once nothing
+// use, except that Summary and Column may be called from several goroutines once nothing
 // changes it any more.
 type Profile struct {
 	Info
@@ -42,6 +42,14 @@ type Profile struct {
 
 	once    sync.Once
 	summary *Summary
+	lazy    []lazyColumn // by column, made by prepare
+	prepare sync.Once
+}
+
+// lazyColumn is the summary of a column once somebody asks for it.
+type lazyColumn struct {
+	once    sync.Once
+	summary Column
 }
 
 // rowSet counts distinct rows by their hash.
@@ -180,6 +188,7 @@ func (p *Profile) Merge(o *Profile) error {
 	p.dups.merge(&o.dups)
 	p.mergeInfo(o)
 	p.once, p.summary = sync.Once{}, nil
+	p.prepare, p.lazy = sync.Once{}, nil
 	return nil
 }
 
@@ -224,10 +233,28 @@ func (p *Profile) summarize() *Summary {
 	}
 	s.Source.BlankLines = p.Stats.BlankLines
 	s.Source.Notes = append([]string{}, p.Stats.Notes...)
-	for i, c := range p.columns {
-		s.Columns[i] = c.summarize()
+	for i := range p.columns {
+		s.Columns[i] = *p.column(i)
 	}
 	return s
+}
+
+// column returns the summary of a column, computed once.
+func (p *Profile) column(i int) *Column {
+	p.prepare.Do(func() { p.lazy = make([]lazyColumn, len(p.columns)) })
+	l := &p.lazy[i]
+	l.once.Do(func() { l.summary = p.columns[i].summarize() })
+	return &l.summary
+}
+
+// Column returns the statistics of one column, or nil: cheaper than the whole
+// Summary where only a few columns matter. It must not be changed.
+func (p *Profile) Column(name string) *Column {
+	i, ok := p.index[name]
+	if !ok {
+		return nil
+	}
+	return p.column(i)
 }
 
 // ColumnNames returns the names of the columns in their order.
@@ -249,7 +276,7 @@ func (p *Profile) Numbers(name string) (w []sketch.Weighted[float64], rankErr fl
 		return nil, 0
 	}
 	c := p.columns[i]
-	switch kind := p.Summary().Columns[i].kind; {
+	switch kind := p.column(i).kind; {
 	case kind.Numeric():
 		w, _, rankErr = c.weightedNumbers()
 		return w, rankErr
@@ -280,7 +307,7 @@ func (p *Profile) Values(name string, n int) (values []ValueCount, missing uint6
 	if !ok {
 		return nil, 0
 	}
-	c, typ := p.columns[i], p.Summary().Columns[i].kind
+	c, typ := p.columns[i], p.column(i).kind
 	if c.dict == nil {
 		return c.frequent(typ, n)
 	}

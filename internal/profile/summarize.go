@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"bytes"
 	"cmp"
 	"math"
 	"slices"
@@ -156,10 +157,7 @@ func (c *column) isCode(d *decision, f *facts) bool {
 func (c *column) summarize() Column {
 	agg := &c.agg
 	if c.dict != nil {
-		agg = &aggregates{}
-		for _, e := range c.dict.sorted() {
-			agg.add(e.value(), c.dict.text(&e), c.hasText, e.chars, e.flags, e.count)
-		}
+		agg = c.aggregate()
 	}
 	d := c.decide(&agg.facts)
 	s := Column{
@@ -192,6 +190,29 @@ func (c *column) summarize() Column {
 	return s
 }
 
+// aggregate computes the aggregates of a column from its counted values.
+// Floating sums depend on the order, so numbers and times are taken in the
+// order of their values, whatever the order in which they came.
+func (c *column) aggregate() *aggregates {
+	agg := &aggregates{}
+	var ordered []*entry
+	for i := range c.dict.entries {
+		e := &c.dict.entries[i]
+		if e.typ.Numeric() || e.typ.Temporal() {
+			ordered = append(ordered, e)
+			continue
+		}
+		agg.add(e.value(), c.dict.text(e), c.hasText, e.chars, e.flags, e.count)
+	}
+	slices.SortFunc(ordered, func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(a.bits, b.bits), cmp.Compare(a.sub, b.sub), cmp.Compare(a.typ, b.typ), cmp.Compare(a.hash, b.hash))
+	})
+	for _, e := range ordered {
+		agg.add(e.value(), c.dict.text(e), c.hasText, e.chars, e.flags, e.count)
+	}
+	return agg
+}
+
 // counted is a distinct value under the type of the column.
 type counted struct {
 	hash  uint64
@@ -201,7 +222,7 @@ type counted struct {
 }
 
 // values returns the distinct values by the identity of the column's type:
-// texts for a string column, meanings otherwise, in the order of the hash.
+// texts for a string column, meanings otherwise, in no order.
 func (c *column) values(typ batch.Type) []counted {
 	byText := typ == batch.String
 	out := make([]counted, 0, len(c.dict.entries)+1)
@@ -223,13 +244,17 @@ func (c *column) values(typ batch.Type) []counted {
 	if byText && c.empties > 0 {
 		out = append(out, counted{hash: hashText(nil), count: c.empties, value: batch.Value{Type: batch.String}})
 	}
-	slices.SortFunc(out, func(a, b counted) int { return cmp.Compare(a.hash, b.hash) })
+	if !byText && !c.hasText || byText && c.hasText && c.types[batch.String]+c.empties == c.rows-c.nulls {
+		return out // the entries are apart already
+	}
+	place := make(map[uint64]int, len(out))
 	n := 0
 	for i := range out {
-		if n > 0 && out[n-1].hash == out[i].hash {
-			out[n-1].count += out[i].count
+		if at, ok := place[out[i].hash]; ok {
+			out[at].count += out[i].count
 			continue
 		}
+		place[out[i].hash] = n
 		out[n] = out[i]
 		n++
 	}
@@ -264,21 +289,33 @@ func (v *counted) show(zoned bool) string {
 	return string(v.value.AppendText(nil, zoned))
 }
 
+// topOf returns the most frequent values, ties by code point of their texts.
 func (c *column) topOf(vals []counted) []TopValue {
-	vals = slices.Clone(vals)
-	slices.SortFunc(vals, func(a, b counted) int { return cmp.Compare(b.count, a.count) })
-	last := min(maxTop, len(vals))
-	for last < len(vals) && last > 0 && vals[last].count == vals[maxTop-1].count {
-		last++ // ties at the end are settled by text
+	zoned := c.zoned > 0
+	top := make([]*counted, 0, maxTop+1)
+	compare := func(a, b *counted) int {
+		if a.count != b.count {
+			return cmp.Compare(b.count, a.count)
+		}
+		if a.value.Type == batch.String && b.value.Type == batch.String {
+			return bytes.Compare(a.text, b.text)
+		}
+		return cmp.Compare(a.show(zoned), b.show(zoned))
 	}
-	top := make([]TopValue, 0, last)
-	for _, v := range vals[:last] {
-		top = append(top, TopValue{Value: v.show(c.zoned > 0), Count: int64(v.count)})
+	for i := range vals {
+		v := &vals[i]
+		if len(top) == maxTop && compare(v, top[maxTop-1]) > 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(top, v, compare)
+		top = slices.Insert(top, at, v)
+		top = top[:min(maxTop, len(top))]
 	}
-	slices.SortFunc(top, func(a, b TopValue) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
-	})
-	return slices.Clip(top[:min(maxTop, len(top))])
+	out := make([]TopValue, len(top))
+	for i, v := range top {
+		out[i] = TopValue{Value: v.show(zoned), Count: int64(v.count)}
+	}
+	return out
 }
 
 // groupOf joins the groups that make the distinct values under a type.

@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/profilerhq/profiler/internal/api"
+	"github.com/profilerhq/profiler/internal/app"
+	"github.com/profilerhq/profiler/internal/config"
+	"github.com/profilerhq/profiler/internal/metrics"
+	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/store"
+)
+
+type serveFlags struct {
+	store, listen, webConfig string
+	external                 bool
+}
+
+func (e *env) serveCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve metrics and pages of what was recorded, and send its alerts", Args: cobra.NoArgs,
+		Long: `Serves /metrics, the web pages and health addresses over the history that check,
+profile and run record, and sends the messages that wait in its outbox.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return e.runServe(cmd, &f) },
+	}
+	cmd.Flags().StringVar(&f.store, "store", "", "`URL` of the history (default "+defaultStore+")")
+	cmd.Flags().StringVar(&f.listen, "listen", "", "`address` to listen on (default "+config.DefaultListen+")")
+	cmd.Flags().StringVar(&f.webConfig, "web.config.file", "", "`file` with TLS and basic auth, as of the Prometheus exporter toolkit")
+	cmd.Flags().BoolVar(&f.external, "allow-external", false, "allow an address that other machines reach without TLS and credentials")
+	return cmd
+}
+
+func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
+	cfg, err := e.config()
+	if err != nil {
+		return err
+	}
+	lib, err := e.loadRules(nil, cfg)
+	if err != nil {
+		return err
+	}
+	if f.listen == "" {
+		f.listen = cfg.Listen
+	}
+	if f.webConfig == "" {
+		f.webConfig = cfg.WebConfig
+	}
+	m, err := e.newMetrics(metrics.Options{
+		Columns: cfg.Metrics.Columns, Families: cfg.Metrics.Families, SeriesPerDataset: cfg.Metrics.SeriesPerDataset, Series: cfg.Metrics.Series, Process: true,
+	})
+	if err != nil {
+		return err
+	}
+	declare(m, cfg, lib)
+	opts := e.appOptions(cfg)
+	opts.Store, opts.Metrics, opts.AlertTimeout = storeURL(f.store, cfg), m, time.Minute
+	opts.Retention = store.Retention{Profiles: cfg.Retention.Profiles, Metrics: cfg.Retention.Metrics, Results: cfg.Retention.Results}
+	a, err := app.New(cmd.Context(), opts)
+	if err != nil {
+		return storeOrUsage(err)
+	}
+	defer a.Close() //nolint:errcheck // everything is written
+	reload := func(context.Context) error { return e.reload(a, m) }
+	go e.reloadOnHangup(cmd.Context(), reload)
+	err = a.Serve(cmd.Context(), app.ServeOptions{
+		ServeOptions: api.ServeOptions{
+			Address: f.listen, WebConfigFile: f.webConfig, AllowExternal: f.external,
+			Listening: func(url string) { e.log.Info("listening", "url", url, "store", a.Store.String()) },
+		},
+		Version: e.version, Reload: reload,
+	})
+	if err != nil {
+		return usage("%v", err)
+	}
+	if cmd.Context().Err() != nil {
+		return cmd.Context().Err() // Ctrl-C
+	}
+	return nil
+}
+
+// declare makes the counters of what is configured start at 0.
+func declare(m *metrics.Metrics, cfg *config.Config, lib *rules.Library) {
+	for _, c := range cfg.Alerts.Channels {
+		m.DeclareChannel(c.Name)
+	}
+	known := map[string]*metrics.Known{}
+	for _, s := range lib.Sets {
+		if s.Dataset == "" || hasPattern(s.Dataset) {
+			continue
+		}
+		k := known[s.Dataset]
+		if k == nil {
+			k = &metrics.Known{Dataset: s.Dataset, Owner: s.Owner}
+			known[s.Dataset] = k
+		}
+		for _, c := range s.Checks {
+			if !hasPattern(c.Column) {
+				k.Checks = append(k.Checks, metrics.KnownCheck{ID: c.ID, Kind: c.Kind, Owner: c.Owner, RuleFile: s.File})
+			}
+		}
+	}
+	for _, k := range known {
+		m.Declare(*k)
+	}
+	m.ConfigLoaded(true, time.Now())
+}
+
+func hasPattern(s string) bool {
+	for _, r := range s {
+		if r == '*' {
+			return true
+		}
+	}
+	return false
+}
+
+// reload reads configuration and rules again. What is invalid changes nothing
+// and is reported.
+func (e *env) reload(a *app.App, m *metrics.Metrics) error {
+	cfg, err := e.config()
+	var lib *rules.Library
+	if err == nil {
+		lib, err = e.loadRules(nil, cfg)
+	}
+	if err == nil {
+		opts := e.appOptions(cfg)
+		err = a.Reconfigure(opts.Channels, opts.Alerts)
+	}
+	if err != nil {
+		m.ConfigLoaded(false, time.Now())
+		return errors.Join(errors.New("the configuration was not reloaded; the old one stays in force"), err)
+	}
+	declare(m, cfg, lib)
+	return nil
+}
+
+// reloadOnHangup reloads at SIGHUP, as POST /-/reload does.
+func (e *env) reloadOnHangup(ctx context.Context, reload func(context.Context) error) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			if err := reload(ctx); err != nil {
+				e.log.Error("reload", "err", err)
+				continue
+			}
+			e.log.Info("reloaded", slog.String("by", "SIGHUP"))
+		}
+	}
+}
