@@ -297,17 +297,20 @@ func (d *demo) show(day time.Time, rows int, sum *runner.Summary) {
 	if sum.FirstBadStep != "" {
 		finding = "began at " + d.paint("1", sum.FirstBadStep)
 	}
-	d.printf("  %-12s %6d   %s %s %s  %s\n", day.Format("Mon 01-02"), rows, cell("extract"), cell("clean"), cell("enrich"), finding)
+	line := fmt.Sprintf("  %-12s %6d   %s %s %s  %s", day.Format("Mon 01-02"), rows, cell("extract"), cell("clean"), cell("enrich"), finding)
+	d.printf("%s\n", strings.TrimRight(line, " "))
 	if o := d.outcomes[sum.FirstBadStep]; o != nil {
 		for i := range o.Report.Results {
 			if r := &o.Report.Results[i]; r.Status >= checks.Fail {
-				d.printf("      %s %s: %s\n", d.paint("31", "✗"), r.ID, r.Message)
+				d.printf("      %s %s\n", d.paint("31", "✗"), wrap(r.ID+": "+r.Message, 8))
 			}
 		}
 	}
-	for _, line := range strings.Split(d.Messages.String(), "\n") {
-		if strings.HasPrefix(line, "incident: ") {
-			d.printf("      %s %s\n", d.paint("36", "→"), strings.TrimPrefix(line, "incident: "))
+	for line := range strings.SplitSeq(d.Messages.String(), "\n") {
+		if dataset, ok := strings.CutSuffix(line, ": resolved"); ok {
+			d.printf("      %s the incident of %s is resolved\n", d.paint("36", "→"), dataset)
+		} else if strings.HasPrefix(line, "FAIL ") && strings.Contains(line, ": ") && !strings.Contains(line, "so far") {
+			d.printf("      %s people are told once: %s\n", d.paint("36", "→"), strings.TrimPrefix(line, "FAIL "))
 		}
 	}
 	d.Messages.Reset()
@@ -316,10 +319,36 @@ func (d *demo) show(day time.Time, rows int, sum *runner.Summary) {
 func (d *demo) summary() {
 	f := d.found
 	d.printf("\n%s\n", d.paint("1", fmt.Sprintf("%d days, %d mishaps put in, %d found, %d at the step where they began, %d false alarms.", f.Days, f.Mishaps, f.Found, f.RightStep, f.FalseAlarms)))
-	d.printf("What was put in:\n")
+	if f.Mishaps > 0 {
+		d.printf("What was put in:\n")
+	}
 	for n := 1; n <= d.Days; n++ {
 		if m, ok := mishaps[n]; ok {
 			d.printf("  %s  %s\n", firstDay.AddDate(0, 0, historyDays+n-1).Format("Mon 01-02"), m.what)
 		}
 	}
+}
+
+// lineWidth is where long findings are broken.
+const lineWidth = 100
+
+// wrap breaks a text between words; further lines are indented.
+func wrap(text string, indent int) string {
+	var b strings.Builder
+	column := indent
+	for i, word := range strings.Fields(text) {
+		n := len([]rune(word))
+		switch {
+		case i == 0:
+		case column+1+n > lineWidth:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		default:
+			b.WriteString(" ")
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
