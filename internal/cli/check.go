@@ -83,6 +83,7 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 	if err != nil {
 		return err
 	}
+	f.store = givenStore(f.store, cfg)
 	opts := e.appOptions(cfg)
 	opts.Store, opts.NoRecord, opts.Alert, opts.Metrics, opts.FailingRows = f.store, f.noRecord, f.alert, m, f.failingRows
 	if opts.FailingRows == 0 {
@@ -93,7 +94,7 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 	}
 	a, err := app.New(cmd.Context(), opts)
 	if err != nil {
-		return err
+		return storeOrUsage(err)
 	}
 	defer a.Close() //nolint:errcheck // everything is written
 	var out bytes.Buffer

@@ -49,13 +49,19 @@ func (e *env) config() (*config.Config, error) {
 // storeURL is the store of commands that have one by default: the flag, else
 // the configuration, else profiler.db in the working directory.
 func storeURL(flag string, cfg *config.Config) string {
-	if flag != "" {
-		return flag
-	}
-	if url := cfg.Store.Reveal(); url != "" {
+	if url := givenStore(flag, cfg); url != "" {
 		return url
 	}
 	return defaultStore
+}
+
+// givenStore is the store of commands that have none by default: the flag,
+// else the configuration.
+func givenStore(flag string, cfg *config.Config) string {
+	if flag != "" {
+		return flag
+	}
+	return cfg.Store.Reveal()
 }
 
 func (e *env) configCommand() *cobra.Command {

@@ -51,13 +51,19 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 	if f.save != "" && len(inputs) > 1 {
 		return usage("--save writes one profile, but there are %d batches; leave out --each", len(inputs))
 	}
+	cfg, err := e.config()
+	if err != nil {
+		return err
+	}
 	m, err := e.metricsFor(&f.output)
 	if err != nil {
 		return err
 	}
-	a, err := app.New(cmd.Context(), app.Options{Store: f.store, Metrics: m, Logger: e.log, Messages: e.stderr})
+	opts := e.appOptions(cfg)
+	opts.Store, opts.Metrics = givenStore(f.store, cfg), m
+	a, err := app.New(cmd.Context(), opts)
 	if err != nil {
-		return err
+		return storeOrUsage(err)
 	}
 	defer a.Close() //nolint:errcheck // everything is written
 	var out bytes.Buffer

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +49,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       golden.Updating(),
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
+		ContinueOnError:     true,
 		Setup:               setup,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -258,6 +260,29 @@ func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// rounded replaces the numbers of a document by what is left of them after the
+// rounding of sums in another order.
+func rounded(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k := range v {
+			v[k] = rounded(v[k])
+		}
+	case []any:
+		for i := range v {
+			v[i] = rounded(v[i])
+		}
+	case json.Number:
+		if f, err := v.Float64(); err == nil && strings.ContainsAny(v.String(), ".e") {
+			if math.Abs(f) < 1e-12 {
+				f = 0
+			}
+			return strconv.FormatFloat(f, 'g', 12, 64)
+		}
+	}
+	return v
+}
+
 // cmdSame is: same PROFILE PROFILE. Everything but source, bytes and
 // profiled_at is to be equal.
 func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
@@ -275,7 +300,7 @@ func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 		delete(m, "source")
 		delete(m, "bytes")
 		delete(m, "profiled_at")
-		b, err := json.MarshalIndent(m, "", " ")
+		b, err := json.MarshalIndent(rounded(m), "", " ")
 		ts.Check(err)
 		texts[i] = string(b)
 	}
@@ -341,7 +366,7 @@ func cmdRepeat(ts *testscript.TestScript, neg bool, args []string) {
 	f, err := os.OpenFile(ts.MkAbs(args[2]), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	ts.Check(err)
 	unit := text(ts, args[1])
-	block := bytes.Repeat(unit, max(1, min(n, (1<<20)/len(unit))))
+	block := bytes.Repeat(unit, max(1, min(n, (1<<20)/max(1, len(unit)))))
 	for left := n * len(unit); left > 0; {
 		k, err := f.Write(block[:min(left, len(block))])
 		ts.Check(err)

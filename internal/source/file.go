@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -77,10 +78,11 @@ var refused = []struct{ magic, reason, advice string }{
 	{"\xfd7zXZ\x00", "xz is not supported by this version", "unpack it first: xz -dc FILE | profiler profile -"},
 	{"\x04\x22\x4d\x18", "lz4 is not supported by this version", "unpack it first: lz4 -dc FILE | profiler profile -"},
 	{"PK\x03\x04", "it is a zip archive", "unpack it first (a spreadsheet: save it as CSV)"},
-	{"ARROW1", "Arrow files are not supported by this version", "convert it to Parquet"},
+	{"ARROW1\x00", "Arrow files are not supported by this version", "convert it to Parquet"},
 	{"Obj\x01", "Avro is not supported", "convert it to Parquet or JSON lines"},
 	{"ORC", "ORC is not supported", "convert it to Parquet"},
-	{"%PDF", "it is a PDF document", "name a file with data"},
+	{"PARE", "it is an encrypted Parquet file", "decrypt it first"},
+	{"%PDF-", "it is a PDF document", "name a file with data"},
 	{"SQLite format 3\x00", "it is a SQLite database", "export the table as CSV"},
 }
 
@@ -112,7 +114,7 @@ func openFile(path string, opts Options, count func([]byte)) (*file, error) {
 
 func (f *file) open(raw io.Reader, disk *os.File, name string, opts Options, count func([]byte)) error {
 	src := bufio.NewReaderSize(&reporter{src: raw, name: name, count: count}, 256<<10)
-	head, err := src.Peek(16)
+	head, err := src.Peek(64)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -127,17 +129,21 @@ func (f *file) open(raw io.Reader, disk *os.File, name string, opts Options, cou
 		f.info.Compression = p.name
 		f.closers = append([]func() error{closer}, f.closers...)
 		src = bufio.NewReaderSize(&reporter{src: z, name: name, packing: p.name}, 256<<10)
-		if head, err = src.Peek(16); err != nil && !errors.Is(err, io.EOF) {
+		if head, err = src.Peek(64); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		break
 	}
 	for _, r := range refused {
-		if bytes.HasPrefix(head, []byte(r.magic)) && opts.Format == "" {
+		if bytes.HasPrefix(head, []byte(r.magic)) && (opts.Format == "" || opts.Format == "parquet") && !startsText(head) {
 			return &batch.DataError{Source: name, Offset: -1, Reason: r.reason, Advice: r.advice}
 		}
 	}
-	if bytes.HasPrefix(head, []byte("PAR1")) || opts.Format == "parquet" || f.hasExt(name, ".parquet") {
+	isParquet := bytes.HasPrefix(head, []byte("PAR1")) && !startsText(head)
+	switch {
+	case isParquet && opts.Format != "" && opts.Format != "parquet":
+		return &batch.DataError{Source: name, Offset: -1, Reason: "is a Parquet file, not " + opts.Format, Advice: "leave out --format, or write --format parquet"}
+	case isParquet, opts.Format == "parquet", opts.Format == "" && f.hasExt(name, ".parquet"):
 		return f.openParquet(src, disk, name, opts)
 	}
 	return f.openText(src, name, opts)
@@ -197,10 +203,14 @@ func (f *file) openText(src *bufio.Reader, name string, opts Options) error {
 		return err
 	}
 	format := opts.Format
-	if format == "" {
-		if looksBinary(head) {
-			return &batch.DataError{Source: name, Offset: -1, Reason: "is not text, and no format that is known", Advice: "name its format with --format (" + strings.Join(Formats, ", ") + ")"}
+	if looksBinary(head, opts.Delimiter, opts.Quote) {
+		e := &batch.DataError{Source: name, Offset: -1, Reason: "is not text, and no format that is known", Advice: "name its format with --format (" + strings.Join(Formats, ", ") + ")"}
+		if format != "" {
+			e.Reason, e.Advice = "is not text, so it is not "+format, "name the right file, or its --encoding if it is UTF-16 without a mark"
 		}
+		return e
+	}
+	if format == "" {
 		format = f.sniff(name, head)
 	}
 	switch format {
@@ -248,12 +258,20 @@ func (f *file) sniff(name string, head []byte) string {
 	return "csv"
 }
 
+// startsText reports whether a head could be that of a text whose first word
+// only begins as a magic does, such as a column ORCHARD.
+func startsText(head []byte) bool {
+	return !bytes.HasPrefix(head, []byte("%PDF-")) && !slices.ContainsFunc(head, func(b byte) bool {
+		return b < 0x20 && b != '\n' && b != '\r' && b != '\t' || b >= 0x7f
+	})
+}
+
 // looksBinary reports whether a head is no text: more than one control
-// character in twenty.
-func looksBinary(head []byte) bool {
+// character in twenty. The separators of delimited text are none.
+func looksBinary(head []byte, delimiter, quote byte) bool {
 	control := 0
 	for _, b := range head {
-		if b < 0x20 && b != '\n' && b != '\r' && b != '\t' && b != '\f' && b != 0x1b {
+		if b < 0x20 && (b == 0 || b != delimiter && b != quote) && b != '\n' && b != '\r' && b != '\t' && b != '\f' && b != 0x1b {
 			control++
 		}
 	}
