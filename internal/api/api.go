@@ -74,7 +74,7 @@ func New(opts Options) (*Server, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	pages, err := web.New(web.Options{History: opts.History, Version: opts.Version, Logger: opts.Logger, Now: opts.Now})
+	pages, err := web.New(web.Options{History: opts.History, Version: opts.Version, Metrics: opts.Metrics != nil, Logger: opts.Logger, Now: opts.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -210,7 +210,7 @@ func resultOf(r *checks.Result) resultView {
 		}
 	}
 	if r.Failed != nil && *r.Failed > int64(len(r.FailingRows)) {
-		v.More = count(*r.Failed-int64(len(r.FailingRows))) + " more failing rows were not kept"
+		v.More = plural(*r.Failed-int64(len(r.FailingRows)), "more failing row was", "more failing rows were") + " not kept"
 	}
 	return v
 }

@@ -29,6 +29,7 @@ type datasetView struct {
 	Content   content
 	Batches   []batchRow
 	Pager     pager
+	Steps     bool // some batch comes from a pipeline
 	OnlyTable bool // a later page of batches
 }
 
@@ -71,7 +72,8 @@ func (p *Pages) dataset(w http.ResponseWriter, r *http.Request) error {
 		if i+1 < len(batches) {
 			before = &batches[i+1]
 		}
-		view.Batches = append(view.Batches, p.batchRow(&batches[i], before))
+		row := p.batchRow(&batches[i], before)
+		view.Batches, view.Steps = append(view.Batches, row), view.Steps || row.Step != ""
 	}
 	view.Pager = pagerOf(DatasetPath(name), number, more || len(batches) > batchesPerPage, "Newer batches", "Older batches")
 	title := view.Name
@@ -166,7 +168,10 @@ func change(share float64) string {
 
 // batchFacts is what the store knows of a batch beside its verdict.
 func batchFacts(b *store.Batch, recorded *when) []fact {
-	facts := []fact{{Name: "rows", Value: count(b.Rows)}, {Name: "size", Value: size(b.Bytes)}}
+	facts := []fact{{Name: "rows", Value: count(b.Rows)}}
+	if b.Bytes > 0 {
+		facts = append(facts, fact{Name: "size", Value: size(b.Bytes)})
+	}
 	for _, f := range []fact{
 		{Name: "pipeline", Value: shown(b.Origin.Pipeline)}, {Name: "step", Value: shown(b.Origin.Step)}, {Name: "run", Value: shown(b.Origin.Run)},
 		{Name: "unit", Value: shown(b.Origin.Unit)}, {Name: "correlation id", Value: shown(b.Origin.CorrelationID)}, {Name: "label", Value: string(b.Label)},

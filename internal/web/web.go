@@ -41,6 +41,8 @@ type Options struct {
 	History History
 	// Version of the program, shown at the foot of every page; may be empty.
 	Version string
+	// Metrics says that /metrics is served, so that pages may link to it.
+	Metrics bool
 	// Logger gets a line for every page that could not be made; nil logs
 	// nothing.
 	Logger *slog.Logger
@@ -151,6 +153,7 @@ type layout struct {
 	Body    any
 	Version string
 	Now     string
+	Metrics bool
 }
 
 type link struct{ Text, Href string }
@@ -159,7 +162,7 @@ type errorView struct{ Text, Detail string }
 
 // write makes the whole page before the first byte is sent.
 func (p *Pages) write(w http.ResponseWriter, _ *http.Request, status int, name string, l layout) error {
-	l.Version, l.Now = p.opts.Version, stamp(p.opts.Now())
+	l.Version, l.Now, l.Metrics = p.opts.Version, stamp(p.opts.Now()), p.opts.Metrics
 	var b bytes.Buffer
 	if err := p.pages[name].ExecuteTemplate(&b, "layout", l); err != nil {
 		return fmt.Errorf("page %s: %w", name, err)
