@@ -229,7 +229,7 @@ func (a *App) deliver(ctx context.Context, messages []alert.Message) {
 		if out.Err != nil {
 			a.log.Error("message not delivered", "channel", m.Channel, "dataset", m.Incident.Dataset, "err", out.Err)
 			if a.opts.Messages != nil {
-				fmt.Fprintf(a.opts.Messages, "alert: channel %s: %v\n", m.Channel, out.Err) //nolint:errcheck // nothing left to do
+				fmt.Fprintf(a.opts.Messages, "alert: channel %s: %v\n", m.Channel, out.Err)
 			}
 		}
 		if a.Store == nil {

@@ -216,13 +216,14 @@ func (ch *change) result(in *Input, _ *profile.Column, res Result) Result {
 	}
 	reference := median(past.Values)
 	words := fmt.Sprintf("%s is %s, %s", ch.subject(), metricText(value, ch.share), ch.reference(reference, len(past.Values)))
-	if reference != 0 {
+	switch {
+	case reference != 0:
 		fraction := (value - reference) / math.Abs(reference)
 		res.Value = profile.FloatScalar(fraction)
 		words += ": " + signedPercent(fraction)
-	} else if value == 0 {
+	case value == 0:
 		res.Value = profile.FloatScalar(0)
-	} else {
+	default:
 		res.Reason = "reference is 0"
 	}
 	switch {

@@ -2,6 +2,7 @@ package checks_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -252,12 +253,14 @@ func TestChange(t *testing.T) {
 
 func TestDrift(t *testing.T) {
 	t.Parallel()
-	base := "v,zone\n"
-	now := "v,zone\n"
+	var before, after strings.Builder
+	before.WriteString("v,zone\n")
+	after.WriteString("v,zone\n")
 	for i := range 2_000 {
-		base += "1" + string(rune('0'+i%10)) + ",north\n"
-		now += "1" + string(rune('0'+i%5)) + ",south\n"
+		fmt.Fprintf(&before, "1%d,north\n", i%10)
+		fmt.Fprintf(&after, "1%d,south\n", i%5)
 	}
+	base, now := before.String(), after.String()
 	need := checks.Need{Profile: true, Window: checks.Window{Batches: 28}}
 	past := map[checks.Need]checks.Past{need: {Profile: profileOf(t, base), Batches: 28}}
 	rule := "columns: {v: [{drift: {method: psi, warn: 0.1, fail: 0.25}}], zone: [drift]}"

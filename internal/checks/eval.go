@@ -152,14 +152,13 @@ func (e *Evaluation) bind(columns []batch.Column) {
 		if !c.Enabled {
 			continue
 		}
-		switch {
-		case c.Column == "":
+		if c.Column == "" {
 			e.bindTo(c, "", -1, order)
-		default:
-			for i := from; i < len(e.names); i++ {
-				if c.Column == e.names[i] || IsPattern(c.Column) && Match(c.Column, e.names[i]) {
-					e.bindTo(c, e.names[i], i, order)
-				}
+			continue
+		}
+		for i := from; i < len(e.names); i++ {
+			if c.Column == e.names[i] || IsPattern(c.Column) && Match(c.Column, e.names[i]) {
+				e.bindTo(c, e.names[i], i, order)
 			}
 		}
 	}
@@ -191,7 +190,7 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 
 func seedOf(id string) uint64 {
 	h := fnv.New64a()
-	h.Write([]byte(id)) //nolint:errcheck // never fails
+	h.Write([]byte(id))
 	return h.Sum64()
 }
 

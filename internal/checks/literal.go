@@ -44,18 +44,6 @@ func literalOf(n *yamldoc.Node, errs *diag.List) (literal, bool) {
 	return l, true
 }
 
-// as returns the literal as a value of a family of types; ok is false if it is
-// none.
-func (l *literal) as(family batch.Type) (batch.Value, bool) {
-	if family == batch.String {
-		return batch.Value{Type: batch.String}, true
-	}
-	if l.value.Type.Family() == family {
-		return l.value, true
-	}
-	return batch.Value{}, false
-}
-
 // compareValues orders two values of one family, exactly over integers and
 // floats. ok is false for NaN and for values of different families.
 func compareValues(a, b batch.Value) (order int, ok bool) {

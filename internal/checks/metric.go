@@ -305,10 +305,12 @@ func (m *metric) result(in *Input, col *profile.Column, res Result) Result {
 		return res.failReason("no value", "%s has no value to judge", m.subject(col))
 	}
 	res.Value = profile.TextScalar(text)
-	if v.Type == batch.Integer {
+	switch v.Type {
+	case batch.Integer:
 		res.Value = profile.IntScalar(v.Int)
-	} else if v.Type == batch.Number {
+	case batch.Number:
 		res.Value = profile.FloatScalar(v.Float)
+	default:
 	}
 	shown := text
 	if v.Type.Numeric() {

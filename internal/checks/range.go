@@ -94,15 +94,16 @@ func (b *bounds) resolve(n *yamldoc.Node, errs *diag.List) bool {
 		same = same && l.value.Type.Family() == first
 		quoted = quoted && l.quoted
 	}
-	if quoted {
+	switch {
+	case quoted:
 		if same && first != batch.String {
 			b.families = append(b.families, first)
 		}
 		b.families = append(b.families, batch.String)
-	} else if !same {
+	case !same:
 		n.Errorf(errs, yamldoc.CodeValue, "the limits %q and %q are of different types", ends[0].text, ends[1].text)
 		return false
-	} else {
+	default:
 		b.families = []batch.Type{first}
 	}
 	if b.lo != nil && b.hi != nil && same && first != batch.String {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/profile"
@@ -204,14 +205,11 @@ func (r *rows) show(i int) FailingRow {
 	case r.v != nil:
 		f.Value = scalarOf(r.v, i)
 	case len(r.cols) > 0:
-		text := ""
+		parts := make([]string, len(r.cols))
 		for k, v := range r.cols {
-			if k > 0 {
-				text += ", "
-			}
-			text += scalarOf(v, i).String()
+			parts[k] = scalarOf(v, i).String()
 		}
-		f.Value = profile.TextScalar(text)
+		f.Value = profile.TextScalar(strings.Join(parts, ", "))
 	}
 	for _, k := range r.keys {
 		if f.Key == nil {
@@ -331,14 +329,10 @@ func keyText(key map[string]string) string {
 		names = append(names, n)
 	}
 	slices.Sort(names)
-	text := ""
 	for i, n := range names {
-		if i > 0 {
-			text += ", "
-		}
-		text += n + " " + key[n]
+		names[i] = n + " " + key[n]
 	}
-	return text
+	return strings.Join(names, ", ")
 }
 
 // errorf makes the result one that could not be judged.

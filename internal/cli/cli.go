@@ -113,7 +113,7 @@ func isUnjudged(err error) bool {
 // message prints one message to stderr, with the program's name.
 func (e *env) message(text string) {
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		fmt.Fprintf(e.stderr, "profiler: %s\n", line) //nolint:errcheck // nothing left to do
+		fmt.Fprintf(e.stderr, "profiler: %s\n", line)
 	}
 }
 

@@ -67,7 +67,7 @@ func givenStore(flag string, cfg *config.Config) string {
 func (e *env) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "config", Short: "Work on the configuration",
-		RunE: func(cmd *cobra.Command, args []string) error { return needSubcommand(cmd, args) },
+		RunE: needSubcommand,
 	}
 	var format string
 	check := &cobra.Command{

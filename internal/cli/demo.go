@@ -63,7 +63,7 @@ func (e *env) runDemo(cmd *cobra.Command, f *demoFlags) error {
 	defer a.Close() //nolint:errcheck // everything is written
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
-	listener, err := listen(f.listen, cmd.Flags().Changed("listen"))
+	listener, err := listen(ctx, f.listen, cmd.Flags().Changed("listen"))
 	if err != nil {
 		return err
 	}
@@ -112,10 +112,11 @@ const defaultListen = "127.0.0.1:8910"
 
 // listen opens an address; the default one gives way to a free port if it is
 // taken.
-func listen(address string, chosen bool) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+func listen(ctx context.Context, address string, chosen bool) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil && !chosen {
-		l, err = net.Listen("tcp", "127.0.0.1:0")
+		l, err = config.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	if err != nil {
 		return nil, usage("listen on %s: %v", address, err)

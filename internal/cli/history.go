@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,7 @@ const defaultStore = "sqlite:profiler.db"
 func (e *env) historyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "history", Short: "What was recorded: batches, verdicts, profiles",
-		RunE: func(cmd *cobra.Command, args []string) error { return needSubcommand(cmd, args) },
+		RunE: needSubcommand,
 	}
 	cmd.AddCommand(e.historyListCommand(), e.historyShowCommand())
 	return cmd
@@ -48,14 +49,7 @@ func needSubcommand(cmd *cobra.Command, args []string) error {
 }
 
 func join(names []string) string {
-	text := ""
-	for i, n := range names {
-		if i > 0 {
-			text += ", "
-		}
-		text += n
-	}
-	return text
+	return strings.Join(names, ", ")
 }
 
 type historyFlags struct {

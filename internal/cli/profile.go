@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -82,11 +83,18 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 		}
 		if n := o.Profile.Stats.Malformed; n > 0 {
 			p := o.Profile.Stats.FirstMalformed
-			e.note("warning: %s: %d malformed records were left out; first: record %d at byte %d: %s", p.Source, n, p.Row, p.Offset, p.Reason)
+			e.note("warning: %s: %s left out; first: record %d at byte %d: %s", p.Source, leftOut(n), p.Row, p.Offset, p.Reason)
 		}
 	}
 	e.writeMetrics(cmd.Context(), m, &f.output)
 	return e.emit(&f.output, &out)
+}
+
+func leftOut(n int64) string {
+	if n == 1 {
+		return "1 malformed record was"
+	}
+	return fmt.Sprintf("%d malformed records were", n)
 }
 
 // observeOptions are what check adds to reading a batch.

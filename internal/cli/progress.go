@@ -35,12 +35,12 @@ func (p *progress) update(n int64) {
 		left := time.Duration(float64(p.size-n)/rate*float64(time.Second)) + time.Second
 		line += fmt.Sprintf("  %d %%  %s left", 100*n/p.size, left.Truncate(time.Second))
 	}
-	fmt.Fprintf(p.out, "\r\x1b[K%s", line) //nolint:errcheck // only a picture
+	fmt.Fprintf(p.out, "\r\x1b[K%s", line)
 }
 
 // clear removes the line.
 func (p *progress) clear() {
 	if p.shown {
-		fmt.Fprint(p.out, "\r\x1b[K") //nolint:errcheck // only a picture
+		fmt.Fprint(p.out, "\r\x1b[K")
 	}
 }

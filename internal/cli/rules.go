@@ -14,7 +14,7 @@ import (
 func (e *env) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "rules", Short: "Work on rule files",
-		RunE: func(cmd *cobra.Command, args []string) error { return needSubcommand(cmd, args) },
+		RunE: needSubcommand,
 	}
 	cmd.AddCommand(e.rulesLintCommand())
 	return cmd
@@ -71,7 +71,7 @@ func (e *env) rulesLint(args []string, format string) error {
 		}
 	case "github":
 		for _, d := range diags {
-			fmt.Fprintf(e.stdout, "::%s file=%s,line=%d,col=%d::%s\n", d.Severity, d.Pos.File, d.Pos.Line, d.Pos.Column, withHint(d)) //nolint:errcheck // reported by the exit code
+			fmt.Fprintf(e.stdout, "::%s file=%s,line=%d,col=%d::%s\n", d.Severity, d.Pos.File, d.Pos.Line, d.Pos.Column, withHint(d))
 		}
 	default:
 		for _, d := range diags {
@@ -82,7 +82,7 @@ func (e *env) rulesLint(args []string, format string) error {
 			count += len(s.Checks)
 		}
 		if !diags.HasErrors() {
-			fmt.Fprintf(e.stdout, "%s, %s: no mistakes\n", plural(len(lib.Files), "rule file"), plural(count, "check")) //nolint:errcheck // as above
+			fmt.Fprintf(e.stdout, "%s, %s: no mistakes\n", plural(len(lib.Files), "rule file"), plural(count, "check"))
 		}
 	}
 	if len(lib.Files) == 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -164,6 +165,7 @@ func (r *runProgress) event(ev runner.Event) {
 		name = ev.Unit
 	}
 	switch ev.Kind {
+	case runner.Started:
 	case runner.Retrying:
 		r.e.note("%-12s %s: attempt %d failed: %v; again in %s", ev.Step, name, ev.Attempt, ev.Err, ev.Wait.Round(time.Millisecond))
 	case runner.Paused:
@@ -211,7 +213,7 @@ func writeSummary(out *bytes.Buffer, sum *runner.Summary, p *runProgress, o repo
 		if n == nil {
 			return "–"
 		}
-		return fmt.Sprint(*n)
+		return strconv.FormatInt(*n, 10)
 	}
 	var rows [][]string
 	for _, s := range sum.Steps {
@@ -219,7 +221,7 @@ func writeSummary(out *bytes.Buffer, sum *runner.Summary, p *runProgress, o repo
 		if s.Verdict != nil {
 			verdict = s.Verdict.String()
 		}
-		rows = append(rows, []string{s.Name, unitsText(s.Units), fmt.Sprint(s.Attempts), number(s.RowsIn), number(s.RowsOut), verdict, s.Duration.Round(time.Millisecond).String()})
+		rows = append(rows, []string{s.Name, unitsText(s.Units), strconv.Itoa(s.Attempts), number(s.RowsIn), number(s.RowsOut), verdict, s.Duration.Round(time.Millisecond).String()})
 	}
 	report.Table(out, o, []string{"step", "units", "attempts", "rows in", "rows out", "verdict", "time"}, rows, []bool{false, false, true, true, true, false, true})
 	if sum.FirstBadStep != "" {

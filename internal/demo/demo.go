@@ -140,7 +140,7 @@ func Run(ctx context.Context, o Options) (Found, error) {
 }
 
 func (d *demo) printf(format string, args ...any) {
-	fmt.Fprintf(d.Out, format, args...) //nolint:errcheck // only shown
+	fmt.Fprintf(d.Out, format, args...)
 }
 
 // paint colours a text for a terminal.

@@ -137,7 +137,7 @@ func TestStatisticsOfTexts(t *testing.T) {
 	require.Equal(t, int64(2), *c.Blank)
 	require.Equal(t, int64(2), *c.NonASCII)
 	require.Equal(t, int64(1), c.InvalidUTF8)
-	require.Equal(t, "", c.Min.String())
+	require.Empty(t, c.Min.String())
 	require.Equal(t, "äö", c.Max.String())
 	require.Equal(t, Estimate{Value: 5, Exact: true}, c.Distinct)
 	require.Contains(t, c.Top, TopValue{Value: "b\uFFFD", Count: 1})

@@ -272,7 +272,7 @@ func Plan(sets []*Set, failingRows int) checks.Plan {
 func Fingerprint(sets []*Set) string {
 	h := sha256.New()
 	for _, s := range sets {
-		h.Write(s.hash[:]) //nolint:errcheck // never fails
+		h.Write(s.hash[:])
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -173,7 +173,7 @@ func (f *file) openParquet(src *bufio.Reader, disk *os.File, name string, opts O
 		if err != nil {
 			return fmt.Errorf("%s: keep a copy for reading: %w", name, err)
 		}
-		f.closers = append(f.closers, func() error { spool.Close(); return os.Remove(spool.Name()) }) //nolint:errcheck // only read
+		f.closers = append(f.closers, func() error { spool.Close(); return os.Remove(spool.Name()) })
 		if _, err := io.Copy(spool, src); err != nil {
 			return fmt.Errorf("%s: keep a copy for reading: %w", name, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -87,7 +88,7 @@ func view(t testing.TB, row map[string]string) map[string]string {
 		case "list":
 			var items []json.RawMessage
 			require.NoError(t, json.Unmarshal([]byte(text), &items))
-			text = fmt.Sprint(len(items))
+			text = strconv.Itoa(len(items))
 		default:
 			kind = "text"
 		}
