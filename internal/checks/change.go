@@ -43,6 +43,7 @@ func parseChange(c *Check, p params, errs *diag.List) judge {
 		}
 		return nil
 	}
+	before := len(*errs)
 	ch := &change{column: c.Column, against: "previous", window: Window{Batches: 1}}
 	ch.parseOf(m, errs)
 	if n := m.Get("against"); n != nil {
@@ -64,7 +65,7 @@ func parseChange(c *Check, p params, errs *diag.List) judge {
 		}
 		*target = parseChangeLimit(n.Mapping(errs), errs)
 	}
-	if ch.warn == nil && ch.fail == nil && !errs.HasErrors() {
+	if ch.warn == nil && ch.fail == nil && len(*errs) == before {
 		errs.Errorf(p.where(), 6, yamldoc.CodeMissingKey, "check \"change\" needs max or min, as 50%% or as a number")
 	}
 	return ch

@@ -24,7 +24,7 @@ type freshness struct {
 }
 
 func parseFreshness(c *Check, p params, errs *diag.List) judge {
-	f := &freshness{column: c.Column}
+	f, before := &freshness{column: c.Column}, len(*errs)
 	m := p.mapping("freshness", append([]string{"warn", "fail"}, freshnessParams...), errs)
 	if m == nil {
 		if p.node.IsNull() {
@@ -49,7 +49,7 @@ func parseFreshness(c *Check, p params, errs *diag.List) judge {
 		}
 		f.fail, _ = n.Duration(errs)
 	}
-	if f.fail == 0 && f.warn == 0 && !errs.HasErrors() {
+	if f.fail == 0 && f.warn == 0 && len(*errs) == before {
 		errs.Errorf(p.where(), 9, yamldoc.CodeMissingKey, "check \"freshness\" needs max_age above 0")
 	}
 	return f

@@ -33,6 +33,7 @@ func parseLength(_ *Check, p params, errs *diag.List) judge {
 		errs.Errorf(p.where(), 6, yamldoc.CodeMissingKey, "check \"length\" needs a limit: min, max or equals")
 		return nil
 	}
+	before := len(*errs)
 	yamldoc.Set(&l.min, m.Get("min"), (*yamldoc.Node).Int, errs)
 	yamldoc.Set(&l.max, m.Get("max"), (*yamldoc.Node).Int, errs)
 	if n := m.Get("equals"); n != nil {
@@ -42,6 +43,9 @@ func parseLength(_ *Check, p params, errs *diag.List) judge {
 		}
 		l.min, _ = n.Int(errs)
 		l.max = l.min
+	}
+	if len(*errs) > before {
+		return nil
 	}
 	if l.min < 0 || (m.Has("max") || m.Has("equals")) && l.max < l.min {
 		p.node.Errorf(errs, yamldoc.CodeValue, "no text can have a length of %s", l.words())

@@ -3,6 +3,7 @@ package checks
 import (
 	"cmp"
 	"math"
+	"strings"
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/diag"
@@ -23,16 +24,25 @@ func literalOf(n *yamldoc.Node, errs *diag.List) (literal, bool) {
 		n.Errorf(errs, yamldoc.CodeType, "expected a value, got %s", n.Describe())
 		return literal{}, false
 	}
-	l := literal{text: n.Raw(), quoted: n.Quoted()}
+	if _, ok := n.String(errs); !ok { // reported already
+		return literal{}, false
+	}
+	l := literal{text: n.Raw(), quoted: n.Quoted() && !isVariable(n.Written())}
 	var c batch.Classifier
-	switch n.Kind() {
+	var none diag.List
+	kind := n.Kind()
+	if n.Quoted() && !l.quoted { // "${limit}" is read as if the value had been written there
+		if _, ok := n.Float(&none); ok {
+			kind = yamldoc.Float
+		}
+	}
+	switch kind {
 	case yamldoc.Int, yamldoc.Float:
 		f, ok := n.Float(errs)
 		if !ok {
 			return l, false
 		}
 		l.value = batch.Value{Type: batch.Number, Float: f}
-		var none diag.List
 		if i, ok := n.Int(&none); ok {
 			l.value = batch.Value{Type: batch.Integer, Int: i}
 		}
@@ -42,6 +52,11 @@ func literalOf(n *yamldoc.Node, errs *diag.List) (literal, bool) {
 		l.value = c.Text([]byte(l.text))
 	}
 	return l, true
+}
+
+// isVariable reports whether a text is a variable and nothing else.
+func isVariable(text string) bool {
+	return strings.HasPrefix(text, "${") && strings.IndexByte(text, '}') == len(text)-1
 }
 
 // compareValues orders two values of one family, exactly over integers and

@@ -60,7 +60,7 @@ func metricSpecs() []*Spec {
 			Kind: k.name, Level: MetricLevel, Column: !k.dataset, Dataset: k.dataset, Params: metricParams, Summary: k.summary,
 			parse: func(_ *Check, p params, errs *diag.List) judge {
 				warn, fail, ok := parseZones(k.name, p, nil, errs)
-				if !ok {
+				if !ok || !k.ordered() && !onlyNumbers(k.name, p, errs, warn, fail) {
 					return nil
 				}
 				return &metric{kind: k, warn: warn, fail: fail}
@@ -91,6 +91,34 @@ func findMetric(name string) (metricKind, bool) {
 		return metricKind{}, false
 	}
 	return metricKinds[i], true
+}
+
+// ordered reports whether the metric is a value of the column, which may be a
+// time or a text, rather than a number about the column.
+func (k metricKind) ordered() bool {
+	return slices.Contains([]string{"min", "max", "mean", "median"}, k.name)
+}
+
+// onlyNumbers reports limits that are no numbers.
+func onlyNumbers(kind string, p params, errs *diag.List, zones ...*zone) bool {
+	for _, z := range zones {
+		if z == nil {
+			continue
+		}
+		limits := slices.Clone(z.oneOf)
+		for _, l := range []*literal{z.lo, z.hi} {
+			if l != nil {
+				limits = append(limits, *l)
+			}
+		}
+		for _, l := range limits {
+			if !l.value.Type.Numeric() {
+				errs.Errorf(p.where(), len(kind), yamldoc.CodeType, "check %q needs numbers or percentages without quotes, got %q", kind, l.text)
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // zone is the allowed set of a metric.

@@ -34,9 +34,12 @@ func parseRange(_ *Check, p params, errs *diag.List) judge {
 		}
 		return nil
 	}
-	b := &bounds{}
+	b, before := &bounds{}, len(*errs)
 	b.lo, b.loOpen = parseEnd(m, "min", "above", errs)
 	b.hi, b.hiOpen = parseEnd(m, "max", "below", errs)
+	if len(*errs) > before {
+		return nil
+	}
 	if b.lo == nil && b.hi == nil {
 		p.node.Errorf(errs, yamldoc.CodeMissingKey, "check \"range\" needs a limit: min, max, above or below")
 		return nil

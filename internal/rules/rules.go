@@ -76,6 +76,9 @@ func Load(paths []string, env func(string) (string, bool)) (*Library, diag.List,
 func plainPath(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
+		if errors.Is(pe.Err, fs.ErrNotExist) {
+			return fmt.Errorf("%s: %w; check the path", pe.Path, pe.Err)
+		}
 		return fmt.Errorf("%s: %w", pe.Path, pe.Err)
 	}
 	return err
@@ -153,9 +156,10 @@ func (s *Set) parse(root *yamldoc.Node, errs *diag.List) {
 		}
 	}
 	s.OnFail, _ = m.Get("on_fail").OneOf(errs, "block", "warn", "quarantine")
+	before := len(*errs)
 	s.parseChecks(m, errs)
 	s.nameChecks(errs)
-	if len(s.Checks) == 0 && !errs.HasErrors() {
+	if len(s.Checks) == 0 && len(*errs) == before {
 		root.Errorf(errs, yamldoc.CodeMissingKey, "the file has no checks; write some below checks: or columns:")
 	}
 }
