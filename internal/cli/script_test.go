@@ -12,8 +12,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,6 +57,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   cmdExits,
 			"refuses": cmdRefuses,
+			"peak":    cmdPeak,
 			"json":    cmdJSON,
 			"data":    cmdData,
 			"gzip":    cmdGzip,
@@ -162,8 +165,31 @@ func cmdRefuses(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// step is one part of a JSON path: a key, an index, or # for the length.
-var step = regexp.MustCompile(`^(?:\.?([^.\[\]]+)|\[(\d+)\])`)
+// cmdPeak is: peak MIB PROGRAM ARG…; the program is to end well without ever
+// having had more memory. Its output goes to the file peak.out.
+func cmdPeak(ts *testscript.TestScript, neg bool, args []string) {
+	limit, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	path, err := exec.LookPath(args[1])
+	ts.Check(err)
+	c := exec.Command(path, args[2:]...)
+	c.Dir = ts.MkAbs(".")
+	out, err := c.Output()
+	ts.Check(err)
+	write(ts, "peak.out", out)
+	usage := reflect.ValueOf(c.ProcessState.SysUsage())
+	if usage.Kind() != reflect.Pointer || runtime.GOOS != "linux" {
+		ts.Logf("the peak of memory is not known here")
+		return
+	}
+	if got := usage.Elem().FieldByName("Maxrss").Int() / 1024; got > int64(limit) {
+		ts.Fatalf("the peak of memory is %d MiB, want at most %d", got, limit)
+	}
+}
+
+// step is one part of a JSON path: a key, an index, the element of an array
+// with a key of a value, or @ for the length.
+var step = regexp.MustCompile(`^(?:\.?([^.\[\]]+)|\[(\d+)\]|\[(\w+)=([^\]]*)\])`)
 
 // lookup follows a path like results[0].id in a decoded document.
 func lookup(v any, path string) (any, error) {
@@ -176,7 +202,7 @@ func lookup(v any, path string) (any, error) {
 		switch at := v.(type) {
 		case map[string]any:
 			next, ok := at[m[1]]
-			if m[1] == "#" {
+			if m[1] == "@" {
 				next, ok = json.Number(strconv.Itoa(len(at))), true
 			}
 			if !ok {
@@ -184,12 +210,18 @@ func lookup(v any, path string) (any, error) {
 			}
 			v = next
 		case []any:
-			if m[1] == "#" {
+			if m[1] == "@" {
 				v = json.Number(strconv.Itoa(len(at)))
 				continue
 			}
 			i, err := strconv.Atoi(m[2])
-			if err != nil || i >= len(at) {
+			if m[3] != "" {
+				i, err = slices.IndexFunc(at, func(e any) bool {
+					value, err := lookup(e, m[3])
+					return err == nil && plain(value) == m[4]
+				}), nil
+			}
+			if err != nil || i < 0 || i >= len(at) {
 				return nil, fmt.Errorf("no element %q among %d", m[0], len(at))
 			}
 			v = at[i]
