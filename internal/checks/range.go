@@ -37,10 +37,10 @@ func parseRange(_ *Check, p params, errs *diag.List) judge {
 	b, before := &bounds{}, len(*errs)
 	b.lo, b.loOpen = parseEnd(m, "min", "above", errs)
 	b.hi, b.hiOpen = parseEnd(m, "max", "below", errs)
-	if len(*errs) > before {
+	if len(*errs) > before || m.Len() > 0 && b.lo == nil && b.hi == nil { // reported already
 		return nil
 	}
-	if b.lo == nil && b.hi == nil {
+	if m.Len() == 0 {
 		p.node.Errorf(errs, yamldoc.CodeMissingKey, "check \"range\" needs a limit: min, max, above or below")
 		return nil
 	}
