@@ -156,10 +156,9 @@ func (s *Set) parse(root *yamldoc.Node, errs *diag.List) {
 		}
 	}
 	s.OnFail, _ = m.Get("on_fail").OneOf(errs, "block", "warn", "quarantine")
-	before := len(*errs)
 	s.parseChecks(m, errs)
 	s.nameChecks(errs)
-	if len(s.Checks) == 0 && len(*errs) == before {
+	if !m.Has("checks") && !m.Has("columns") {
 		root.Errorf(errs, yamldoc.CodeMissingKey, "the file has no checks; write some below checks: or columns:")
 	}
 }
