@@ -218,13 +218,10 @@ func (e *env) baseline(cmd *cobra.Command, f *checkFlags) (*profile.Profile, err
 	}
 	if strings.HasSuffix(f.baseline, ".profile") {
 		p, err := app.ReadProfile(f.baseline)
-		if errors.Is(err, profile.ErrFormat) {
-			return nil, err
+		if err == nil || errors.Is(err, profile.ErrFormat) {
+			return p, err
 		}
-		if err != nil {
-			return nil, readError("--baseline", err)
-		}
-		return p, nil
+		return nil, &exitError{exitUnjudged, readError("--baseline", err).Error()}
 	}
 	in, err := source.Expand([]string{f.baseline}, false)
 	if err != nil {

@@ -71,7 +71,7 @@ func (e *env) reportOptions(f *outputFlags, compact bool) report.Options {
 func (e *env) emit(f *outputFlags, b *bytes.Buffer) error {
 	if f.file != "" {
 		if err := writeFile(f.file, b.Bytes()); err != nil {
-			return usage("write the report: %v", err)
+			return writeError("write the report", err)
 		}
 		return nil
 	}
@@ -80,6 +80,15 @@ func (e *env) emit(f *outputFlags, b *bytes.Buffer) error {
 		return nil // the reader has seen enough
 	}
 	return err
+}
+
+// writeError is wrong usage, but for a disk without space: what was asked for
+// is fine then.
+func writeError(what string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("%s: %w; free some space and run again", what, err)
+	}
+	return usage("%s: %v", what, err)
 }
 
 // writeFile writes a file whole or not at all: a temporary file beside it

@@ -75,7 +75,7 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 		}
 		if f.save != "" {
 			if err := saveProfile(f.save, o.Profile); err != nil {
-				return usage("%v", err)
+				return writeError("save the profile", err)
 			}
 		}
 		if err := report.Profile(&out, format, o.Profile.Summary(), e.reportOptions(&f.output, f.source.each)); err != nil {

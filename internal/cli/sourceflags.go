@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -169,8 +168,5 @@ func saveProfile(path string, p *profile.Profile) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(path, b); err != nil {
-		return fmt.Errorf("save the profile: %w", err)
-	}
-	return nil
+	return writeFile(path, b)
 }
