@@ -274,7 +274,11 @@ func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
 				return c.missing(name, b.id, s)
 			}
 		}
-		return c.rowResult(res, j, b.eval.outcome(col))
+		res = c.rowResult(res, j, b.eval.outcome(col))
+		if e.plan.FailingRows <= 0 {
+			res.FailingRows = nil // the first one was drawn for the message
+		}
+		return res
 	case batchJudge:
 		return j.result(in, col, res)
 	}

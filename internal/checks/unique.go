@@ -125,11 +125,25 @@ func (k *keySet) repeat(sl *keySlot, s *sampler, r *rows, i int) {
 		k.failed++ // the first one fails as well
 		if len(k.firsts) < s.max {
 			f := r.show(i)
-			f.Row, f.Key = int64(sl.row), nil
+			f.Row = int64(sl.row)
+			if !r.keyIsJudged() {
+				f.Key = nil
+			}
 			k.firsts = append(k.firsts, f)
 		}
 	}
 	k.sample.offer(s, r, i)
+}
+
+// keyIsJudged reports whether all key columns are among those that are judged,
+// so that equal values mean an equal key.
+func (r *rows) keyIsJudged() bool {
+	for _, k := range r.keys {
+		if k.v != r.v && !slices.Contains(r.cols, k.v) {
+			return false
+		}
+	}
+	return true
 }
 
 func (k *keySet) grow() {
