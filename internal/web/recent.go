@@ -14,7 +14,7 @@ import (
 // slice.
 func Recent(ctx context.Context, h History, q store.Query, skip, n int) (batches []store.Batch, more bool, err error) {
 	q.All = true
-	for q.Limit = 0; ; q.Limit *= 2 {
+	for q.Limit = skip + n + 1; ; q.Limit *= 2 {
 		found, err := h.Batches(ctx, q)
 		if err != nil {
 			return nil, false, err
