@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ type RunOptions struct {
 	// Dir is the work directory; empty is beside the pipeline file.
 	Dir     string
 	Workers int
+	// Logger is the runner's; nil is that of the app.
+	Logger *slog.Logger
 	// Progress is told what happens; Observed gets every outcome. Both are
 	// called one at a time and may be nil.
 	Progress func(runner.Event)
@@ -42,8 +45,12 @@ func (a *App) RunPipeline(ctx context.Context, p *pipeline.Pipeline, o RunOption
 		return runner.Summary{}, err
 	}
 	meter := &attemptMeter{app: a, pipeline: p.Name, started: map[[2]string]time.Time{}}
+	log := o.Logger
+	if log == nil {
+		log = a.log
+	}
 	r, err := runner.New(runner.Options{
-		Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Logger: a.log, Workers: o.Workers,
+		Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Logger: log, Workers: o.Workers,
 		Progress: func(ev runner.Event) {
 			mu.Lock()
 			defer mu.Unlock()

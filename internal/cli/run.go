@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -108,9 +109,13 @@ func (e *env) runRun(cmd *cobra.Command, path string, f *runFlags) error {
 		return storeOrUsage(err)
 	}
 	defer a.Close() //nolint:errcheck // everything is written
+	log := e.log
+	if !e.global.verbose {
+		log = slog.New(slog.DiscardHandler) // the lines of progress say the same
+	}
 	progress := &runProgress{e: e, reports: map[string]*checks.Report{}}
 	sum, err := a.RunPipeline(cmd.Context(), p, app.RunOptions{
-		Library: lib, Env: e.lookup, Dir: f.dir, Workers: f.workers, Progress: progress.event, Observed: progress.observed,
+		Library: lib, Env: e.lookup, Dir: f.dir, Workers: f.workers, Progress: progress.event, Observed: progress.observed, Logger: log,
 	})
 	var diags diag.List
 	if errors.As(err, &diags) {
@@ -118,6 +123,10 @@ func (e *env) runRun(cmd *cobra.Command, path string, f *runFlags) error {
 		return diags
 	}
 	e.writeMetrics(cmd.Context(), m, &f.output)
+	var missing *fs.PathError
+	if errors.As(err, &missing) {
+		return &exitError{exitUnjudged, fmt.Sprintf("%s: %s: %v; check the source of the pipeline", path, missing.Path, missing.Err)}
+	}
 	if err != nil {
 		return err
 	}
@@ -179,10 +188,11 @@ func (r *runProgress) event(ev runner.Event) {
 			verdict = "  " + ev.Verdict.String()
 		}
 		why := ""
-		if ev.Err != nil {
-			why = "  " + ev.Err.Error()
-		} else if rep := r.reports[ev.Step+"\x00"+ev.Unit]; rep != nil {
+		if rep := r.reports[ev.Step+"\x00"+ev.Unit]; rep != nil && ev.State != runner.Dead {
 			why = worstMessage(rep)
+		}
+		if why == "" && ev.Err != nil {
+			why = "  " + ev.Err.Error()
 		}
 		if ev.State == runner.Skipped && !r.e.global.verbose {
 			return
