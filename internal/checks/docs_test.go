@@ -1,11 +1,13 @@
 package checks_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/source"
 )
 
 const docsFolder = "../../docs/checks"
@@ -163,5 +166,89 @@ func requireReport(t *testing.T, text string, results []checks.Result) {
 		}
 		require.Contains(t, text, words(strings.ToUpper(r.Status.String())+" "+r.ID))
 		require.Contains(t, text, words(r.Message))
+	}
+}
+
+// known is a history that answers everything from one profile.
+type known struct{ profile *profile.Profile }
+
+func (k known) Past(_ context.Context, _ monitor.Subject, needs []checks.Need) map[checks.Need]checks.Past {
+	past := map[checks.Need]checks.Past{}
+	for _, n := range needs {
+		past[n] = monitor.ProfilePast(k.profile, 1, n)
+	}
+	return past
+}
+
+const rulesFolder, samples = "../../rules", "../../test/data"
+
+// observe judges a sample by a rule file in the way of profiler check.
+func observe(t *testing.T, sets []*rules.Set, sample string, past *profile.Profile) *monitor.Outcome {
+	t.Helper()
+	in, err := source.Expand([]string{filepath.Join(samples, sample)}, false)
+	require.NoError(t, err)
+	r, err := source.Open(t.Context(), in[0], source.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	var history monitor.History
+	if past != nil {
+		history = known{past}
+	}
+	s := monitor.Subject{Dataset: sets[0].Dataset, Rules: sets, At: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
+	if p, ok := source.PartitionOf(in[0], time.UTC); ok {
+		s.At, s.AsOf = p.From, p.To
+	}
+	o, err := monitor.New(monitor.Options{History: history, FailingRows: checks.DefaultFailingRows}).Observe(t.Context(), r, s)
+	require.NoError(t, err)
+	return o
+}
+
+func TestTheExampleRulesFindWhatIsBroken(t *testing.T) {
+	t.Parallel()
+	samplesOf := map[string]struct {
+		good, broken string
+		fails        []string
+	}{
+		"orders.yaml": {
+			"orders.csv", "orders_broken.csv",
+			[]string{"freshness", "unique", "email.matches", "amount.range", "status.in"},
+		},
+		"web_events.yaml": {
+			"web_events.jsonl", "web_events_broken.jsonl",
+			[]string{"event_id.unique", "name.in", "user.id.type", "page.url.not_matches"},
+		},
+		"stock.yaml": {
+			"stock_2026-03-01.csv", "stock_2026-03-02.csv",
+			[]string{"change", "change-2", "site.drift", "day.distinct", "quantity.not_in"},
+		},
+	}
+	lib, diags, err := rules.Load([]string{rulesFolder}, nil)
+	require.NoError(t, err)
+	require.Empty(t, diags)
+	require.Len(t, lib.Files, len(samplesOf))
+	require.Len(t, lib.Sets, len(samplesOf))
+	for _, set := range lib.Sets {
+		t.Run(filepath.Base(set.File), func(t *testing.T) {
+			t.Parallel()
+			tc, ok := samplesOf[filepath.Base(set.File)]
+			require.True(t, ok, "the rule file has no samples")
+			good := observe(t, []*rules.Set{set}, tc.good, nil)
+			require.Equal(t, checks.Pass, good.Report.Verdict)
+			again := observe(t, []*rules.Set{set}, tc.good, good.Profile)
+			require.Equal(t, checks.Pass, again.Report.Verdict)
+			for _, r := range again.Report.Results {
+				require.Equal(t, checks.Pass, r.Status, r.ID+": "+r.Message)
+			}
+			broken := observe(t, []*rules.Set{set}, tc.broken, good.Profile)
+			require.Equal(t, checks.Fail, broken.Report.Verdict)
+			var fails []string
+			for _, r := range broken.Report.Results {
+				if r.Status != checks.Pass {
+					require.Equal(t, checks.Fail, r.Status, r.ID+": "+r.Message)
+					fails = append(fails, r.ID)
+				}
+			}
+			require.Equal(t, tc.fails, fails)
+		})
 	}
 }
