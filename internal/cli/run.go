@@ -140,6 +140,9 @@ func (e *env) runRun(cmd *cobra.Command, path string, f *runFlags) error {
 	} else {
 		writeSummary(&out, &sum, progress, e.reportOptions(&f.output, false))
 	}
+	if !progress.any && !sum.Cancelled {
+		e.note("warning: %s: no file matches %s, so there is nothing to do", path, strings.Join(p.Source.Files, ", "))
+	}
 	if err := e.emit(&f.output, &out); err != nil {
 		return err
 	}
@@ -159,6 +162,7 @@ func storeOrUsage(err error) error {
 type runProgress struct {
 	e       *env
 	reports map[string]*checks.Report // by step and unit
+	any     bool                      // unit was met
 }
 
 func (r *runProgress) observed(o *monitor.Outcome) {
@@ -169,6 +173,7 @@ func (r *runProgress) observed(o *monitor.Outcome) {
 }
 
 func (r *runProgress) event(ev runner.Event) {
+	r.any = true
 	name := ev.Source
 	if name == "" {
 		name = ev.Unit
@@ -182,7 +187,7 @@ func (r *runProgress) event(ev runner.Event) {
 	case runner.Finished:
 		rows, verdict := "", ""
 		if ev.Rows != nil {
-			rows = fmt.Sprintf("  %d rows", *ev.Rows)
+			rows = "  " + plural(int(*ev.Rows), "row")
 		}
 		if ev.Verdict != nil {
 			verdict = "  " + ev.Verdict.String()

@@ -154,6 +154,9 @@ func (e *env) open(ctx context.Context, in source.Input, o source.Options) (*sou
 		p := newProgress(f, in)
 		o.Progress, done = p.update, p.clear
 	}
+	if o.Stdin != nil {
+		o.Stdin = newStdin(ctx, o.Stdin)
+	}
 	r, err := source.Open(ctx, in, o)
 	if err != nil {
 		done()
