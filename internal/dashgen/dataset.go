@@ -30,8 +30,8 @@ func (b *board) last() {
 		b.age("dataset", "profiler_dataset_newest_event_timestamp_seconds"), "", 0), 4, 4)
 	b.add(number("Last change of the schema", unitSeconds, "How long ago columns last changed; empty if the service saw no change since its start. If it is recent, look at the chart of schema changes and tell the readers of this dataset.",
 		b.age("dataset", "profiler_schema_last_change_timestamp_seconds"), "", 0), 4, 4)
-	b.add(number("Baseline", unitSeconds, "How old the baseline of drift is; empty without drift checks. If it is very old, healthy batches are missing: look at why batches are not accepted.",
-		b.age("dataset", "profiler_drift_baseline_timestamp_seconds"), "", 0), 4, 4)
+	b.add(number("Columns", unitCount, "The columns of the last batch, the most of any chosen step. If the number moved, look at the chart of schema changes.",
+		"max("+b.m("profiler_dataset_columns")+")", "", 0), 4, 4)
 }
 
 // shape adds volume, columns and schema.

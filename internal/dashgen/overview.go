@@ -39,8 +39,10 @@ func (b *board) state() {
 		"sum("+b.age("dataset", "profiler_dataset_last_profile_timestamp_seconds")+" > bool $late)", "dark-red", 1), 4, 4)
 	b.add(number("Active incidents", unitCount, "Incidents that are not resolved, snoozed ones too. If it is not 0, open the pages of the service and acknowledge or answer them.",
 		"sum("+b.m("profiler_incidents_active")+")", "dark-red", 1), 4, 4)
-	b.add(number("Waiting notifications", unitCount, "Messages that wait to be sent. If it stays above 0, a channel is slow or cannot be reached: look at the notifications below.",
-		"sum("+b.m("profiler_notification_queue_messages")+")", "light-yellow", 10), 4, 4)
+	loaded := number("Configuration", unitCount, "Whether the service could load its configuration and rules the last time; empty for a demo. If it failed, the service judges by the old rules: its log names file and line.",
+		"min("+b.m("profiler_config_last_reload_successful")+")", "", 0)
+	loaded.FieldConfig.Defaults.Mappings = mapping(map[string]Word{"0": {"failed", "dark-red", 0}, "1": {"loaded", "semi-dark-blue", 1}})
+	b.add(loaded, 4, 4)
 }
 
 // table adds one row for each dataset and step.

@@ -47,13 +47,13 @@ func observe(m *metrics.Metrics, columns ...string) {
 		Value: profile.FloatScalar(0.15), WarnLimit: checks.Zone{Upper: ptr(0.1)}, FailLimit: checks.Zone{Upper: ptr(0.25)},
 	}
 	m.Observe(metrics.Batch{
-		Summary: orders, Took: time.Second, SourceKind: "csv", Owner: "orders-team", NewestEvent: now.Add(-time.Hour), BaselineAt: now.Add(-24 * time.Hour),
+		Summary: orders, Took: time.Second, SourceKind: "csv", Owner: "orders-team", NewestEvent: now.Add(-time.Hour),
 		Report: checks.Report{Dataset: "shop/orders", Origin: checks.Origin{Pipeline: "nightly", Step: "clean"}, Results: []checks.Result{check, drift}},
 	})
 	check.Status = checks.Pass
 	m.Observe(metrics.Batch{Summary: summary("shop/customers", now.Add(-72*time.Hour)), Report: checks.Report{Dataset: "shop/customers", Results: []checks.Result{check}}})
 	m.Notification("data", time.Second, "timeout")
-	m.NotificationQueue("data", 3)
+	m.ConfigLoaded(true, now)
 	m.Incidents(map[metrics.IncidentKind]int{{Severity: "fail", Status: "open"}: 1, {Severity: "warn", Status: "snoozed"}: 1})
 }
 
@@ -211,7 +211,7 @@ func TestQueriesOnServer(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]string{
-		"Datasets": "2", "Datasets that fail": "1", "Datasets outside a limit": "1", "Late datasets": "1", "Active incidents": "2", "Waiting notifications": "3",
+		"Datasets": "2", "Datasets that fail": "1", "Datasets outside a limit": "1", "Late datasets": "1", "Active incidents": "2", "Configuration": "1",
 	}, numbers)
 	verdicts, err := s.query(t, expand(t, &ds[0], newBoard("", "", "", "", `dataset=~"$dataset"`).verdict("dataset")))
 	require.NoError(t, err)
