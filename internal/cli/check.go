@@ -98,19 +98,21 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 	}
 	defer a.Close() //nolint:errcheck // everything is written
 	var out bytes.Buffer
-	worst := 0
-	var failed error
+	worst := exitOK
 	for _, in := range inputs {
 		o, err := e.observe(cmd.Context(), a, in, &f.source, observeOptions{complete: func(s *monitor.Subject, in source.Input) error {
 			sets, err := f.setsFor(lib, s.Dataset, in)
 			s.Rules = sets
 			return err
 		}})
+		if err != nil && cmd.Context().Err() != nil {
+			return err
+		}
 		if err != nil {
-			failed = errors.Join(failed, err)
+			worst = worse(worst, e.report(err)) // the other batches are judged all the same
 		}
 		if o == nil {
-			break
+			continue
 		}
 		worst = worse(worst, verdictCode(o.Report.Verdict, threshold))
 		if err := report.Check(&out, format, &o.Report, o.Profile.Summary(), e.reportOptions(&f.output, f.source.each)); err != nil {
@@ -118,11 +120,11 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 		}
 	}
 	e.writeMetrics(cmd.Context(), m, &f.output)
+	if out.Len() == 0 {
+		return exitWith(worst)
+	}
 	if err := e.emit(&f.output, &out); err != nil {
 		return err
-	}
-	if failed != nil {
-		return failed
 	}
 	return exitWith(worst)
 }
@@ -198,6 +200,11 @@ func (f *checkFlags) setsFor(lib *rules.Library, dataset string, _ source.Input)
 		}
 	}
 	sets := lib.For(dataset)
+	for _, s := range lib.Sets {
+		if s.Dataset == "" && contains(f.rules, s.File) { // a file that is named and names no dataset
+			sets = append(sets, s)
+		}
+	}
 	if len(sets) > 0 || f.store != "" {
 		return sets, nil
 	}
@@ -205,7 +212,10 @@ func (f *checkFlags) setsFor(lib *rules.Library, dataset string, _ source.Input)
 		return nil, usage("there are no rules for %s; write some to rules/, or name a file with --rules", dataset)
 	}
 	hint := diag.Hint(dataset, lib.Datasets())
-	if hint == "" {
+	switch {
+	case len(lib.Datasets()) == 0:
+		hint = "the rule files name none; write dataset: " + dataset + " into one, or name the file with --rules"
+	case hint == "":
 		hint = "they are about " + strings.Join(lib.Datasets(), ", ") + "; name the dataset with --dataset"
 	}
 	return nil, usage("no rule is about the dataset %s; %s", dataset, hint)

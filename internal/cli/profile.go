@@ -9,6 +9,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/app"
 	"github.com/profilerhq/profiler/internal/monitor"
+	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/report"
 	"github.com/profilerhq/profiler/internal/source"
 )
@@ -68,10 +69,17 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 	}
 	defer a.Close() //nolint:errcheck // everything is written
 	var out bytes.Buffer
+	worst := exitOK
 	for _, in := range inputs {
 		o, err := e.observe(cmd.Context(), a, in, &f.source, observeOptions{})
-		if err != nil {
+		if err != nil && cmd.Context().Err() != nil {
 			return err
+		}
+		if err != nil {
+			worst = worse(worst, e.report(err)) // the other batches are profiled all the same
+		}
+		if o == nil {
+			continue
 		}
 		if f.save != "" {
 			if err := saveProfile(f.save, o.Profile); err != nil {
@@ -81,13 +89,36 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 		if err := report.Profile(&out, format, o.Profile.Summary(), e.reportOptions(&f.output, f.source.each)); err != nil {
 			return err
 		}
-		if n := o.Profile.Stats.Malformed; n > 0 {
-			p := o.Profile.Stats.FirstMalformed
-			e.note("warning: %s: %s left out; first: record %d at byte %d: %s", p.Source, leftOut(n), p.Row, p.Offset, p.Reason)
-		}
+		e.warn(o.Profile)
 	}
 	e.writeMetrics(cmd.Context(), m, &f.output)
-	return e.emit(&f.output, &out)
+	if out.Len() > 0 {
+		if err := e.emit(&f.output, &out); err != nil {
+			return err
+		}
+	}
+	return exitWith(worst)
+}
+
+// warn tells what could not be read of a batch.
+func (e *env) warn(p *profile.Profile) {
+	if n, first := p.Stats.Malformed, p.Stats.FirstMalformed; n > 0 {
+		e.note("warning: %s: %s left out; first: record %d at byte %d: %s", first.Source, leftOut(n), first.Row, first.Offset, first.Reason)
+	}
+	var invalid int64
+	for _, c := range p.Summary().Columns {
+		invalid += c.InvalidUTF8
+	}
+	if invalid > 0 {
+		e.note("warning: %s: %s not valid UTF-8; name the encoding with --encoding", p.Source.URL, arePlural(invalid, "value"))
+	}
+}
+
+func arePlural(n int64, word string) string {
+	if n == 1 {
+		return "1 " + word + " is"
+	}
+	return fmt.Sprintf("%d %ss are", n, word)
 }
 
 func leftOut(n int64) string {
