@@ -43,16 +43,16 @@ func Title(i *Incident) string {
 	return Clean(i.Dataset) + ": " + strings.Join(parts, ", ")
 }
 
-// Lead is one sentence with the number and the limit of the worst finding:
-// "amount.range is 0.03, limit: at most 0 failing rows". It is "" for an
-// incident without findings.
+// Lead is one sentence about the worst finding: its message, or else its number
+// and limit: "amount.range is 0.03, limit: at most 0 failing rows". It is ""
+// for an incident without findings.
 func Lead(i *Incident) string {
 	if len(i.Findings) == 0 {
 		return ""
 	}
 	f := &i.Findings[0]
-	if f.Value.IsNull() {
-		return Finding(f)
+	if f.Message != "" || f.Value.IsNull() {
+		return Finding(f) // says the number, the limit and more
 	}
 	s := Clean(f.ID) + " is " + Clean(f.Value.String())
 	if f.Limit != "" {

@@ -65,7 +65,7 @@ func TestLead(t *testing.T) {
 		f    checks.Result
 		want string
 	}{
-		"number and limit": {checks.Result{ID: "amount.range", Value: profile.FloatScalar(0.03), Limit: "at most 0 failing rows", Message: "m"}, "amount.range is 0.03, limit: at most 0 failing rows"},
+		"number and limit": {checks.Result{ID: "amount.range", Value: profile.FloatScalar(0.03), Limit: "at most 0 failing rows", Message: "m"}, "amount.range: m"},
 		"number":           {checks.Result{ID: "auto", Value: profile.IntScalar(7)}, "auto is 7"},
 		"no number":        {checks.Result{ID: "a.type", Message: "column is missing"}, "a.type: column is missing"},
 		"reason":           {checks.Result{ID: "a.type", Reason: "missing column"}, "a.type: missing column"},
