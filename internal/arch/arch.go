@@ -86,7 +86,7 @@ type source struct {
 	lines   int
 }
 
-// check returns every violation in the tree, sorted. Files below testdata,
+// check returns every violation in the tree, sorted. Files below testdata and folders that begin with _ or .,
 // hidden folders and the folders of other modules are not looked at.
 func check(tree fs.FS, tableText string) ([]string, error) {
 	t, err := parseTable(tableText)
@@ -112,7 +112,7 @@ func readTree(tree fs.FS) ([]source, error) {
 		switch {
 		case err != nil:
 			return err
-		case e.IsDir() && p != "." && (strings.HasPrefix(e.Name(), ".") || e.Name() == "testdata"):
+		case e.IsDir() && p != "." && (strings.HasPrefix(e.Name(), ".") || strings.HasPrefix(e.Name(), "_") || e.Name() == "testdata"):
 			return fs.SkipDir
 		case e.IsDir() || path.Ext(p) != ".go":
 			return nil
