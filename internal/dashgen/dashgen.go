@@ -62,7 +62,7 @@ func newBoard(uid, title, description, from, dataset string) *board {
 	b := &board{families: map[string]metrics.Family{}, dataset: dataset, d: Dashboard{
 		UID: uid, Title: title, Description: description, Tags: []string{"profiler"}, SchemaVersion: schemaVersion,
 		Editable: true, GraphTooltip: 1, Refresh: "1m", Time: Object{"from": from, "to": "now"},
-		Links: []Object{{"type": "dashboards", "title": "profiler", "tags": []string{"profiler"}, "asDropdown": true, "includeVars": true, "keepTime": true}},
+		Links: []Object{{"type": "dashboards", "title": "profiler", "tags": []string{"profiler"}, "asDropdown": true, "includeVars": true, "keepTime": true, "icon": "external link", "targetBlank": false, "tooltip": "Other dashboards of profiler"}},
 	}}
 	for _, f := range metrics.Families() {
 		b.families[f.Name] = f

@@ -88,7 +88,7 @@ func startPrometheus(t *testing.T, target string) *server {
 	require.NoError(t, cmd.Start())
 	go func() {
 		defer close(s.ended)
-		cmd.Wait() //nolint:errcheck // it ends by the interrupt; an early end is seen in the log
+		_ = cmd.Wait() // it ends by the interrupt; an early end is seen in the log
 		log.Close()
 	}()
 	t.Cleanup(func() { <-s.ended })
