@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"hash/fnv"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -83,9 +84,13 @@ type Evaluation struct {
 	plan  Plan
 	names []string // of the columns so far
 	bound []*binding
-	open  map[string]bool // ids of bindings, to add each once
+	open  map[place]bool  // bindings, to add each once
+	ids   map[string]bool // ids that are taken
 	rows  int64
 }
+
+// place is where a binding stands: the check in the plan and the column.
+type place struct{ order, index int }
 
 // binding is a check on one column of this batch.
 type binding struct {
@@ -99,7 +104,7 @@ type binding struct {
 
 // New starts the evaluation of a batch.
 func New(plan Plan) *Evaluation {
-	return &Evaluation{plan: plan, open: map[string]bool{}}
+	return &Evaluation{plan: plan, open: map[place]bool{}, ids: map[string]bool{}}
 }
 
 // Observe takes the rows of a chunk; columns are the reader's, one for each
@@ -165,6 +170,10 @@ func (e *Evaluation) bind(columns []batch.Column) {
 }
 
 func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
+	if e.open[place{order, index}] {
+		return
+	}
+	e.open[place{order, index}] = true
 	id := c.ID
 	if IsPattern(c.Column) {
 		if c.Explicit {
@@ -173,11 +182,7 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 			id = column + strings.TrimPrefix(c.ID, c.Column)
 		}
 	}
-	if key := id + "\x00" + column; e.open[key] {
-		return
-	} else {
-		e.open[key] = true
-	}
+	id = e.ownID(id)
 	b := &binding{check: c, id: id, column: column, index: index, order: order}
 	if j, ok := c.judge.(rowJudge); ok {
 		b.eval = j.evaluator(&sampler{seed: seedOf(id), max: e.plan.FailingRows})
@@ -186,6 +191,17 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 		}
 	}
 	e.bound = append(e.bound, b)
+}
+
+// ownID returns the id, with a number if a check of another file or of a
+// pattern has taken it.
+func (e *Evaluation) ownID(id string) string {
+	own := id
+	for n := 2; e.ids[own]; n++ {
+		own = id + "-" + strconv.Itoa(n)
+	}
+	e.ids[own] = true
+	return own
 }
 
 func seedOf(id string) uint64 {
@@ -254,7 +270,7 @@ func (e *Evaluation) Results(in Input) []Result {
 			done[order] = true
 		}
 		if c.Enabled && !done[order] {
-			out = append(out, c.missing(c.Column, c.ID, s))
+			out = append(out, c.missing(c.Column, e.ownID(c.ID), s))
 		}
 	}
 	return out
