@@ -12,7 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/config"
 	"github.com/profilerhq/profiler/internal/monitor"
+	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/source"
@@ -96,6 +98,45 @@ func TestRulesOfTheDocumentationHaveNoMistakes(t *testing.T) {
 				require.NotEmpty(t, sets, text)
 			}
 		})
+	}
+}
+
+// The YAML blocks of the pages of formats are whole files.
+func TestFilesOfTheFormatPagesHaveNoMistakes(t *testing.T) {
+	t.Parallel()
+	env := func(string) (string, bool) { return "", true }
+	for name, read := range map[string]func(t *testing.T, text string) error{
+		"rules.md": func(_ *testing.T, text string) error {
+			_, diags := rules.Parse("rules.yaml", []byte(text), env)
+			return diags.Err()
+		},
+		"pipeline.md": func(_ *testing.T, text string) error {
+			_, err := pipeline.Parse("pipeline.yaml", []byte(text), env)
+			return err
+		},
+		"config.md": func(t *testing.T, text string) error {
+			path := filepath.Join(t.TempDir(), "profiler.yaml")
+			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+			_, _, err := config.Load(path, "local", env)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := ofLanguage(blocks(page(t, filepath.Join("..", "format", name))), "yaml")
+			require.NotEmpty(t, files)
+			for _, text := range files {
+				require.NoError(t, read(t, text), text)
+			}
+		})
+	}
+}
+
+func TestEverySettingIsDocumented(t *testing.T) {
+	t.Parallel()
+	text := page(t, filepath.Join("..", "format", "config.md"))
+	for _, key := range config.Keys() {
+		require.Contains(t, text, "| `"+key+"` |")
 	}
 }
 
