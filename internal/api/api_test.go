@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -173,7 +172,7 @@ func TestJSONOfTheShop(t *testing.T) {
 
 func TestReadyReloadAndForeignPages(t *testing.T) {
 	t.Parallel()
-	var notReady, invalid error = errors.New("rules are not loaded"), errors.New("profiler.yaml:3: unknown key")
+	notReady, invalid := errors.New("rules are not loaded"), errors.New("profiler.yaml:3: unknown key")
 	s := newServer(t, false, func(o *api.Options) {
 		o.Ready = func() error { return notReady }
 		o.Reload = func(context.Context) error { return invalid }
@@ -203,7 +202,7 @@ func TestAPanicCostsOneRequest(t *testing.T) {
 		o.Metrics = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("broken") })
 	})
 	w := httptest.NewRecorder()
-	s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	require.Equal(t, 500, w.Code)
-	require.False(t, strings.Contains(w.Body.String(), "broken"))
+	require.NotContains(t, w.Body.String(), "broken")
 }

@@ -41,7 +41,7 @@ func TestServeFinishesRequestsAtItsEnd(t *testing.T) {
 			body <- err.Error()
 			return
 		}
-		defer response.Body.Close() //nolint:errcheck // read to its end
+		defer response.Body.Close()
 		text, _ := io.ReadAll(response.Body)
 		body <- string(text)
 	}()
@@ -89,7 +89,7 @@ func TestServeOutsideNeedsAWord(t *testing.T) {
 	}()
 	url := strings.Replace(<-urls, "localhost", "127.0.0.1", 1)
 	for password, status := range map[string]int{"": 401, "wrong": 401, "correct horse": 200} {
-		r, err := http.NewRequestWithContext(t.Context(), "GET", url+"/-/healthy", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/-/healthy", nil)
 		require.NoError(t, err)
 		if password != "" {
 			r.SetBasicAuth("ann", password)

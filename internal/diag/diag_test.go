@@ -1,7 +1,6 @@
 package diag_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -41,7 +40,7 @@ func TestListSortsAndSplits(t *testing.T) {
 	require.NoError(t, l[1:2].Err())
 	require.NoError(t, diag.List(nil).Err())
 	var list diag.List
-	require.True(t, errors.As(fmt.Errorf("load: %w", l.Err()), &list))
+	require.ErrorAs(t, fmt.Errorf("load: %w", l.Err()), &list)
 	require.Len(t, list, 3)
 	var one diag.Diagnostic
 	require.ErrorAs(t, l.Err(), &one)

@@ -119,8 +119,9 @@ func show(r rune) cell {
 	switch width.LookupRune(r).Kind() {
 	case width.EastAsianWide, width.EastAsianFullwidth:
 		return cell{string(r), 2}
+	default:
+		return cell{string(r), 1}
 	}
-	return cell{string(r), 1}
 }
 
 // window returns the part of the line to show: all of it if it fits, else a

@@ -335,7 +335,7 @@ func TestDrift(t *testing.T) {
 		m.Observe(metrics.Batch{Summary: summary(8, "a:integer"), Report: report(results...)})
 		var out []string
 		for _, s := range series(scrape(t, m), "profiler_drift_detected{") {
-			out = append(out, regexp.MustCompile(`severity="(.*)"} (.)`).ReplaceAllString(s[strings.Index(s, "severity"):], "$1 $2"))
+			out = append(out, regexp.MustCompile(`severity="(.*)"} (.)`).ReplaceAllString(s[max(0, strings.Index(s, "severity")):], "$1 $2"))
 		}
 		return out
 	}

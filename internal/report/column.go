@@ -252,10 +252,10 @@ func oddNumbers(c *profile.Column) string {
 
 // approximate says how far estimated numbers of distinct values may be off.
 func approximate(s *profile.Summary) string {
-	worst, any := 0.0, false
+	worst, found := 0.0, false
 	see := func(e profile.Estimate) {
 		if !e.Exact {
-			any = true
+			found = true
 			worst = max(worst, share(e.Error, e.Value))
 		}
 	}
@@ -263,7 +263,7 @@ func approximate(s *profile.Summary) string {
 		see(s.Columns[i].Distinct)
 	}
 	see(s.Duplicates)
-	if !any {
+	if !found {
 		return ""
 	}
 	if worst >= 1 {

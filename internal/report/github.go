@@ -29,6 +29,7 @@ func githubCheck(b *bytes.Buffer, r *checks.Report) {
 			errors = append(errors, res)
 		case checks.Warn:
 			warnings = append(warnings, res)
+		default:
 		}
 	}
 	githubCommands(b, "error", r.Dataset, errors)

@@ -77,6 +77,7 @@ func junitCheck(b *bytes.Buffer, r *checks.Report) {
 			suite.Skipped++
 		case checks.Warn:
 			c.Out = "warning: " + p.Text
+		default:
 		}
 		suite.Cases = append(suite.Cases, c)
 	}

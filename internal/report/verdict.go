@@ -48,6 +48,7 @@ func tally(r *checks.Report) string {
 
 func statusStyle(s checks.Status) string {
 	switch s {
+	case checks.Fail, checks.Error:
 	case checks.Pass:
 		return styleGreen
 	case checks.Learning:

@@ -173,7 +173,7 @@ func writeJSON(path string, v any) error {
 		err = publish(temporary, path)
 	}
 	if err != nil {
-		os.Remove(temporary)
+		os.Remove(temporary) //nolint:errcheck // it may be gone
 	}
 	return err
 }

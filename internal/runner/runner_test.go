@@ -405,7 +405,8 @@ func TestSecondRun(t *testing.T) {
 		t.Helper()
 		require.NoError(t, os.RemoveAll(filepath.Join(b.dir, "log")))
 		s := b.run()
-		require.Equal(t, units, []runner.Units{s.Steps[0].Units, s.Steps[1].Units}, why)
+		got := []runner.Units{s.Steps[0].Units, s.Steps[1].Units}
+		require.Equal(t, units, got, why)
 		require.Equal(t, log, strings.ReplaceAll(b.read("log"), "\n", ""), why)
 		require.Equal(t, int64(2), *s.Steps[1].RowsOut, why)
 		require.Equal(t, 0, s.ExitCode(), why)

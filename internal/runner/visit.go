@@ -304,8 +304,8 @@ func (v *visit) execute(ctx context.Context) (retry, ok bool) {
 		v.fatal = fmt.Errorf("work directory: %w", err)
 		return false, false
 	}
-	defer os.RemoveAll(temporary)
-	defer os.Remove(rejects)
+	defer os.RemoveAll(temporary) //nolint:errcheck // it may be gone
+	defer os.Remove(rejects)      //nolint:errcheck // it may be gone
 	retry, ok = v.command(ctx, temporary, rejects)
 	if !ok {
 		return retry, false

@@ -331,12 +331,12 @@ func TestHistoryAndGet(t *testing.T) {
 		}
 
 		require.NoError(t, s.SetLabel(ctx, dataset, "b", store.LabelReal, ""))
-		real := store.LabelReal
+		answer := store.LabelReal
 		history, err := s.History(ctx, store.HistoryQuery{})
 		require.NoError(t, err)
 		require.Equal(t, []store.Entry{
 			{Dataset: dataset, Batch: "a", At: day(1), Rows: 1, RecordedAt: now},
-			{Dataset: dataset, Batch: "b", At: day(2), Rows: 3, Verdict: checks.Fail, Score: &score, Label: &real, RecordedAt: now},
+			{Dataset: dataset, Batch: "b", At: day(2), Rows: 3, Verdict: checks.Fail, Score: &score, Label: &answer, RecordedAt: now},
 			{Dataset: "a/first", Batch: "z", At: day(3), Rows: 1, RecordedAt: now},
 		}, history)
 		history, err = s.History(ctx, store.HistoryQuery{From: day(2), To: day(3)})

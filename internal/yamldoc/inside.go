@@ -27,6 +27,7 @@ func (s *source) inside(n *Node, offset int) (int, bool) {
 		if len(body) > offset && strings.HasPrefix(body[1:], n.text[:offset]) && !strings.Contains(n.text[:offset], `\`) {
 			return at + 1 + offset, true
 		}
+	default:
 	}
 	return 0, false
 }

@@ -230,8 +230,9 @@ func (n *Node) Describe() string {
 		return "date " + n.text
 	case Text:
 		return "text " + strconv.Quote(shorten(n.text))
+	default:
+		return kind.String()
 	}
-	return kind.String()
 }
 
 // maxShown is the number of characters of a value that a message repeats.

@@ -288,6 +288,7 @@ func (r *Reader) fill(i int, v *batch.Vector, n int) error {
 		return nil
 	case asList:
 		return r.fillList(f, cur, v, n)
+	default:
 	}
 	for n > 0 {
 		if cur.left == 0 {
