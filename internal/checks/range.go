@@ -55,7 +55,10 @@ func (p params) where() diag.Position {
 	if p.node != nil {
 		return p.node.Pos()
 	}
-	return p.item.Node().Pos()
+	if p.item != nil {
+		return p.item.Node().Pos()
+	}
+	return p.at
 }
 
 func parseEnd(m *yamldoc.Mapping, closed, open string, errs *diag.List) (*literal, bool) {

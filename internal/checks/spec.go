@@ -38,6 +38,7 @@ type Spec struct {
 type params struct {
 	node *yamldoc.Node
 	item *yamldoc.Mapping
+	at   diag.Position // of the check
 }
 
 // zone returns the warn or fail zone, which may stand inside the kind or
@@ -234,7 +235,7 @@ func (c *Check) finish(spec *Spec, node *yamldoc.Node, item *yamldoc.Mapping, er
 		}
 		node = nil
 	}
-	c.judge = spec.parse(c, params{node: node, item: item}, errs)
+	c.judge = spec.parse(c, params{node: node, item: item, at: c.Pos}, errs)
 	if len(*errs) > before || c.judge == nil {
 		return nil
 	}

@@ -57,6 +57,9 @@ func (e *env) rulesLint(args []string, format string) error {
 	if err != nil {
 		return readError("rules", err)
 	}
+	if len(lib.Files) == 0 {
+		return usage("there is no rule file in %s", join(args))
+	}
 	diags = diags.Sorted()
 	switch format {
 	case "json":
@@ -84,9 +87,6 @@ func (e *env) rulesLint(args []string, format string) error {
 		if !diags.HasErrors() {
 			fmt.Fprintf(e.stdout, "%s, %s: no mistakes\n", plural(len(lib.Files), "rule file"), plural(count, "check"))
 		}
-	}
-	if len(lib.Files) == 0 {
-		return usage("there is no rule file in %s", join(args))
 	}
 	if diags.HasErrors() {
 		return &exitError{code: exitUsage, message: fmt.Sprintf("%s in %s", plural(len(diags), "mistake"), plural(len(lib.Files), "rule file"))}
