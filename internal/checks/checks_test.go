@@ -298,6 +298,25 @@ func TestVerdict(t *testing.T) {
 	require.Equal(t, checks.Error, checks.VerdictOf(res(checks.Fail, checks.Error, checks.Warn)))
 }
 
+func TestNoFailingRowsOnRequest(t *testing.T) {
+	t.Parallel()
+	sets, diags := rules.Parse("r.yaml", []byte("columns: {amount: [{range: {min: 0}}], order_id: [unique], email: [not_null]}"), nil)
+	require.NoError(t, diags.Err())
+	r, err := csv.New(strings.NewReader(orders), csv.Options{})
+	require.NoError(t, err)
+	ev, b := checks.New(rules.Plan(sets, -1)), profile.NewBuilder()
+	var c batch.Chunk
+	for r.Next(t.Context(), &c) == nil {
+		b.Add(r.Columns(), &c)
+		ev.Observe(r.Columns(), &c)
+	}
+	for _, res := range ev.Results(checks.Input{Profile: b.Finish(r.Columns(), profile.Info{})})[1:] {
+		require.Equal(t, checks.Fail, res.Status)
+		require.Empty(t, res.FailingRows)
+		require.NotContains(t, res.Message, "first:", "no value leaves")
+	}
+}
+
 func TestSampleIsFairAndOrdered(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder

@@ -48,8 +48,6 @@ func (e *notNullEvaluator) outcome(col *profile.Column) outcome {
 	o.evaluated += e.missing
 	o.failed += e.missing
 	o.failing = append([]FailingRow{{Row: e.first}}, o.failing...)
-	if len(o.failing) > max(1, e.s.max) {
-		o.failing = o.failing[:max(1, e.s.max)]
-	}
+	o.failing = o.failing[:min(len(o.failing), max(0, e.s.max))]
 	return o
 }

@@ -154,9 +154,12 @@ type sampledRow struct {
 // offer considers row i of a chunk; its value and key are copied only if it
 // enters the sample.
 func (s *sample) offer(by *sampler, r *rows, i int) {
+	if by.max <= 0 {
+		return
+	}
 	row := r.chunk.First + int64(i)
 	hash := mix(uint64(row) ^ by.seed)
-	enters := len(s.drawn) < by.max || (by.max > 0 && hash < s.drawn[len(s.drawn)-1].hash)
+	enters := len(s.drawn) < by.max || hash < s.drawn[len(s.drawn)-1].hash
 	if s.first != nil && !enters {
 		return
 	}

@@ -50,8 +50,9 @@ func (u *unique) phrase() string {
 	return "repeated"
 }
 
-// uniqueLimit is how many distinct keys one check remembers: 32 bytes each.
-const uniqueLimit = 6 << 20
+// uniqueLimit is how many distinct keys one check remembers: 16 bytes each in
+// a table that is at most three quarters full.
+const uniqueLimit = 12 << 20
 
 func (u *unique) evaluator(s *sampler) rowEvaluator {
 	return &uniqueEvaluator{s: s, byText: &keySet{}}
@@ -67,7 +68,8 @@ type uniqueEvaluator struct {
 	raw, canonical  []byte
 }
 
-// keySet counts keys by a 96-bit hash and remembers where each came first.
+// keySet tells repeated keys by 94 bits of their hash and remembers where each
+// came first.
 type keySet struct {
 	slots     []keySlot
 	n         int
@@ -81,11 +83,16 @@ type keySet struct {
 }
 
 type keySlot struct {
-	hash  uint64
-	check uint32
-	row   uint32 // low bits of the first row; 0 with check 0 and hash 0 is empty
-	count uint32
+	hash uint64
+	row  uint32 // low bits of the first row
+	meta uint32 // 30 more bits of the hash, slotTaken, slotRepeated
 }
+
+const (
+	slotTaken    = 1 << 31
+	slotRepeated = 1 << 30
+	slotCheck    = slotRepeated - 1
+)
 
 func (k *keySet) clone() *keySet {
 	c := *k
@@ -95,7 +102,7 @@ func (k *keySet) clone() *keySet {
 }
 
 func (k *keySet) add(key xxh3.Uint128, s *sampler, r *rows, i int) {
-	hash, check := key.Lo, uint32(key.Hi)
+	hash, check := key.Lo, uint32(key.Hi)&slotCheck
 	k.evaluated++
 	if k.full {
 		return
@@ -105,23 +112,23 @@ func (k *keySet) add(key xxh3.Uint128, s *sampler, r *rows, i int) {
 	}
 	mask := uint64(len(k.slots) - 1)
 	at := hash & mask
-	for ; k.slots[at].count != 0; at = (at + 1) & mask {
-		if sl := &k.slots[at]; sl.hash == hash && sl.check == check {
+	for ; k.slots[at].meta != 0; at = (at + 1) & mask {
+		if sl := &k.slots[at]; sl.hash == hash && sl.meta&slotCheck == check {
 			k.repeat(sl, s, r, i)
 			return
 		}
 	}
 	row := r.chunk.First + int64(i)
-	k.slots[at] = keySlot{hash: hash, check: check, row: uint32(row), count: 1}
+	k.slots[at] = keySlot{hash: hash, row: uint32(row), meta: check | slotTaken}
 	if k.n++; k.n >= uniqueLimit {
 		k.full, k.slots = true, nil
 	}
 }
 
 func (k *keySet) repeat(sl *keySlot, s *sampler, r *rows, i int) {
-	sl.count++
 	k.failed++
-	if sl.count == 2 {
+	if sl.meta&slotRepeated == 0 {
+		sl.meta |= slotRepeated
 		k.failed++ // the first one fails as well
 		if len(k.firsts) < s.max {
 			f := r.show(i)
@@ -151,11 +158,11 @@ func (k *keySet) grow() {
 	k.slots = make([]keySlot, max(1024, 2*len(old)))
 	mask := uint64(len(k.slots) - 1)
 	for _, sl := range old {
-		if sl.count == 0 {
+		if sl.meta == 0 {
 			continue
 		}
 		at := sl.hash & mask
-		for k.slots[at].count != 0 {
+		for k.slots[at].meta != 0 {
 			at = (at + 1) & mask
 		}
 		k.slots[at] = sl

@@ -115,7 +115,10 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 			continue
 		}
 		worst = worse(worst, verdictCode(o.Report.Verdict, threshold))
-		if err := report.Check(&out, format, &o.Report, o.Profile.Summary(), e.reportOptions(&f.output, f.source.each)); err != nil {
+		ro, closeSummary := e.stepSummary(format, e.reportOptions(&f.output, f.source.each))
+		err = report.Check(&out, format, &o.Report, o.Profile.Summary(), ro)
+		closeSummary()
+		if err != nil {
 			return err
 		}
 	}

@@ -129,6 +129,14 @@ const about = `profiler profiles data, judges it by rules in YAML, and watches p
 Exit codes: 0 pass or warn, 1 fail, 2 wrong usage or invalid rules, 3 could not
 judge. Data goes to stdout, messages go to stderr.`
 
+const exitCodes = `  0    the verdict is pass or warn
+  1    the verdict is fail (--fail-on warn|fail|never); a gate blocked, or units are dead
+  2    wrong usage; unreadable or invalid rules, pipeline or configuration
+  3    could not judge: data unreadable, source or store unreachable, a check ended in error
+  130  interrupted by Ctrl-C
+
+The worst one wins in the order 2, 3, 1, 0. --fail-on never hides 1, never 2 or 3.`
+
 func (e *env) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "profiler", Short: "Data quality profiling and monitoring", Long: about,
@@ -163,6 +171,7 @@ func (e *env) root() *cobra.Command {
 	})
 	root.AddCommand(e.profileCommand(), e.checkCommand(), e.runCommand(), e.serveCommand(), e.demoCommand(), e.historyCommand(),
 		e.rulesCommand(), e.configCommand(), e.versionCommand())
+	root.AddCommand(&cobra.Command{Use: "exit-codes", Short: "What the exit codes say", Long: exitCodes})
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

@@ -67,6 +67,26 @@ func (e *env) reportOptions(f *outputFlags, compact bool) report.Options {
 	return o
 }
 
+// stepSummary adds the file that GitHub shows as the summary of a step, where
+// there is one.
+func (e *env) stepSummary(format report.Format, o report.Options) (report.Options, func()) {
+	path, _ := e.lookup("GITHUB_STEP_SUMMARY")
+	if format != report.FormatGitHub || path == "" {
+		return o, func() {}
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		e.message("step summary not written: " + err.Error())
+		return o, func() {}
+	}
+	o.StepSummary = f
+	return o, func() {
+		if err := f.Close(); err != nil {
+			e.message("step summary not written: " + err.Error())
+		}
+	}
+}
+
 // emit writes a finished report.
 func (e *env) emit(f *outputFlags, b *bytes.Buffer) error {
 	if f.file != "" {
