@@ -77,12 +77,22 @@ func plainPath(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		if errors.Is(pe.Err, fs.ErrNotExist) {
-			return fmt.Errorf("%s: %w; check the path", pe.Path, pe.Err)
+			return &missing{pe.Path, pe.Err}
 		}
 		return fmt.Errorf("%s: %w", pe.Path, pe.Err)
 	}
 	return err
 }
+
+// missing is a file or folder that is not there.
+type missing struct {
+	path string
+	err  error
+}
+
+func (m *missing) Error() string { return m.path + ": no such file or folder; check the path" }
+
+func (m *missing) Unwrap() error { return m.err }
 
 func find(path string) ([]string, error) {
 	info, err := os.Stat(path)
@@ -93,9 +103,13 @@ func find(path string) ([]string, error) {
 		return []string{path}, nil
 	}
 	var files []string
-	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+	root := strings.TrimRight(path, "/") + "/" // a link to a folder is followed
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
+		}
+		if d.IsDir() && p != root && strings.HasPrefix(d.Name(), ".") {
+			return filepath.SkipDir // such as the versions below a mounted ConfigMap
 		}
 		ext := filepath.Ext(p)
 		if d.IsDir() || ext != ".yaml" && ext != ".yml" || strings.HasSuffix(strings.TrimSuffix(p, ext), "_test") {

@@ -149,13 +149,14 @@ func unreadable(path string, err error) error {
 // out.
 func filesBelow(dir string) ([]string, error) {
 	var files []string
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+	root := strings.TrimRight(dir, "/") + "/" // a link to a folder is followed
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return unreadable(p, err)
 		}
 		hidden := strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_")
 		switch {
-		case p == dir:
+		case p == root:
 		case hidden && d.IsDir():
 			return filepath.SkipDir
 		case !hidden && !d.IsDir():
