@@ -178,7 +178,7 @@ func (e *env) root() *cobra.Command {
 
 // flagMessage adds the nearest flag to the message about an unknown one.
 func flagMessage(cmd *cobra.Command, err error) string {
-	text := err.Error()
+	text, _, _ := strings.Cut(err.Error(), ": strconv.")
 	name, ok := strings.CutPrefix(text, "unknown flag: --")
 	if !ok {
 		return text
@@ -210,7 +210,7 @@ func (e *env) prepare(cmd *cobra.Command) error {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {
-			failed = usage("environment variable %s: %v", name, err)
+			failed = usage("environment variable %s: %s", name, flagMessage(cmd, err))
 		}
 	})
 	level := slog.LevelError // commands say themselves what happens; serve logs
