@@ -216,7 +216,7 @@ func (ch *change) result(in *Input, _ *profile.Column, res Result) Result {
 		return res
 	}
 	reference := median(past.Values)
-	words := fmt.Sprintf("%s is %s, %s", ch.subject(), metricText(value, ch.share), ch.reference(reference, len(past.Values)))
+	words := fmt.Sprintf("%s is %s, %s", ch.subject(), metricText(value, ch.share), ch.reference(reference, &past))
 	switch {
 	case reference != 0:
 		fraction := (value - reference) / math.Abs(reference)
@@ -262,11 +262,16 @@ func (ch *change) subject() string {
 	return ch.metric + " of " + ch.column
 }
 
-func (ch *change) reference(r float64, n int) string {
+func (ch *change) reference(r float64, past *Past) string {
 	text := metricText(r, ch.share)
+	n := len(past.Values)
 	switch {
 	case ch.window.Input:
 		return "the step's input has " + text
+	case past.Baseline:
+		return "the baseline has " + text
+	case n == 1 && ch.window.Batches != 1:
+		return "the only earlier batch had " + text
 	case ch.window.Batches == 1 && ch.window.Span == 0:
 		return "the previous batch had " + text
 	}

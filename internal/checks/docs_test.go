@@ -187,7 +187,7 @@ func pastOf(t *testing.T, ruleText string, baseline *profile.Profile) map[checks
 	past := map[checks.Need]checks.Past{}
 	for _, c := range rules.Plan(sets, 0).Checks {
 		for _, n := range c.Needs() {
-			past[n] = monitor.ProfilePast(baseline, 0, n)
+			past[n] = monitor.ProfilePast(baseline, 1, n)
 		}
 	}
 	return past

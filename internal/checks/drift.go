@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -37,7 +38,7 @@ type driftCheck struct {
 	window    Window
 }
 
-func parseDrift(_ *Check, p params, errs *diag.List) judge {
+func parseDrift(c *Check, p params, errs *diag.List) judge {
 	d := &driftCheck{method: drift.MethodAuto, window: Window{Batches: defaultBaseline}}
 	m := p.mapping("drift", driftParams, errs)
 	if m == nil && !p.node.IsNull() {
@@ -61,6 +62,9 @@ func parseDrift(_ *Check, p params, errs *diag.List) judge {
 				n.Errorf(errs, yamldoc.CodeValue, "expected previous, a number of batches, a span like 7d or pinned:FILE, got %s", n.Describe())
 			}
 			return nil
+		}
+		if w.Pinned != "" && !filepath.IsAbs(w.Pinned) {
+			w.Pinned = filepath.Join(filepath.Dir(c.Pos.File), w.Pinned) // as all files that rules name
 		}
 		d.window = w
 	}

@@ -55,6 +55,8 @@ type Past struct {
 	Profile *profile.Profile
 	// Batches is how many batches are behind it.
 	Batches int
+	// Baseline is set when a baseline that somebody chose stands for the past.
+	Baseline bool
 	// Err says in words why the past could not be read; the check then ends in
 	// error.
 	Err string
@@ -352,7 +354,7 @@ func (e *Evaluation) parsable(s *profile.Summary) Result {
 	res.Evaluated, res.Failed = &evaluated, &failed
 	share := 0.0
 	if evaluated > 0 {
-		share = float64(failed) / float64(evaluated)
+		share = min(1, float64(failed)/float64(evaluated)) // a record may hold several bad values
 	}
 	res.Value = profile.FloatScalar(share)
 	res.Limit = e.plan.Parsable.String()

@@ -88,7 +88,12 @@ func parseSet(p params, kind string, found verdict, errs *diag.List) judge {
 	return s
 }
 
-func (s *set) phrase() string {
+func (s *set) phrase() string { return s.words(s.found == rejected) }
+
+func (s *set) good() string { return s.words(s.found == accepted) }
+
+// words names the list: "one of a, b" or "none of a, b".
+func (s *set) words(member bool) string {
 	names := make([]string, 0, 6)
 	for i, l := range s.literals {
 		if i == 5 && len(s.literals) > 6 {
@@ -97,7 +102,7 @@ func (s *set) phrase() string {
 		}
 		names = append(names, l.text)
 	}
-	if s.found == rejected {
+	if member {
 		return "one of " + strings.Join(names, ", ")
 	}
 	return "none of " + strings.Join(names, ", ")

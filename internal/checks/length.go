@@ -1,7 +1,6 @@
 package checks
 
 import (
-	"fmt"
 	"unicode/utf8"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -66,7 +65,14 @@ func (l *length) words() string {
 	return count(l.min) + " … " + count(l.max)
 }
 
-func (l *length) phrase() string { return fmt.Sprintf("not %s characters long", l.words()) }
+func (l *length) phrase() string { return "not " + l.good() }
+
+func (l *length) good() string {
+	if l.words() == "1" || l.words() == "at least 1" || l.words() == "at most 1" {
+		return l.words() + " character long"
+	}
+	return l.words() + " characters long"
+}
 
 func (l *length) evaluator(s *sampler) rowEvaluator {
 	var buf []byte

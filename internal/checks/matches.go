@@ -50,8 +50,12 @@ func regexpReason(err error) string {
 	return err.Error()
 }
 
-func (p *pattern) phrase() string {
-	if p.found == rejected {
+func (p *pattern) phrase() string { return p.words(p.found == rejected) }
+
+func (p *pattern) good() string { return p.words(p.found == accepted) }
+
+func (p *pattern) words(match bool) string {
+	if match {
 		return "a match of " + p.re.String()
 	}
 	return "no match of " + p.re.String()

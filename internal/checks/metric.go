@@ -330,6 +330,9 @@ func (m *metric) result(in *Input, col *profile.Column, res Result) Result {
 	res.FailLimit, res.WarnLimit = m.fail.limits(), m.warn.limits()
 	res.Limit = zoneLimit(m.warn, m.fail, m.kind.share)
 	if !ok {
+		if col != nil && col.Count > 0 && !col.Distinct.Exact && (m.kind.name == "unique_rate" || m.kind.name == "top_share") {
+			return res.errorf("%s is not known: the column has too many distinct values to be counted", m.subject(col))
+		}
 		return res.failReason("no value", "%s has no value to judge", m.subject(col))
 	}
 	res.Value = profile.TextScalar(text)

@@ -21,6 +21,8 @@ type notNull struct{}
 
 func (notNull) phrase() string { return "null" }
 
+func (notNull) good() string { return "not null" }
+
 func (notNull) evaluator(s *sampler) rowEvaluator {
 	return &notNullEvaluator{valueEvaluator: newValueEvaluator(s, []batch.Type{batch.String, batch.Null},
 		func(v *batch.Vector, i int, family batch.Type) verdict {

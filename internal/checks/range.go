@@ -154,6 +154,13 @@ func (b *bounds) phrase() string {
 	return "not " + b.words()
 }
 
+func (b *bounds) good() string {
+	if b.lo != nil && b.hi != nil && !b.loOpen && !b.hiOpen {
+		return "inside " + b.words()
+	}
+	return b.words()
+}
+
 func (b *bounds) evaluator(s *sampler) rowEvaluator {
 	e := newValueEvaluator(s, b.families, b.judge)
 	e.check = func(col *profile.Column) string {

@@ -14,8 +14,10 @@ import (
 type rowJudge interface {
 	// evaluator returns the state that judges the rows of one batch.
 	evaluator(s *sampler) rowEvaluator
-	// phrase completes "30 of 1,000 rows are …", as in "outside 0 … 10".
+	// phrase completes "30 of 1,000 rows are …", as in "outside 0 … 10", and
+	// good completes "all 1,000 rows are …", as in "inside 0 … 10".
 	phrase() string
+	good() string
 }
 
 // rowEvaluator judges the rows of one batch.
@@ -278,7 +280,7 @@ func (c *Check) rowResult(res Result, j rowJudge, o outcome) Result {
 	}
 	res.Limit = limit.String()
 	res.FailLimit, res.WarnLimit = c.Fail.zone(o.evaluated), c.Warn.zone(o.evaluated)
-	res.Message = rowMessage(j.phrase(), o, share)
+	res.Message = rowMessage(j, o, share)
 	return res
 }
 
@@ -294,18 +296,21 @@ func (t *Tolerance) zone(evaluated int64) Zone {
 	return Zone{Upper: &share}
 }
 
-func rowMessage(phrase string, o outcome, share float64) string {
+func rowMessage(j rowJudge, o outcome, share float64) string {
 	if o.evaluated == 0 {
 		return "no rows to judge"
 	}
 	if o.failed == 0 {
-		return fmt.Sprintf("none of %s is %s", rowsText(o.evaluated), phrase)
+		if o.evaluated == 1 {
+			return "the 1 row is " + j.good()
+		}
+		return fmt.Sprintf("all %s are %s", rowsText(o.evaluated), j.good())
 	}
 	verb := "are"
 	if o.failed == 1 {
 		verb = "is"
 	}
-	msg := fmt.Sprintf("%s of %s (%s) %s %s", count(o.failed), rowsText(o.evaluated), percent(share), verb, phrase)
+	msg := fmt.Sprintf("%s of %s (%s) %s %s", count(o.failed), rowsText(o.evaluated), percent(share), verb, j.phrase())
 	if len(o.failing) > 0 {
 		f := o.failing[0]
 		msg += fmt.Sprintf("; first: row %s is %s", count(f.Row), shown(f.Value))

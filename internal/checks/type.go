@@ -26,7 +26,9 @@ var typeSpec = Spec{
 
 type typeOf batch.Type
 
-func (t typeOf) phrase() string { return "not of type " + batch.Type(t).String() }
+func (t typeOf) phrase() string { return "not " + t.good() }
+
+func (t typeOf) good() string { return "of type " + batch.Type(t).String() }
 
 // accepts reports whether a value of a type satisfies the wanted one.
 func (t typeOf) accepts(typ batch.Type) bool {
@@ -45,8 +47,8 @@ func (t typeOf) evaluator(s *sampler) rowEvaluator {
 			}
 			typ := v.Types[i]
 			switch {
-			case v.Inferred && family == batch.String && batch.Type(t) == batch.String:
-				return accepted
+			case v.HasText && family == batch.String && batch.Type(t) == batch.String && (v.Inferred || typ.Temporal()):
+				return accepted // a text, whatever it looks like
 			case family == batch.Binary: // stands for a column of codes
 				typ = batch.String
 			}

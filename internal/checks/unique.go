@@ -50,6 +50,13 @@ func (u *unique) phrase() string {
 	return "repeated"
 }
 
+func (u *unique) good() string {
+	if len(u.columns) > 0 {
+		return "unique in " + strings.Join(u.columns, ", ")
+	}
+	return "unique"
+}
+
 // uniqueLimit is how many distinct keys one check remembers: 16 bytes each in
 // a table that is at most three quarters full.
 const uniqueLimit = 12 << 20

@@ -213,12 +213,12 @@ func (e *env) prepare(cmd *cobra.Command) error {
 			failed = usage("environment variable %s: %s", name, flagMessage(cmd, err))
 		}
 	})
-	level := slog.LevelError // commands say themselves what happens; serve logs
-	if e.global.verbose || cmd.Name() == "serve" {
-		level = slog.LevelInfo
-	}
-	if e.global.quiet {
+	level := slog.LevelError + 1 // commands say themselves what happens; serve logs
+	switch {
+	case cmd.Name() == "serve" && e.global.quiet:
 		level = slog.LevelError
+	case cmd.Name() == "serve", e.global.verbose:
+		level = slog.LevelInfo
 	}
 	e.log = slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
 	return failed
@@ -246,6 +246,8 @@ func readError(what string, err error) error {
 		return usage("%s: %s: no such file or folder; check the path", what, pe.Path)
 	case errors.As(err, &pe):
 		return usage("%s: %s: %v", what, pe.Path, pe.Err)
+	case errors.Is(err, fs.ErrNotExist):
+		return usage("%s", strings.Replace(err.Error(), "no such file or directory", "no such file or folder; check the path", 1))
 	}
 	return err
 }

@@ -223,7 +223,11 @@ func worstMessage(rep *checks.Report) string {
 
 // writeSummary prints the table of steps and what was kept back.
 func writeSummary(out *bytes.Buffer, sum *runner.Summary, p *runProgress, o report.Options) {
-	fmt.Fprintf(out, "%s  run %s  %s\n\n", sum.Pipeline, sum.Run, strings.ToUpper(sum.Verdict.String()))
+	verdict := strings.ToUpper(sum.Verdict.String())
+	if sum.Cancelled {
+		verdict = "INTERRUPTED"
+	}
+	fmt.Fprintf(out, "%s  run %s  %s\n\n", sum.Pipeline, sum.Run, verdict)
 	number := func(n *int64) string {
 		if n == nil {
 			return "–"

@@ -211,7 +211,7 @@ func inputPast(s Subject, n checks.Need) checks.Past {
 // of batches.
 func ProfilePast(p *profile.Profile, batches int, n checks.Need) checks.Past {
 	if n.Profile {
-		return checks.Past{Profile: p, Batches: batches}
+		return checks.Past{Profile: p, Batches: batches, Baseline: batches == 0}
 	}
 	var v float64
 	var ok bool
@@ -225,7 +225,7 @@ func ProfilePast(p *profile.Profile, batches int, n checks.Need) checks.Past {
 	if !ok {
 		return checks.Past{}
 	}
-	return checks.Past{Values: []float64{v}, Batches: batches}
+	return checks.Past{Values: []float64{v}, Batches: batches, Baseline: batches == 0}
 }
 
 // Gate returns what a gate does with the batch: "" if it lets it pass, else the

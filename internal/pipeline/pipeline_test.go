@@ -45,7 +45,7 @@ steps:
     dataset: shop/parsed
     rules: rules/a.yaml
     on_fail: quarantine
-    profile: {input: true, sample: 10%}
+    profile: {input: true, sample: 100%}
     timeout: {run: 90s}
     retry: {attempts: 3, backoff: 1s, factor: 3, max_backoff: 1m, jitter: 0, on: [timeout]}
     rejects: fd3
@@ -62,7 +62,7 @@ steps:
 	require.Equal(t, "shop/parsed", s.Dataset)
 	require.Equal(t, []string{"rules/a.yaml"}, s.Rules)
 	require.Equal(t, pipeline.Quarantine, s.OnFail)
-	require.Equal(t, pipeline.Profile{Input: true, Output: true, Sample: 0.1}, s.Profile)
+	require.Equal(t, pipeline.Profile{Input: true, Output: true, Sample: 1}, s.Profile)
 	require.Equal(t, 90*time.Second, s.Timeout)
 	require.Equal(t, pipeline.Retry{Attempts: 3, Backoff: time.Second, Factor: 3, MaxBackoff: time.Minute, On: []pipeline.Trigger{pipeline.OnTimeout}}, s.Retry)
 	require.Equal(t, pipeline.RejectsFD3, s.Rejects)

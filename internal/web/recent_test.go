@@ -97,14 +97,8 @@ func TestAPageOfTenThousandBatchesReadsOnlyWhatItShows(t *testing.T) {
 	p := newPages(t, counting)
 	for _, path := range []string{"/datasets/long/history", "/datasets/long/history/batches/b00005", "/"} {
 		counting.read = 0
-		best := time.Hour
-		for range 3 {
-			start := time.Now()
-			require.Equal(t, http.StatusOK, get(t, p, path).Code)
-			best = min(best, time.Since(start))
-		}
-		require.Less(t, best, 200*time.Millisecond, path)
-		require.LessOrEqual(t, counting.read, 3*100, path)
+		require.Equal(t, http.StatusOK, get(t, p, path).Code)
+		require.LessOrEqual(t, counting.read, 100, path)
 	}
 	w := get(t, p, "/datasets/long/history?page=336")
 	require.Equal(t, http.StatusOK, w.Code)
