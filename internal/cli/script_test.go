@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -172,6 +173,9 @@ func cmdPeak(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	path, err := exec.LookPath(args[1])
 	ts.Check(err)
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		limit *= 2 // the race detector's shadow memory
+	}
 	before := peakOf(exec.Command("true"), ts)
 	c := exec.Command(path, args[2:]...)
 	var out bytes.Buffer
