@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ type profileFlags struct {
 	output outputFlags
 	store  string
 	save   string
+	sketch bool
 }
 
 func (e *env) profileCommand() *cobra.Command {
@@ -38,6 +40,7 @@ every file as one, and prints volume, shape and distribution of its columns.`,
 	f.output.registerMetrics(cmd)
 	cmd.Flags().StringVar(&f.store, "store", "", "record the batch in the history at this `URL`")
 	cmd.Flags().StringVar(&f.save, "save", "", "save the profile to a `file` that merge, history and check --baseline read")
+	cmd.Flags().BoolVar(&f.sketch, "sketch", false, "put the binary form into the JSON, as base64")
 	return cmd
 }
 
@@ -86,7 +89,11 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 				return writeError("save the profile", err)
 			}
 		}
-		if err := report.Profile(&out, format, o.Profile.Summary(), e.reportOptions(&f.output, f.source.each)); err != nil {
+		sum, err := summaryOf(o.Profile, f.sketch)
+		if err != nil {
+			return err
+		}
+		if err := report.Profile(&out, format, sum, e.reportOptions(&f.output, f.source.each)); err != nil {
 			return err
 		}
 		e.warn(o.Profile)
@@ -126,6 +133,20 @@ func leftOut(n int64) string {
 		return "1 malformed record was"
 	}
 	return fmt.Sprintf("%d malformed records were", n)
+}
+
+// summaryOf returns the summary of a profile, with its binary form if that is
+// wanted.
+func summaryOf(p *profile.Profile, sketch bool) (*profile.Summary, error) {
+	sum := *p.Summary()
+	if sketch {
+		b, err := p.Encode()
+		if err != nil {
+			return nil, err
+		}
+		sum.Sketch = base64.StdEncoding.EncodeToString(b)
+	}
+	return &sum, nil
 }
 
 // observeOptions are what check adds to reading a batch.

@@ -25,6 +25,8 @@ type Summary struct {
 	Malformed  Malformed `json:"malformed"`
 	Source     Source    `json:"source"`
 	ProfiledAt string    `json:"profiled_at"`
+	// Sketch is the binary form in base64, where it is asked for.
+	Sketch string `json:"sketch,omitempty"`
 }
 
 // Malformed counts the records that could not be parsed.
