@@ -33,8 +33,8 @@ const (
 	pooled = 28
 )
 
-// Prune deletes what is older than the retention says, seen from now, in short
-// transactions. The profiles and metrics of the last 28 accepted batches of
+// Prune deletes what is older than the retention says, seen from now or from
+// the newest batch of its dataset, whichever is earlier, in short transactions. The profiles and metrics of the last 28 accepted batches of
 // every dataset stay. A batch whose profile, metrics and results are all past
 // their time goes too. When Prune is interrupted, the next one goes on. It
 // returns what was deleted, also with an error.
@@ -83,6 +83,9 @@ func (s *Store) pruneDataset(ctx context.Context, dataset int64, now time.Time, 
 	pool := micros(now)
 	if len(oldest) > 0 {
 		pool = oldest[len(oldest)-1]
+		// The age of a batch counts from the newest one: a history of years ago
+		// that was recorded today is as young as the dataset is.
+		now = time.UnixMicro(min(micros(now), oldest[0]))
 	}
 	cut := func(d time.Duration) int64 { return min(pool, micros(now.Add(-d))) }
 	if r.Profiles > 0 {

@@ -47,9 +47,9 @@ func TestPrune(t *testing.T) {
 		require.Zero(t, got)
 		require.Equal(t, n, countRows(t, s, "profile"))
 
-		got, err = s.Prune(ctx, now, store.Retention{Profiles: 10 * days, Results: 30 * days})
+		got, err = s.Prune(ctx, now, store.Retention{Profiles: 10 * days, Results: 29 * days})
 		require.NoError(t, err)
-		// 20 accepted ones of day 60 on and 8 before day 40.
+		// Ages count from the newest batch, day 79. 20 accepted ones of day 60 on and 8 before day 40.
 		require.Equal(t, store.Pruned{Profiles: 32, Results: 50}, got)
 		left, err := s.Profiles(ctx, store.Query{Dataset: dataset, Before: now})
 		require.NoError(t, err)
@@ -62,7 +62,7 @@ func TestPrune(t *testing.T) {
 		require.NoError(t, err)
 		require.NotNil(t, p)
 
-		got, err = s.Prune(ctx, now, store.Retention{Profiles: 10 * days, Results: 60 * days, Metrics: 50 * days})
+		got, err = s.Prune(ctx, now, store.Retention{Profiles: 10 * days, Results: 59 * days, Metrics: 49 * days})
 		require.NoError(t, err)
 		require.Equal(t, store.Pruned{Metrics: int64(30 * perBatch), Batches: 20}, got)
 		require.Equal(t, n-20, countRows(t, s, "batch"))
@@ -80,6 +80,23 @@ func TestPrune(t *testing.T) {
 	})
 }
 
+// TestPruneLeavesABackfillAlone keeps a history of years ago that was recorded
+// just now: its batches are as young as the dataset is.
+func TestPruneLeavesABackfillAlone(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := open(t, url, store.Options{})
+		var all []store.Observation
+		for i := range 60 {
+			all = append(all, judged(seen(t, fmt.Sprintf("d%02d", i), day(i), i), checks.Pass))
+		}
+		require.NoError(t, s.RecordAll(t.Context(), all))
+		got, err := s.Prune(t.Context(), day(5_000), store.Retention{Profiles: 90 * days, Metrics: 400 * days, Results: 400 * days})
+		require.NoError(t, err)
+		require.Zero(t, got)
+	})
+}
+
 func TestPruneDeletesThousandsInParts(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
@@ -88,7 +105,7 @@ func TestPruneDeletesThousandsInParts(t *testing.T) {
 		one := judged(seen(t, "", day(0), 1, 2), checks.Fail)
 		for i := range cap(all) {
 			o := one
-			o.Report.Batch, o.Report.At = fmt.Sprint(i), start.Add(time.Duration(i)*time.Minute)
+			o.Report.Batch, o.Report.At = fmt.Sprint(i), start.Add(time.Duration(i)*time.Hour)
 			all = append(all, o)
 		}
 		require.NoError(t, s.RecordAll(t.Context(), all))
@@ -101,7 +118,7 @@ func TestPruneDeletesThousandsInParts(t *testing.T) {
 		r := store.Retention{Profiles: days, Metrics: days, Results: days}
 		got, err := s.Prune(t.Context(), day(100), r)
 		require.NoError(t, err)
-		require.Equal(t, store.Pruned{Profiles: 1272, Metrics: int64(metrics / 1300 * 1272), Results: 1300, Batches: 1272}, got)
+		require.Equal(t, store.Pruned{Profiles: 1272, Metrics: int64(metrics / 1300 * 1272), Results: 1275, Batches: 1272}, got)
 		got, err = s.Prune(t.Context(), day(100), r)
 		require.NoError(t, err)
 		require.Zero(t, got)
