@@ -192,7 +192,7 @@ func FoldedText(i *Incident) string {
 // findingLine is a finding with value, limit and rule in one line.
 func findingLine(f *checks.Result) string {
 	var facts []string
-	if !f.Value.IsNull() && f.Message != "" {
+	if !f.Value.IsNull() && f.Message == "" { // else the message says it better
 		facts = append(facts, "value "+Clean(f.Value.String()))
 	}
 	if f.Limit != "" {

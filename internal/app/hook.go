@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -115,7 +116,11 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 	if o.Side == runner.SideOutput {
 		s.Rules = h.rulesOf(o.Origin.Step, dataset)
 		s.Ancestors = h.ancestors(o.Origin.Step)
-		s.Input = inputProfile(o.Inputs)
+		if comparesInput(s.Rules) {
+			if s.Input, err = h.inputProfile(ctx, o.Inputs); err != nil {
+				return runner.Judgement{}, err
+			}
+		}
 	}
 	start := time.Now()
 	out, err := h.app.Monitor.Observe(ctx, r, s)
@@ -149,31 +154,52 @@ func (h *Hook) name(s *monitor.Subject, o runner.Output) {
 	}
 }
 
-// inputProfile merges the profiles of a step's inputs as far as they are
-// known; nil if one is not.
-func inputProfile(inputs []runner.InputFile) *profile.Profile {
+// inputProfile merges the profiles of a step's inputs. Those of an earlier run
+// are no longer in memory; such files are profiled again.
+func (h *Hook) inputProfile(ctx context.Context, inputs []runner.InputFile) (*profile.Profile, error) {
 	var parts []*profile.Profile
 	for _, in := range inputs {
-		if in.Judgement == nil {
-			return nil
+		var p *profile.Profile
+		if in.Judgement != nil {
+			p, _ = in.Judgement.Detail.(*profile.Profile)
 		}
-		p, ok := in.Judgement.Detail.(*profile.Profile)
-		if !ok {
-			return nil
+		if p == nil {
+			var err error
+			if p, err = profileFile(ctx, in.Path); err != nil {
+				return nil, err
+			}
 		}
 		parts = append(parts, p)
 	}
 	switch len(parts) {
 	case 0:
-		return nil
+		return nil, nil
 	case 1:
-		return parts[0]
+		return parts[0], nil
 	}
 	merged, err := profile.Merged(parts...)
-	if err != nil { // inputs of several datasets have no common profile
-		return nil
+	if errors.Is(err, profile.ErrMismatch) {
+		return nil, nil // inputs of several datasets have no common profile
 	}
-	return merged
+	return merged, err
+}
+
+// profileFile profiles a file without telling anybody.
+func profileFile(ctx context.Context, path string) (*profile.Profile, error) {
+	in, err := source.Expand([]string{path}, false)
+	if err != nil {
+		return nil, err
+	}
+	r, err := source.Open(ctx, in[0], source.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close() //nolint:errcheck // only read
+	o, err := monitor.New(monitor.Options{}).Observe(ctx, r, monitor.Subject{})
+	if err != nil {
+		return nil, err
+	}
+	return o.Profile, nil
 }
 
 // ancestors returns the steps before one.

@@ -16,12 +16,10 @@ type Value struct {
 	Float float64
 }
 
-// Classifier finds the types of values that arrive as text. The zero value
-// reads times without a zone as UTC. It is not safe for concurrent use.
+// Classifier finds the types of values that arrive as text. A time without a
+// zone is taken as a reading of a clock: its wall time as if it were UTC. The
+// zero value is ready. It is not safe for concurrent use.
 type Classifier struct {
-	// Location is the zone of timestamps that name none; nil is UTC.
-	Location *time.Location
-
 	day   [10]byte // the last date that was parsed, a cache for timestamps of one day
 	dayUS int64
 	dayOK bool
@@ -245,9 +243,6 @@ func (c *Classifier) temporal(t []byte) (Value, bool) {
 	}
 	v := Value{Type: Timestamp, Int: day + ns/1000, Float: float64(ns % 1000)}
 	if len(rest) == 0 {
-		if c.Location != nil && c.Location != time.UTC {
-			v.Int = c.inLocation(v.Int)
-		}
 		return v, true
 	}
 	off, ok := parseOffset(rest)
@@ -257,12 +252,6 @@ func (c *Classifier) temporal(t []byte) (Value, bool) {
 	v.Int -= off * microsPerSecond
 	v.Zoned = true
 	return v, true
-}
-
-// inLocation turns a wall clock reading into UTC by the classifier's zone.
-func (c *Classifier) inLocation(us int64) int64 {
-	w := time.UnixMicro(us).UTC()
-	return time.Date(w.Year(), w.Month(), w.Day(), w.Hour(), w.Minute(), w.Second(), w.Nanosecond(), c.Location).UnixMicro()
 }
 
 func (c *Classifier) parseDay(t []byte) (int64, bool) {

@@ -94,6 +94,8 @@ func (ch *change) parseOf(m *yamldoc.Mapping, errs *diag.List) {
 		d.Hint = diag.Hint(name, known)
 		if found && ch.column == "" {
 			d.Hint = "name its column, as in amount." + name
+		} else if found {
+			d.Hint = "it is a number of the dataset; write the check below checks:"
 		}
 		errs.Add(d)
 		return

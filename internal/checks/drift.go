@@ -56,11 +56,10 @@ func parseDrift(c *Check, p params, errs *diag.List) judge {
 		d.method, _ = drift.Parse(name)
 	}
 	if n := m.Get("baseline"); n != nil {
-		w, ok := ParseWindow(n, errs)
+		var none diag.List
+		w, ok := ParseWindow(n, &none)
 		if !ok || w.SameWeekday || w.Input {
-			if ok {
-				n.Errorf(errs, yamldoc.CodeValue, "expected previous, a number of batches, a span like 7d or pinned:FILE, got %s", n.Describe())
-			}
+			n.Errorf(errs, yamldoc.CodeValue, "expected previous, a number of batches, a span like 7d or pinned:FILE, got %s", n.Describe())
 			return nil
 		}
 		if w.Pinned != "" && !filepath.IsAbs(w.Pinned) {
@@ -220,7 +219,7 @@ func distance(f float64) string {
 	if f != 0 && math.Abs(f) < 0.001 {
 		return fmt.Sprintf("%.1e", f)
 	}
-	s := fmt.Sprintf("%.3f", f)
+	s := fmt.Sprintf("%.4f", f)
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
 

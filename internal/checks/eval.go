@@ -67,6 +67,8 @@ type Input struct {
 	Profile *profile.Profile
 	// At is the time of the batch. AsOf is what freshness measures from.
 	At, AsOf time.Time
+	// Location is the zone of times that name none; nil is UTC.
+	Location *time.Location
 	// Modified is when the source's newest file was written; zero if unknown.
 	Modified time.Time
 	// Past answers the needs that Evaluation.Needs returned.

@@ -78,6 +78,9 @@ func (f *freshness) result(in *Input, _ *profile.Column, res Result) Result {
 			return res.errorf("column %q is of type %s; freshness needs dates or timestamps", f.column, col.Type)
 		}
 		newest, what = time.UnixMicro(hi.Int).UTC(), "the newest "+f.column+" is from"
+		if in.Location != nil && !col.Zoned() {
+			newest = time.Date(newest.Year(), newest.Month(), newest.Day(), newest.Hour(), newest.Minute(), newest.Second(), newest.Nanosecond(), in.Location)
+		}
 	}
 	if newest.IsZero() {
 		return res.errorf("the source has no modification time; name a column")

@@ -60,7 +60,10 @@ func metricSpecs() []*Spec {
 			Kind: k.name, Level: MetricLevel, Column: !k.dataset, Dataset: k.dataset, Params: metricParams, Summary: k.summary,
 			parse: func(_ *Check, p params, errs *diag.List) judge {
 				warn, fail, ok := parseZones(k.name, p, nil, errs)
-				if !ok || !k.ordered() && !onlyNumbers(k.name, p, errs, warn, fail) {
+				switch {
+				case !ok,
+					!k.ordered() && !onlyNumbers(k.name, p, errs, warn, fail),
+					k.share && !areShares(p, errs, warn, fail):
 					return nil
 				}
 				return &metric{kind: k, warn: warn, fail: fail}
@@ -68,6 +71,32 @@ func metricSpecs() []*Spec {
 		}
 	}
 	return out
+}
+
+// areShares reports limits of a share that no share can reach.
+func areShares(p params, errs *diag.List, zones ...*zone) bool {
+	for _, z := range zones {
+		if z == nil {
+			continue
+		}
+		ends := slices.Clone(z.oneOf)
+		for _, l := range []*literal{z.lo, z.hi} {
+			if l != nil {
+				ends = append(ends, *l)
+			}
+		}
+		for _, l := range ends {
+			if f := asFloat(l.value); f < 0 || f > 1 {
+				hint := ""
+				if !strings.HasSuffix(l.text, "%") && f > 1 && f <= 100 {
+					hint = "; did you mean " + l.text + "%?"
+				}
+				errs.Errorf(p.where(), 1, yamldoc.CodeValue, "%s is no share: shares lie between 0 and 1, or 0%% and 100%%%s", l.text, hint)
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // DatasetMetrics returns the names of the numbers that a batch has.

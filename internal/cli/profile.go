@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -160,7 +161,11 @@ func (e *env) observe(ctx context.Context, a *app.App, in source.Input, f *sourc
 	if err != nil {
 		return nil, err
 	}
-	at, err := f.when(so.Location)
+	loc, err := f.location()
+	if err != nil {
+		return nil, err
+	}
+	at, err := f.when(loc)
 	if err != nil {
 		return nil, err
 	}
@@ -171,11 +176,14 @@ func (e *env) observe(ctx context.Context, a *app.App, in source.Input, f *sourc
 	defer r.Close() //nolint:errcheck // only read
 	defer done()
 	s := app.Subject(f.datasetOf(in), r, nil)
-	s.Batch, s.At = f.batch, at
-	if p, ok := source.PartitionOf(in, so.Location); ok && at.IsZero() {
+	s.Batch, s.At, s.Location = f.batch, at, loc
+	if p, ok := source.PartitionOf(in, loc); ok && at.IsZero() {
 		s.At, s.AsOf = p.From, p.To
 		if s.Batch == "" {
 			s.Batch = p.Name
+		}
+		if a.Store != nil && f.dataset == "" && in.Name != "" && strings.HasSuffix(s.Dataset, "/"+in.Name) {
+			e.note("the dataset is %s; if every day has a file, name their common dataset with --dataset, so that days compare with each other", s.Dataset)
 		}
 	}
 	if opts.complete != nil {

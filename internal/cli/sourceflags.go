@@ -36,8 +36,8 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fl.Int64Var(&f.rows, "rows", 0, "stop after `N` rows")
 	fl.BoolVar(&f.each, "each", false, "every file is a batch of its own")
 	fl.StringVar(&f.dataset, "dataset", "", "`name` of the dataset (default: from the source)")
-	fl.StringVar(&f.batch, "batch", "", "`name` of the batch (default: a hash of source and content)")
-	fl.StringVar(&f.at, "at", "", "`time` of the batch (default: now)")
+	fl.StringVar(&f.batch, "batch", "", "`name` of the batch (default: the day in the file's name, else a hash of source and content)")
+	fl.StringVar(&f.at, "at", "", "`time` of the batch (default: the day in the file's name, else now)")
 }
 
 // options checks the flags.
@@ -62,12 +62,16 @@ func (f *sourceFlags) options(e *env) (source.Options, error) {
 	if f.rows < 0 {
 		return o, usage("--rows %d is negative", f.rows)
 	}
+	return o, nil
+}
+
+// location is the zone of --timezone.
+func (f *sourceFlags) location() (*time.Location, error) {
 	loc, err := time.LoadLocation(f.timezone)
 	if err != nil {
-		return o, usage("unknown time zone %q; write one like Europe/Berlin", f.timezone)
+		return nil, usage("unknown time zone %q; write one like Europe/Berlin", f.timezone)
 	}
-	o.Location = loc
-	return o, nil
+	return loc, nil
 }
 
 func oneByte(name, value string) (byte, error) {

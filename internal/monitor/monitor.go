@@ -31,6 +31,8 @@ type Subject struct {
 	// AsOf is what freshness measures from; zero is At if that was given, else
 	// now.
 	AsOf time.Time
+	// Location is the zone of times in the data that name none; nil is UTC.
+	Location *time.Location
 	// Modified is when the data was written; zero if unknown.
 	Modified time.Time
 	Source   profile.Source
@@ -122,7 +124,7 @@ func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outc
 	o := &Outcome{Subject: s}
 	o.Profile = builder.Finish(r.Columns(), profile.Info{Dataset: s.Dataset, Source: s.Source, Stats: r.Stats(), ProfiledAt: m.opts.Now().UTC()})
 	results := eval.Results(checks.Input{
-		Profile: o.Profile, At: s.At, AsOf: s.AsOf, Modified: s.Modified, Past: m.past(ctx, s, eval.Needs(r.Columns())),
+		Profile: o.Profile, At: s.At, AsOf: s.AsOf, Modified: s.Modified, Location: s.Location, Past: m.past(ctx, s, eval.Needs(r.Columns())),
 	})
 	o.Report = checks.Report{
 		Version: 1, Dataset: s.Dataset, Batch: s.Batch, At: s.At.UTC(), Verdict: checks.VerdictOf(results),

@@ -215,7 +215,7 @@ func (f *file) openText(src *bufio.Reader, name string, opts Options) error {
 	}
 	switch format {
 	case "jsonl", "json":
-		r, err := jsonl.New(text, jsonl.Options{Source: name, Location: opts.Location})
+		r, err := jsonl.New(text, jsonl.Options{Source: name})
 		if err != nil {
 			return err
 		}
@@ -224,7 +224,7 @@ func (f *file) openText(src *bufio.Reader, name string, opts Options) error {
 	}
 	o := csv.Options{
 		Source: name, Delimiter: opts.Delimiter, Quote: opts.Quote, Comment: opts.Comment, NoHeader: opts.NoHeader,
-		Nulls: opts.Nulls, Location: opts.Location,
+		Nulls: opts.Nulls,
 	}
 	if format == "tsv" && o.Delimiter == 0 {
 		o.Delimiter = '\t'

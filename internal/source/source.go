@@ -35,8 +35,6 @@ type Options struct {
 	Nulls []string
 	// Encoding names the encoding of text; empty is UTF-8, or UTF-16 by BOM.
 	Encoding string
-	// Location is the zone of timestamps without one; nil is UTC.
-	Location *time.Location
 	// Columns keeps only these columns, in this order; nil keeps all.
 	Columns []string
 	// Rows stops after so many rows; 0 reads all.

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/profilerhq/profiler/internal/batch"
 )
@@ -39,8 +38,6 @@ type Options struct {
 	NoHeader bool
 	// Nulls are texts of unquoted fields that mean null beside the empty one.
 	Nulls []string
-	// Location is the zone of timestamps without one; nil is UTC.
-	Location *time.Location
 }
 
 // field is one field of the current record: bytes start … end of the buffer,
@@ -83,7 +80,7 @@ func New(src io.Reader, opts Options) (*Reader, error) {
 	if opts.Quote == 0 {
 		opts.Quote = '"'
 	}
-	r := &Reader{opts: opts, src: src, buf: make([]byte, 256<<10), noQuote: -1, classify: batch.Classifier{Location: opts.Location}}
+	r := &Reader{opts: opts, src: src, buf: make([]byte, 256<<10), noQuote: -1}
 	r.nulls = map[string]bool{}
 	for _, n := range opts.Nulls {
 		if n != "" {

@@ -92,8 +92,9 @@ func TestReader(t *testing.T) {
 		}{{"whole", func(r io.Reader) io.Reader { return r }}, {"bytewise", iotest.OneByteReader}} {
 			t.Run(tc.name+"/"+how.name, func(t *testing.T) {
 				t.Parallel()
-				tc.opts.Source = "in.csv"
-				r, err := New(how.wrap(strings.NewReader(tc.in)), tc.opts)
+				opts := tc.opts
+				opts.Source = "in.csv"
+				r, err := New(how.wrap(strings.NewReader(tc.in)), opts)
 				require.NoError(t, err)
 				require.Equal(t, tc.header, names(r))
 				require.Equal(t, tc.rows, readAll(t, r))

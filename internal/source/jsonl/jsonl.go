@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/profilerhq/profiler/internal/batch"
 )
@@ -40,8 +39,6 @@ const FoldedColumn = "…/folded"
 type Options struct {
 	// Source names the input in messages.
 	Source string
-	// Location is the zone of timestamps without one; nil is UTC.
-	Location *time.Location
 }
 
 // Reader reads JSON objects as batches. It implements batch.Reader.
@@ -70,7 +67,7 @@ var _ batch.Reader = (*Reader)(nil)
 // without content has no columns and no rows. The caller keeps src open until
 // the last call of Next; Close does not close it.
 func New(src io.Reader, opts Options) (*Reader, error) {
-	r := &Reader{opts: opts, in: input{src: src, buf: make([]byte, 256<<10)}, folded: -1, classify: batch.Classifier{Location: opts.Location}}
+	r := &Reader{opts: opts, in: input{src: src, buf: make([]byte, 256<<10)}, folded: -1}
 	r.parse.limit = MaxColumns
 	blank, err := r.in.skipSpace()
 	if errors.Is(err, io.EOF) {
