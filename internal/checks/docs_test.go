@@ -72,9 +72,9 @@ func TestEveryKindIsDocumented(t *testing.T) {
 		}
 		text := page(t, s.Kind+".md")
 		require.True(t, strings.HasPrefix(text, "# `"+s.Kind+"`\n"), "%s.md needs its title", s.Kind)
-		require.True(t, strings.Contains(index, "("+s.Kind+".md)"), "README.md has no link to %s.md", s.Kind)
+		require.Contains(t, index, "("+s.Kind+".md)", "README.md has no link to %s.md", s.Kind)
 		for _, p := range s.Params {
-			require.True(t, strings.Contains(text, "`"+p+"`"), "%s.md does not name the parameter %s", s.Kind, p)
+			require.Contains(t, text, "`"+p+"`", "%s.md does not name the parameter %s", s.Kind, p)
 		}
 		require.NotEmpty(t, ofLanguage(blocks(text), "yaml"), "%s.md needs an example rule", s.Kind)
 	}

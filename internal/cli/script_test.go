@@ -106,7 +106,7 @@ func canMount() bool {
 	if err != nil {
 		return false
 	}
-	defer os.Remove(dir) //nolint:errcheck // empty
+	defer os.Remove(dir)
 	if exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).Run() != nil {
 		return false
 	}
@@ -133,7 +133,7 @@ func run(ts *testscript.TestScript, args []string) int {
 // insides are words that users never see.
 var insides = regexp.MustCompile(`goroutine|panic|strconv|unmarshal|\bsql: |BUG|\*[a-z]+\.[A-Z]|%!|0x[0-9a-f]{6,}|<nil>|main\.|internal/`)
 
-// cmdExits is: exits CODE PROGRAM ARG…
+// cmdExits is: exits CODE PROGRAM ARG….
 func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM ARG…")
@@ -148,7 +148,7 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdRefuses is: refuses CODE REGEXP profiler ARG…
+// cmdRefuses is: refuses CODE REGEXP profiler ARG….
 func cmdRefuses(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: refuses CODE REGEXP PROGRAM ARG…")
@@ -374,7 +374,7 @@ func write(ts *testscript.TestScript, name string, b []byte) {
 	ts.Check(os.WriteFile(ts.MkAbs(name), b, 0o644))
 }
 
-// cmdGzip is: gzip FILE PACKED
+// cmdGzip is: gzip FILE PACKED.
 func cmdGzip(ts *testscript.TestScript, neg bool, args []string) {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
@@ -442,7 +442,7 @@ func cmdMount(ts *testscript.TestScript, neg bool, args []string) {
 func cmdFill(ts *testscript.TestScript, neg bool, args []string) {
 	f, err := os.Create(ts.MkAbs(args[0]))
 	ts.Check(err)
-	defer f.Close() //nolint:errcheck // it is full anyway
+	defer f.Close()
 	for block := make([]byte, 4096); len(block) > 0; {
 		if _, err := f.Write(block); err != nil {
 			block = block[:len(block)/2]
