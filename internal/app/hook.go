@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -40,7 +42,7 @@ func (a *App) NewHook(p *pipeline.Pipeline, library *rules.Library, env func(str
 		s := &p.Steps[i]
 		var paths []string
 		for _, r := range s.Rules {
-			paths = append(paths, p.Path(r))
+			paths = append(paths, nearest(p.Path(r)))
 		}
 		if len(paths) == 0 {
 			continue
@@ -75,6 +77,20 @@ func comparesInput(sets []*rules.Set) bool {
 		}
 	}
 	return false
+}
+
+// nearest returns a path as somebody in the working directory would write it:
+// relative if it lies below, for messages about rules.
+func nearest(path string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return path
+	}
+	return rel
 }
 
 // rulesOf returns the rules for a dataset at a step.
