@@ -318,7 +318,7 @@ func (d *demo) show(day time.Time, rows int, sum *runner.Summary) {
 
 func (d *demo) summary() {
 	f := d.found
-	d.printf("\n%s\n", d.paint("1", fmt.Sprintf("%d days, %d mishaps put in, %d found, %d at the step where they began, %d false alarms.", f.Days, f.Mishaps, f.Found, f.RightStep, f.FalseAlarms)))
+	d.printf("\n%s\n", d.paint("1", fmt.Sprintf("%s, %s put in, %d found, %d at the step where they began, %s.", plural(f.Days, "day"), plural(f.Mishaps, "mishap"), f.Found, f.RightStep, plural(f.FalseAlarms, "false alarm"))))
 	if f.Mishaps > 0 {
 		d.printf("What was put in:\n")
 	}
@@ -327,6 +327,13 @@ func (d *demo) summary() {
 			d.printf("  %s  %s\n", firstDay.AddDate(0, 0, historyDays+n-1).Format("Mon 01-02"), m.what)
 		}
 	}
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
 }
 
 // lineWidth is where long findings are broken.

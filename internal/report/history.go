@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,7 @@ func History(w io.Writer, f Format, rows []HistoryRow, o Options) error {
 	for i, r := range rows {
 		lines[i] = []string{stamp(r.At), r.Dataset, r.Batch, count(r.Rows), r.Verdict, scoreText(r.Score), r.Label, stamp(r.RecordedAt)}
 	}
+	header, lines, right = dropEmpty(header, lines, right)
 	if f == FormatMarkdown {
 		for i := range header {
 			header[i] = strings.ToLower(header[i])
@@ -48,6 +50,20 @@ func History(w io.Writer, f Format, rows []HistoryRow, o Options) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// dropEmpty leaves out columns without any content.
+func dropEmpty(header []string, lines [][]string, right []bool) ([]string, [][]string, []bool) {
+	for i := len(header) - 1; i >= 0; i-- {
+		if len(lines) == 0 || slices.ContainsFunc(lines, func(l []string) bool { return l[i] != "" }) {
+			continue
+		}
+		header, right = slices.Delete(header, i, i+1), slices.Delete(right, i, i+1)
+		for k := range lines {
+			lines[k] = slices.Delete(lines[k], i, i+1)
+		}
+	}
+	return header, lines, right
 }
 
 func historyTable(w *bytes.Buffer, header []string, lines [][]string, right []bool, o Options) {
