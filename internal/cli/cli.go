@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -63,7 +65,16 @@ type globalFlags struct {
 }
 
 // Run executes the command line and returns the exit code.
-func Run(ctx context.Context, args []string, version string, stdin io.Reader, stdout, stderr io.Writer) int {
+func Run(ctx context.Context, args []string, version string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if p := recover(); p != nil { // a mistake of ours; nobody can repair it from a stack
+			fmt.Fprintf(stderr, "profiler: a mistake of the program: %v; please report it with the command and its input\n", p)
+			if slices.Contains(args, "-v") || slices.Contains(args, "--verbose") {
+				fmt.Fprintf(stderr, "%s", debug.Stack())
+			}
+			code = exitUnjudged
+		}
+	}()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	e := &env{version: version, stdin: stdin, stdout: stdout, stderr: stderr, lookup: os.LookupEnv}

@@ -52,10 +52,10 @@ func History(w io.Writer, f Format, rows []HistoryRow, o Options) error {
 	return err
 }
 
-// dropEmpty leaves out columns without any content.
+// dropEmpty leaves out scores and labels where no batch has any.
 func dropEmpty(header []string, lines [][]string, right []bool) ([]string, [][]string, []bool) {
 	for i := len(header) - 1; i >= 0; i-- {
-		if len(lines) == 0 || slices.ContainsFunc(lines, func(l []string) bool { return l[i] != "" }) {
+		if header[i] != "SCORE" && header[i] != "LABEL" || len(lines) == 0 || slices.ContainsFunc(lines, func(l []string) bool { return l[i] != "" }) {
 			continue
 		}
 		header, right = slices.Delete(header, i, i+1), slices.Delete(right, i, i+1)
@@ -69,22 +69,32 @@ func dropEmpty(header []string, lines [][]string, right []bool) ([]string, [][]s
 func historyTable(w *bytes.Buffer, header []string, lines [][]string, right []bool, o Options) {
 	g := grid{}
 	for i, h := range header {
-		g.tracks = append(g.tracks, track{head: h, right: right[i]})
+		t := track{head: h, right: right[i]}
+		switch h {
+		case "DATASET":
+			t.least = 12
+		case "BATCH":
+			t.least = 8
+		case "LABEL":
+			t.least = 6
+		case "RECORDED":
+			t.drop = 1
+		}
+		g.tracks = append(g.tracks, t)
 	}
-	g.tracks[1].least, g.tracks[2].least, g.tracks[6].least = 12, 8, 6
-	g.tracks[7].drop = 1
+	verdict := slices.Index(header, "VERDICT")
 	for _, line := range lines {
 		row := make([]cell, len(line))
 		for i, text := range line {
 			row[i].text = clean(text)
 		}
-		switch line[4] {
+		switch line[verdict] {
 		case "pass":
-			row[4].style = styleGreen
+			row[verdict].style = styleGreen
 		case "warn":
-			row[4].style = styleYellow
+			row[verdict].style = styleYellow
 		case "fail", "error":
-			row[4].style = styleBad
+			row[verdict].style = styleBad
 		}
 		g.rows = append(g.rows, row)
 	}

@@ -410,3 +410,15 @@ func TestHistory(t *testing.T) {
 		golden.Equal(t, b.Bytes(), "testdata/history."+endings[f])
 	}
 }
+
+func TestHistoryWithoutScoresAndLabels(t *testing.T) {
+	t.Parallel()
+	rows := []HistoryRow{{Dataset: "a/b", Batch: "x", Rows: 3, Verdict: "pass"}, {Dataset: "a/b", Batch: "y", Rows: 4, Verdict: "fail"}}
+	for _, f := range []Format{FormatTable, FormatMarkdown} {
+		var b bytes.Buffer
+		require.NoError(t, History(&b, f, rows, Options{}))
+		require.NotContains(t, strings.ToUpper(b.String()), "SCORE")
+		require.NotContains(t, strings.ToUpper(b.String()), "LABEL")
+		require.Contains(t, b.String(), "fail")
+	}
+}
