@@ -228,6 +228,9 @@ func (d *decoder) section(v value, prefix, where string, more map[string]func(va
 		default:
 			x := e.key.Diagnostic(yamldoc.CodeUnknownKey, "unknown key %q in %s", key, where)
 			x.Hint = diag.Hint(key, known)
+			if key == "slack" || slices.Contains(laterKinds, key) {
+				x.Hint = "channels have names: alerts: {channels: {NAME: {" + key + ": …}}}"
+			}
 			d.errs.Add(x)
 		}
 	}
