@@ -130,7 +130,8 @@ func FuzzTimestamps(f *testing.F) {
 		var c Classifier
 		got := c.Text([]byte(s))
 		want, err := time.Parse(time.RFC3339Nano, s)
-		if err != nil {
+		zone := strings.TrimSuffix(s[max(0, len(s)-6):], "Z")
+		if err != nil || strings.HasPrefix(zone, "+24") || strings.HasPrefix(zone, "-24") { // RFC 3339 ends at 23
 			require.Equal(t, String, got.Type, s)
 			return
 		}
