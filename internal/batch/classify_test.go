@@ -123,6 +123,9 @@ func FuzzTimestamps(f *testing.F) {
 		f.Add(s)
 	}
 	shape := regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$`)
+	// The standard library takes offsets of 24 hours and 60 minutes, RFC 3339
+	// ends at 23:59.
+	beyond := regexp.MustCompile(`[+-](24:..|..:60)$`)
 	f.Fuzz(func(t *testing.T, s string) {
 		if !shape.MatchString(s) {
 			return
@@ -130,8 +133,7 @@ func FuzzTimestamps(f *testing.F) {
 		var c Classifier
 		got := c.Text([]byte(s))
 		want, err := time.Parse(time.RFC3339Nano, s)
-		zone := strings.TrimSuffix(s[max(0, len(s)-6):], "Z")
-		if err != nil || strings.HasPrefix(zone, "+24") || strings.HasPrefix(zone, "-24") { // RFC 3339 ends at 23
+		if err != nil || beyond.MatchString(s) {
 			require.Equal(t, String, got.Type, s)
 			return
 		}
