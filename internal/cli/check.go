@@ -79,6 +79,9 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := single(format, len(inputs)); err != nil {
+		return err
+	}
 	m, err := e.metricsFor(&f.output)
 	if err != nil {
 		return err

@@ -52,6 +52,14 @@ func (f *outputFlags) reportFormat(kind report.Kind) (report.Format, error) {
 	return format, nil
 }
 
+// single refuses formats whose document holds one batch when there are more.
+func single(format report.Format, batches int) error {
+	if batches > 1 && (format == report.FormatJUnit || format == report.FormatHTML) {
+		return usage("a report in the form %s holds one batch, but there are %d; leave out --each, or read the files one by one", format, batches)
+	}
+	return nil
+}
+
 // options are the report's options for where it goes.
 func (e *env) reportOptions(f *outputFlags, compact bool) report.Options {
 	o := report.Options{Verbose: e.global.verbose, Version: e.version, Compact: compact}

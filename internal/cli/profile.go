@@ -61,6 +61,9 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 	if err != nil {
 		return err
 	}
+	if err := single(format, len(inputs)); err != nil {
+		return err
+	}
 	m, err := e.metricsFor(&f.output)
 	if err != nil {
 		return err
