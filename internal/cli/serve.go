@@ -71,10 +71,10 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 	defer a.Close() //nolint:errcheck // everything is written
 	reload := func(context.Context) error { return e.reload(a, m) }
 	go e.reloadOnHangup(cmd.Context(), reload)
+	e.log.Info("watching", "store", a.Store.String())
 	err = a.Serve(cmd.Context(), app.ServeOptions{
 		ServeOptions: api.ServeOptions{
 			Address: f.listen, WebConfigFile: f.webConfig, AllowExternal: f.external,
-			Listening: func(url string) { e.log.Info("listening", "url", url, "store", a.Store.String()) },
 		},
 		Version: e.version, Reload: reload,
 	})
