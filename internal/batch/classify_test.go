@@ -68,7 +68,7 @@ func oracle(text string) Value {
 		return Value{Type: Integer, Int: i}
 	}
 	if spelled.MatchString(s) {
-		f, _ := strconv.ParseFloat(s, 64) //nolint:errcheck // out of range is infinite
+		f, _ := strconv.ParseFloat(s, 64) // out of range is infinite
 		return Value{Type: Number, Float: f}
 	}
 	return Value{Type: String}
