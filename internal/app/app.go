@@ -64,6 +64,7 @@ type App struct {
 	Monitor  *monitor.Monitor
 	Store    *store.Store // nil without one
 	alerting atomic.Pointer[alerting]
+	shown    newest
 	log      *slog.Logger
 }
 
@@ -108,7 +109,7 @@ func New(ctx context.Context, opts Options) (*App, error) {
 		m.Sinks = append(m.Sinks, &alertSink{a})
 	}
 	if opts.Metrics != nil {
-		m.Sinks = append(m.Sinks, &metricsSink{opts.Metrics})
+		m.Sinks = append(m.Sinks, &metricsSink{a})
 	}
 	a.Monitor = monitor.New(m)
 	return a, nil
@@ -298,7 +299,7 @@ func (s *alertSink) Accept(ctx context.Context, o *monitor.Outcome) error {
 }
 
 // metricsSink shows outcomes as metrics.
-type metricsSink struct{ metrics *metrics.Metrics }
+type metricsSink struct{ app *App }
 
 func (s *metricsSink) Accept(_ context.Context, o *monitor.Outcome) error {
 	if o.Side == store.SideInput {
@@ -306,7 +307,8 @@ func (s *metricsSink) Accept(_ context.Context, o *monitor.Outcome) error {
 	}
 	b := batchMetrics(o.Profile, o.Report)
 	b.Took, b.SourceKind = o.Took, o.Source.Format
-	s.metrics.Observe(b)
+	s.app.shown.advance(o.Report.Dataset, o.Report.Batch, o.Report.At)
+	s.app.opts.Metrics.Observe(b)
 	return nil
 }
 

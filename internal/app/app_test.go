@@ -157,6 +157,7 @@ func requireHTTP(t *testing.T, a *app.App) {
 	exposition := get("/metrics")
 	require.Contains(t, exposition, `profiler_check_passed{check="amount.range",dataset="shop/orders",severity="fail"} 1`)
 	require.Contains(t, exposition, `profiler_notifications_total{channel="data"}`)
+	require.Contains(t, exposition, `profiler_check_evaluations_total{check="change",dataset="shop/orders"} 8`+"\n", "the service does not count its own batches again")
 	require.Contains(t, get("/"), "shop/orders")
 	require.Contains(t, get("/api/v1/datasets"), `"shop/orders"`)
 	get("/-/healthy")

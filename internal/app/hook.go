@@ -27,7 +27,6 @@ type Hook struct {
 	// steps that name none.
 	sets     map[string][]*rules.Set
 	library  *rules.Library
-	env      func(string) (string, bool)
 	observed func(*monitor.Outcome) // for reports; may be nil
 }
 
@@ -37,7 +36,7 @@ var _ runner.Hook = (*Hook)(nil)
 // the configuration; observed is called with every outcome and may be nil. The
 // error is a diag.List of all mistakes in rule files, or of reading them.
 func (a *App) NewHook(p *pipeline.Pipeline, library *rules.Library, env func(string) (string, bool), observed func(*monitor.Outcome)) (*Hook, error) {
-	h := &Hook{app: a, pipeline: p, sets: map[string][]*rules.Set{}, library: library, env: env, observed: observed}
+	h := &Hook{app: a, pipeline: p, sets: map[string][]*rules.Set{}, library: library, observed: observed}
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		var paths []string

@@ -2,11 +2,10 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"github.com/profilerhq/profiler/internal/api"
+	"sync"
 	"time"
 
-	"github.com/profilerhq/profiler/internal/metrics"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/store"
 )
@@ -22,7 +21,7 @@ const pruneEvery = time.Hour
 // in the outbox, and deletes what is older than the retention. It returns when
 // the context ends.
 func (a *App) Watch(ctx context.Context) {
-	w := &watcher{app: a, seen: map[string]string{}}
+	w := &watcher{app: a}
 	tick, prune := time.NewTicker(watchEvery), time.NewTicker(pruneEvery)
 	defer tick.Stop()
 	defer prune.Stop()
@@ -49,11 +48,8 @@ func (a *App) prune(ctx context.Context) {
 	}
 }
 
-// watcher remembers the newest batch of each dataset that the metrics show.
-type watcher struct {
-	app  *App
-	seen map[string]string
-}
+// watcher shows what other processes have recorded.
+type watcher struct{ app *App }
 
 func (w *watcher) look(ctx context.Context) {
 	if err := w.observe(ctx); err != nil && ctx.Err() == nil {
@@ -68,7 +64,7 @@ func (w *watcher) look(ctx context.Context) {
 }
 
 // observe shows batches that are new in the store. What this process has
-// recorded itself is already shown and is passed over by its key.
+// recorded itself is shown already and is not counted again.
 func (w *watcher) observe(ctx context.Context) error {
 	if w.app.opts.Metrics == nil {
 		return nil
@@ -81,8 +77,7 @@ func (w *watcher) observe(ctx context.Context) error {
 		if d.Batch == "" {
 			continue
 		}
-		key := fmt.Sprintf("%s@%d", d.Batch, d.At.UnixMicro())
-		if w.seen[d.Dataset] == key {
+		if !w.app.shown.advance(d.Dataset, d.Batch, d.At) {
 			continue
 		}
 		p, rep, err := w.app.Store.Get(ctx, d.Dataset, d.Batch)
@@ -94,7 +89,6 @@ func (w *watcher) observe(ctx context.Context) error {
 			b.Previous = w.previous(ctx, d)
 			w.app.opts.Metrics.Observe(b)
 		}
-		w.seen[d.Dataset] = key
 	}
 	return nil
 }
@@ -109,8 +103,34 @@ func (w *watcher) previous(ctx context.Context, d store.DatasetInfo) *profile.Su
 	return before[0].Summary()
 }
 
-// Metrics returns the metrics of the app, nil without any.
-func (a *App) Metrics() *metrics.Metrics { return a.opts.Metrics }
+// newest remembers the newest batch of each dataset that the metrics show. The
+// zero value is empty; it is safe for concurrent use.
+type newest struct {
+	mu      sync.Mutex
+	batches map[string]shownBatch
+}
+
+type shownBatch struct {
+	name string
+	at   int64 // microseconds, as the store has it
+}
+
+// advance notes a batch as shown. It reports false if that very batch, or a
+// newer one, is shown already.
+func (n *newest) advance(dataset, name string, at time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := shownBatch{name, at.UnixMicro()}
+	before, ok := n.batches[dataset]
+	if ok && (before == now || now.at < before.at) {
+		return false
+	}
+	if n.batches == nil {
+		n.batches = map[string]shownBatch{}
+	}
+	n.batches[dataset] = now
+	return true
+}
 
 // ServeOptions say how the service listens.
 type ServeOptions struct {

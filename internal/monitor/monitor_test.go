@@ -146,6 +146,7 @@ func TestGate(t *testing.T) {
 		{[]checks.Result{result(checks.Fail, "")}, "warn", "warn"},
 		{[]checks.Result{result(checks.Fail, "warn"), result(checks.Fail, "quarantine")}, "block", "quarantine"},
 		{[]checks.Result{result(checks.Fail, "warn"), result(checks.Error, "")}, "block", "block"},
+		{[]checks.Result{result(checks.Fail, "block"), result(checks.Fail, "quarantine")}, "", "block"},
 	} {
 		o := &monitor.Outcome{Report: checks.Report{Results: tc.results}}
 		require.Equal(t, tc.want, o.Gate(tc.fallback))

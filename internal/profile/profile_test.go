@@ -354,6 +354,26 @@ func TestSketchesStayInsideTheirBounds(t *testing.T) {
 	require.Equal(t, int64(0), s.Duplicates.Value)
 }
 
+// TestExactnessEndsWhereItIsStated: everything up to 65,536 rows, and up to
+// 16,384 distinct values beyond.
+func TestExactnessEndsWhereItIsStated(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		rows, distinct int
+		exact          bool
+	}{{65_536, 65_536, true}, {65_537, 65_537, false}, {70_000, 16_384, true}, {70_000, 16_385, false}} {
+		var b strings.Builder
+		b.WriteString("v\n")
+		for i := range tc.rows {
+			fmt.Fprintf(&b, "x%d\n", i%tc.distinct)
+		}
+		d := ofCSV(t, b.String()).Summary().Columns[0].Distinct
+		require.Equal(t, tc.exact, d.Exact, "%v", tc)
+		require.Equal(t, tc.exact, d.Error == 0, "%v", tc)
+		require.InDelta(t, tc.distinct, d.Value, float64(d.Error), "%v", tc)
+	}
+}
+
 func TestDecodeRefusesDamage(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{5, 70_000} {
