@@ -19,6 +19,11 @@ type Vector struct {
 	// Declared is the type that the format declares for the column, Null where
 	// values type themselves.
 	Declared Type
+	// Dict and Codes are the second form of a column: row i has the value
+	// Codes[i] of Dict, which is a plain vector of distinct values. Types, Ints
+	// and Floats are empty then. Dict is nil in the plain form. At serves both.
+	Dict  *Vector
+	Codes []uint32
 	// Zoned counts the timestamps that were written with an offset.
 	Zoned int
 
@@ -27,7 +32,21 @@ type Vector struct {
 }
 
 // Len returns the number of rows.
-func (v *Vector) Len() int { return len(v.Types) }
+func (v *Vector) Len() int {
+	if v.Dict != nil {
+		return len(v.Codes)
+	}
+	return len(v.Types)
+}
+
+// At returns the plain vector and the index in it that hold row i, whatever
+// the form of the column.
+func (v *Vector) At(i int) (plain *Vector, index int) {
+	if v.Dict != nil {
+		return v.Dict, int(v.Codes[i])
+	}
+	return v, i
+}
 
 // Bytes returns the text or the bytes of row i: the source text if HasText is
 // set, the value of a String or Binary otherwise, nothing for other types. The
