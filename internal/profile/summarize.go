@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"math/big"
 	"slices"
 	"time"
 
@@ -30,6 +31,7 @@ type decision struct {
 	mixed  uint64
 	other  batch.Type // type of the first value that is not of the column's type
 	codes  bool       // digits that were not taken for numbers
+	words  bool       // spellings of NaN and infinity count as texts
 }
 
 // decide finds the type of the column from the counts of all its values.
@@ -66,6 +68,7 @@ func (c *column) decideWords(d *decision, f *facts) {
 	if plain > 0 && float64(numeric) < shareOfType*float64(plain) {
 		d.types[batch.Number] -= f.words
 		d.types[batch.String] += f.words
+		d.words = f.words > 0
 	}
 }
 
@@ -132,11 +135,20 @@ func (c *column) firstOther(d *decision, family batch.Type) batch.Type {
 		if t == batch.Null || n == 0 || t.Family() == family {
 			continue
 		}
+		if family == batch.String && c.isWord(d, t) {
+			continue // a text among texts
+		}
 		if other == batch.Null || c.first[t].Row < c.first[other].Row {
 			other = t
 		}
 	}
 	return other
+}
+
+// isWord reports whether the first value of a type is a spelling of NaN or
+// infinity that counts as a text.
+func (c *column) isWord(d *decision, t batch.Type) bool {
+	return d.words && t == batch.Number && batch.IsNumberWord([]byte(c.first[t].Text))
 }
 
 // isCode reports whether integers are codes: at least 1 % of the texts of
@@ -172,6 +184,9 @@ func (c *column) summarize() Column {
 	}
 	if d.mixed > 0 && d.other != batch.Null {
 		f := c.first[d.other]
+		if c.isWord(&d, d.other) {
+			d.other = batch.String
+		}
 		s.Mixed = &Mixed{Count: int64(d.mixed), First: MixedFirst{Row: f.Row, Type: d.other.String(), Value: validText(f.Text)}}
 	}
 	c.summarizeValues(&s, d)
@@ -221,6 +236,18 @@ type counted struct {
 	text  []byte
 }
 
+// canonical returns the one form that equal values of a column share: 3.0 and
+// 3, 0 and -0 are integers, a day among timestamps is its midnight.
+func canonical(v batch.Value, typ batch.Type) batch.Value {
+	switch {
+	case v.Type == batch.Date && typ == batch.Timestamp:
+		v.Type = typ
+	case v.Type == batch.Number && v.Float == math.Trunc(v.Float) && v.Float >= -1<<63 && v.Float < 1<<63:
+		v = batch.Value{Type: batch.Integer, Int: int64(v.Float)}
+	}
+	return v
+}
+
 // values returns the distinct values by the identity of the column's type:
 // texts for a string column, meanings otherwise, in no order.
 func (c *column) values(typ batch.Type) []counted {
@@ -231,6 +258,8 @@ func (c *column) values(typ batch.Type) []counted {
 		v := counted{hash: e.hash, count: e.count, value: e.value(), text: c.dict.text(e)}
 		switch {
 		case e.typ == batch.String:
+		case e.flags&flagWord != 0 && !typ.Numeric():
+			v.value = batch.Value{Type: batch.String}
 		case byText && c.hasText:
 			v.value = batch.Value{Type: batch.String}
 		case byText:
@@ -238,6 +267,9 @@ func (c *column) values(typ batch.Type) []counted {
 			v.hash, v.value = hashText(v.text), batch.Value{Type: batch.String}
 		case c.hasText:
 			v.hash = hashTyped(v.value, v.text)
+			v.value = canonical(v.value, typ)
+		default:
+			v.value = canonical(v.value, typ)
 		}
 		out = append(out, v)
 	}
@@ -364,6 +396,9 @@ func (c *column) summarizeNumbers(s *Column, n *numbers) {
 	if n.intN > 0 && float64(n.maxInt) >= hi.Float {
 		hi = batch.Value{Type: batch.Integer, Int: n.maxInt}
 	}
+	if c.dict != nil {
+		lo, hi = c.dict.bounds(lo, hi)
+	}
 	s.minVal, s.maxVal = lo, hi
 	s.Min, s.Max = numberScalar(lo), numberScalar(hi)
 	s.Mean, s.StdDev = FloatScalar(n.moments.Mean()), FloatScalar(n.moments.StdDev())
@@ -383,6 +418,35 @@ func (c *column) summarizeNumbers(s *Column, n *numbers) {
 	}
 	s.Quantiles = quantiles(q, exact, rankErr)
 	s.Histogram = histogramOf(w, asFloat(lo), asFloat(hi), s.kind == batch.Integer, FloatScalar)
+}
+
+// bounds returns the smallest and the largest finite number, given them rounded
+// to float64: an integer beyond 2^53 is told from the number next to it.
+func (d *dict) bounds(lo, hi batch.Value) (low, high batch.Value) {
+	for i := range d.entries {
+		v := d.entries[i].value()
+		if !v.Type.Numeric() {
+			continue
+		}
+		if f := asFloat(v); f == asFloat(lo) && lessNumber(v, lo) {
+			lo = v
+		} else if f == asFloat(hi) && lessNumber(hi, v) {
+			hi = v
+		}
+	}
+	return lo, hi
+}
+
+// lessNumber compares two numbers that are equal as float64, exactly.
+func lessNumber(a, b batch.Value) bool {
+	exact := func(v batch.Value) *big.Int {
+		if v.Type == batch.Integer {
+			return big.NewInt(v.Int)
+		}
+		i, _ := big.NewFloat(v.Float).Int(nil)
+		return i
+	}
+	return a.Type != b.Type && exact(a).Cmp(exact(b)) < 0 || a.Type == batch.Integer && b.Type == batch.Integer && a.Int < b.Int
 }
 
 func asFloat(v batch.Value) float64 {
