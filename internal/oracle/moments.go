@@ -1,0 +1,108 @@
+package oracle
+
+import (
+	"math"
+	"math/big"
+	"slices"
+)
+
+// precision is the bits of the mantissas that moments are computed with: far
+// more than four powers of 53 bits lose by cancellation.
+const precision = 640
+
+// Moments are count, sum and central moments, from the definition.
+type Moments struct {
+	N                        int64
+	Sum                      *big.Float
+	Mean                     *big.Float
+	StdDev, Skewness, Excess float64 // NaN where they have no meaning
+	// Abs is the largest magnitude.
+	Abs float64
+
+	counts map[number]int64
+	values map[number]*big.Float
+}
+
+// number is an integer or the bits of a float.
+type number struct {
+	whole bool
+	bits  uint64
+}
+
+func (m *Moments) add(k number, r *big.Rat) {
+	if m.counts == nil {
+		m.counts, m.values = map[number]int64{}, map[number]*big.Float{}
+	}
+	if m.counts[k] == 0 {
+		m.values[k] = newFloat().SetRat(r)
+	}
+	m.counts[k]++
+	m.N++
+}
+
+func newFloat() *big.Float { return new(big.Float).SetPrec(precision) }
+
+// finish computes the statistics: mean, then the sums of the powers of the
+// distances to it.
+func (m *Moments) finish() {
+	m.StdDev, m.Skewness, m.Excess = math.NaN(), math.NaN(), math.NaN()
+	m.Sum, m.Mean = newFloat(), newFloat()
+	if m.N == 0 {
+		return
+	}
+	for k, v := range m.values {
+		m.Sum.Add(m.Sum, newFloat().Mul(v, newFloat().SetInt64(m.counts[k])))
+		f, _ := v.Float64()
+		m.Abs = max(m.Abs, math.Abs(f))
+	}
+	n := newFloat().SetInt64(m.N)
+	m.Mean.Quo(m.Sum, n)
+	var power [5]*big.Float
+	for i := range power {
+		power[i] = newFloat()
+	}
+	for k, v := range m.values {
+		d := newFloat().Sub(v, m.Mean)
+		term := newFloat().SetInt64(m.counts[k])
+		for i := 1; i < len(power); i++ {
+			term = newFloat().Mul(term, d)
+			power[i].Add(power[i], term)
+		}
+	}
+	m2, m3, m4 := power[2], power[3], power[4]
+	if m.N > 1 {
+		variance := newFloat().Quo(m2, newFloat().SetInt64(m.N-1))
+		m.StdDev, _ = newFloat().Sqrt(variance).Float64()
+	}
+	if m2.Sign() == 0 {
+		return
+	}
+	// g1 = √n·M3/M2^1.5, g2 = n·M4/M2² − 3.
+	m32 := newFloat().Mul(m2, newFloat().Sqrt(m2))
+	m.Skewness, _ = newFloat().Mul(newFloat().Sqrt(n), newFloat().Quo(m3, m32)).Float64()
+	g2 := newFloat().Quo(newFloat().Mul(n, m4), newFloat().Mul(m2, m2))
+	m.Excess, _ = g2.Sub(g2, newFloat().SetInt64(3)).Float64()
+}
+
+// Quantile is type 7 of Hyndman and Fan (1996) over sorted values: linear
+// interpolation between the order statistics around (n−1)·q.
+func Quantile(sorted []float64, q float64) float64 {
+	at := float64(len(sorted)-1) * q
+	i := int(math.Floor(at))
+	if i+1 >= len(sorted) {
+		return sorted[len(sorted)-1]
+	}
+	share := at - float64(i)
+	return sorted[i]*(1-share) + sorted[i+1]*share
+}
+
+// Ranks returns the shares of the values below v and up to v.
+func Ranks(sorted []float64, v float64) (below, upTo float64) {
+	lo, _ := slices.BinarySearch(sorted, v)
+	hi := lo
+	for hi < len(sorted) && sorted[hi] == v {
+		hi++
+	}
+	n := float64(len(sorted))
+	return float64(lo) / n, float64(hi) / n
+}
