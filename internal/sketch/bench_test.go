@@ -2,6 +2,7 @@ package sketch
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -79,6 +80,84 @@ func BenchmarkKLLAdd(b *testing.B) {
 			s.AddWeighted(v[i%benchSize], 1_000_000+uint64(i%1000))
 			i++
 		}
+	})
+}
+
+// perValue reports the time of one of n values of an iteration.
+func perValue(b *testing.B, n int) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/value")
+}
+
+// benchSlice is how many values a block of a file has.
+const benchSlice = 2000
+
+func BenchmarkKLLAddSlice(b *testing.B) {
+	v := benchFloats()
+	times := make([]int64, len(v))
+	for i := range times {
+		times[i] = 1_700_000_000 + int64(i)
+	}
+	b.Run("real", func(b *testing.B) {
+		s, i := NewKLL[float64](1), 0
+		b.ReportAllocs()
+		for b.Loop() {
+			s.AddSlice(v[i : i+benchSlice])
+			i = (i + benchSlice) % (benchSize - benchSlice)
+		}
+		perValue(b, benchSlice)
+	})
+	b.Run("ascending", func(b *testing.B) {
+		s, i := NewKLL[int64](1), 0
+		for b.Loop() {
+			s.AddSlice(times[i : i+benchSlice])
+			i = (i + benchSlice) % (benchSize - benchSlice)
+		}
+		perValue(b, benchSlice)
+	})
+	b.Run("sampled", func(b *testing.B) {
+		s, sampler, i := NewKLL[float64](1), &Sampler{seen: 1 << 40}, 0
+		var rows []int32
+		b.ReportAllocs()
+		for b.Loop() {
+			sample := sampler.Draw(rows, benchSlice)
+			rows = sample.Rows
+			s.AddSample(v[i:i+benchSlice], sample)
+			i = (i + benchSlice) % (benchSize - benchSlice)
+		}
+		perValue(b, benchSlice)
+	})
+}
+
+func BenchmarkKLLCounts(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	sorted := make([]Weighted[float64], 8000)
+	for i := range sorted {
+		sorted[i] = Weighted[float64]{float64(i) / 100, 1 + r.Uint64N(2000)}
+	}
+	shuffled := slices.Clone(sorted)
+	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	b.Run("one by one", func(b *testing.B) {
+		for b.Loop() {
+			s := NewKLL[float64](1)
+			for _, w := range shuffled {
+				s.AddWeighted(w.Value, w.Weight)
+			}
+		}
+		perValue(b, len(sorted))
+	})
+	b.Run("ascending", func(b *testing.B) {
+		for b.Loop() {
+			NewKLL[float64](1).AddCounts(sorted)
+		}
+		perValue(b, len(sorted))
+	})
+	b.Run("in any order", func(b *testing.B) {
+		c := make([]Weighted[float64], len(sorted))
+		for b.Loop() {
+			copy(c, shuffled)
+			NewKLL[float64](1).AddCounts(c)
+		}
+		perValue(b, len(sorted))
 	})
 }
 

@@ -17,6 +17,12 @@ const (
 	// time would cost more per value than it saves in memory.
 	kllBuffer = 128
 
+	// kllChunk is how many values enter a level at a time.
+	kllChunk = 512
+
+	// kllRun is how many values a weighted run may leave at most.
+	kllRun = 3 * kllK
+
 	// kllFree is the room that a compression leaves at least.
 	kllFree = 64
 
@@ -107,6 +113,107 @@ func (s *KLL[T]) AddWeighted(v T, n uint64) {
 	l.n += n
 }
 
+// AddSlice counts each value of v once, none of which may be NaN. It gives what
+// Add gives in another split, at about half its cost, and allocates nothing
+// once the levels have grown.
+func (s *KLL[T]) AddSlice(v []T) {
+	l := &s.ladder
+	l.reach(0)
+	for len(v) > 0 {
+		n := min(len(v), kllChunk)
+		low := &l.levels[0]
+		for _, x := range v[:n] {
+			low.items = append(low.items, toKey(x))
+		}
+		v = v[n:]
+		l.grown(n, uint64(n))
+	}
+}
+
+// AddSample counts the values v[i] of the rows that a Sampler drew from v, each
+// with the weight that the sample gives it. No value of v may be NaN. It
+// allocates nothing once the levels have grown.
+func (s *KLL[T]) AddSample(v []T, sample Sample) {
+	if sample.Rate == 1 {
+		s.AddSlice(v)
+		return
+	}
+	if len(sample.Rows) == 0 {
+		return
+	}
+	l := &s.ladder
+	level := bits.TrailingZeros(uint(sample.Rate))
+	l.reach(level)
+	l.lossy = true
+	last := len(sample.Rows) - 1
+	for from := 0; from < last; from += kllChunk {
+		rows := sample.Rows[from:min(from+kllChunk, last)]
+		items := l.levels[level].items
+		for _, row := range rows {
+			items = append(items, toKey(v[row]))
+		}
+		l.levels[level].items = items
+		l.grown(len(rows), uint64(len(rows))<<level)
+	}
+	s.AddWeighted(v[sample.Rows[last]], uint64(sample.Last))
+}
+
+// AddCounts counts each value of c as often as its weight says: the values of a
+// counted column in one go. c is brought into ascending order in place if it is
+// not; no value may be NaN. The total must stay below 2^64.
+//
+// While they fit, all weights are held exactly. Else the binary digits of a
+// weight from 2^h up are, and the rest below is rounded over the whole sorted
+// run: its mass is cut into pieces of 2^h, and each piece keeps the value at
+// one random place in it. That is a compaction of the whole run in one step: it
+// is unbiased, and no rank of the run is off by 2^h or more.
+func (s *KLL[T]) AddCounts(c []Weighted[T]) {
+	sortCounts(c)
+	l := &s.ladder
+	var digits [64]uint64 // how many weights have this binary digit
+	var total uint64
+	for i := range c {
+		total += c[i].Weight
+		for rest := c[i].Weight; rest != 0; rest &= rest - 1 {
+			digits[bits.TrailingZeros64(rest)]++
+		}
+	}
+	if total == 0 {
+		return
+	}
+	cut := l.cutOf(&digits)
+	picks := l.picks(&digits, cut)
+	var starts [64]int
+	for i := range l.levels {
+		starts[i] = len(l.levels[i].items)
+	}
+	before := l.size
+	mask := uint64(1)<<cut - 1
+	for i := range c {
+		key := toKey(c[i].Value)
+		for rest := c[i].Weight &^ mask; rest != 0; rest &= rest - 1 {
+			l.push(bits.TrailingZeros64(rest), key)
+		}
+		picks.pass(l, key, c[i].Weight&mask)
+	}
+	for i := range l.levels {
+		l.levels[i].join(starts[i])
+	}
+	n := l.size - before
+	l.size = before
+	l.grown(n, total)
+}
+
+func byValue[T Ordered](a, b Weighted[T]) int {
+	if a.Value < b.Value {
+		return -1
+	}
+	if a.Value > b.Value {
+		return 1
+	}
+	return 0
+}
+
 // Merge adds the values of o, which stays unchanged. An empty summary takes
 // over the random state of o as well, so that merging with an empty one on
 // either side changes nothing.
@@ -124,15 +231,7 @@ func (s *KLL[T]) Weighted() []Weighted[T] {
 			pairs = append(pairs, Weighted[int64]{key, 1 << i})
 		}
 	}
-	slices.SortFunc(pairs, func(a, b Weighted[int64]) int {
-		if a.Value < b.Value {
-			return -1
-		}
-		if a.Value > b.Value {
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(pairs, byValue[int64])
 	out := make([]Weighted[T], 0, len(pairs))
 	for i, p := range pairs {
 		if i > 0 && p.Value == pairs[i-1].Value {

@@ -24,13 +24,34 @@ type rung struct {
 	sorted int
 }
 
-// next returns 64 random bits: splitmix64 (Steele, Lea, Flood 2014).
-func (l *ladder) next() uint64 {
-	l.random += 0x9e3779b97f4a7c15
-	z := l.random
+// next returns 64 random bits.
+func (l *ladder) next() uint64 { return splitmix(&l.random) }
+
+// splitmix returns 64 random bits and advances the state: splitmix64 (Steele,
+// Lea, Flood 2014).
+func splitmix(state *uint64) uint64 {
+	*state += 0x9e3779b97f4a7c15
+	z := *state
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return z ^ z>>31
+}
+
+// grown accounts for values that were appended to the levels, and for their
+// weight.
+func (l *ladder) grown(values int, weight uint64) {
+	l.size += values
+	l.n += weight
+	if l.size > l.limit {
+		l.compress()
+	}
+}
+
+// push appends a value to a level that may not exist yet.
+func (l *ladder) push(level int, key int64) {
+	l.reach(level)
+	l.levels[level].items = append(l.levels[level].items, key)
+	l.size++
 }
 
 // reach makes level i exist.
@@ -60,24 +81,32 @@ func kllCapacity(level, top int) int {
 func (l *ladder) compress() {
 	l.reach(0)
 	for {
-		top := l.top()
-		capacity, above, full := 0, 0, -1
-		for i := range top + 1 {
-			c := kllCapacity(i, top)
-			capacity += c
-			if full < 0 && i < len(l.levels) && len(l.levels[i].items) >= c {
-				full = i
-			}
-		}
-		for i := top + 1; i < len(l.levels); i++ {
-			above += len(l.levels[i].items)
-		}
-		l.limit = max(3*kllK, capacity) + 2*kllFree + above
+		full := l.measure()
 		if l.size+kllFree <= l.limit || full < 0 {
 			return
 		}
 		l.compact(full)
 	}
+}
+
+// measure sets the limit to what n allows and returns the lowest full level,
+// or -1.
+func (l *ladder) measure() (full int) {
+	full = -1
+	top := l.top()
+	capacity, above := 0, 0
+	for i := range top + 1 {
+		c := kllCapacity(i, top)
+		capacity += c
+		if full < 0 && i < len(l.levels) && len(l.levels[i].items) >= c {
+			full = i
+		}
+	}
+	for i := top + 1; i < len(l.levels); i++ {
+		above += len(l.levels[i].items)
+	}
+	l.limit = max(3*kllK, capacity) + 2*kllFree + above
+	return full
 }
 
 // compact replaces the values of level i by half of them one level higher.
@@ -114,10 +143,13 @@ func (l *ladder) sort(r *rung) {
 		return
 	}
 	if r.sorted <= 8 {
-		slices.Sort(r.items)
-	} else {
-		l.scratch = append(l.scratch[:0], r.items[r.sorted:]...)
-		slices.Sort(l.scratch)
+		r.sorted = 0
+	}
+	tail := r.items[r.sorted:]
+	l.scratch = slices.Grow(l.scratch[:0], len(tail))[:len(tail)]
+	sortKeys(tail, l.scratch)
+	if r.sorted > 0 {
+		copy(l.scratch, tail)
 		r.items = r.items[:r.sorted]
 		r.add(l.scratch)
 	}
