@@ -3,7 +3,6 @@ package source
 import (
 	"bufio"
 	"bytes"
-	"compress/bzip2"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,9 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/snappy"
-	"github.com/klauspost/compress/zstd"
 	"github.com/zeebo/xxh3"
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/htmlindex"
@@ -24,7 +20,6 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/source/csv"
 	"github.com/profilerhq/profiler/internal/source/jsonl"
-	"github.com/profilerhq/profiler/internal/source/parquet"
 )
 
 // file is one open file: the format's reader and what is to be closed with it.
@@ -45,40 +40,10 @@ func (f *file) Close() error {
 	return err
 }
 
-// packing is a compression found by its magic bytes.
-type packing struct {
-	name  string
-	magic string
-	open  func(io.Reader) (io.Reader, func() error, error)
-}
-
-func noClose() error { return nil }
-
-var unpackers = []packing{
-	{"gzip", "\x1f\x8b", func(r io.Reader) (io.Reader, func() error, error) {
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, nil, err
-		}
-		return z, z.Close, nil
-	}},
-	{"zstd", "\x28\xb5\x2f\xfd", func(r io.Reader) (io.Reader, func() error, error) {
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
-		if err != nil {
-			return nil, nil, err
-		}
-		return z, func() error { z.Close(); return nil }, nil
-	}},
-	{"bz2", "BZh", func(r io.Reader) (io.Reader, func() error, error) { return bzip2.NewReader(r), noClose, nil }},
-	{"snappy", "\xff\x06\x00\x00sNaPpY", func(r io.Reader) (io.Reader, func() error, error) { return snappy.NewReader(r), noClose, nil }},
-}
-
 // refused are contents that are recognised but not read.
 var refused = []struct{ magic, reason, advice string }{
-	{"\xfd7zXZ\x00", "xz is not supported by this version", "unpack it first: xz -dc FILE | profiler profile -"},
-	{"\x04\x22\x4d\x18", "lz4 is not supported by this version", "unpack it first: lz4 -dc FILE | profiler profile -"},
 	{"PK\x03\x04", "it is a zip archive", "unpack it first (a spreadsheet: save it as CSV)"},
-	{"ARROW1\x00", "Arrow files are not supported by this version", "convert it to Parquet"},
+	{"FEA1", "Feather version 1 is not supported", "write it as Feather version 2, which is Arrow"},
 	{"Obj\x01", "Avro is not supported", "convert it to Parquet or JSON lines"},
 	{"ORC", "ORC is not supported", "convert it to Parquet"},
 	{"PARE", "it is an encrypted Parquet file", "decrypt it first"},
@@ -113,84 +78,47 @@ func openFile(path string, opts Options, count func([]byte)) (*file, error) {
 }
 
 func (f *file) open(raw io.Reader, disk *os.File, name string, opts Options, count func([]byte)) error {
-	src := bufio.NewReaderSize(&reporter{src: raw, name: name, count: count}, 256<<10)
+	whole := &reporter{src: raw, name: name, count: count}
+	src := bufio.NewReaderSize(whole, 256<<10)
 	head, err := src.Peek(64)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	for _, p := range unpackers {
-		if !bytes.HasPrefix(head, []byte(p.magic)) {
-			continue
-		}
+	if p := packingOf(head); p != nil {
 		z, closer, err := p.open(src)
-		if err != nil {
-			return damaged(name, p.name, err)
+		var data *batch.DataError
+		switch {
+		case errors.As(err, &data):
+			return err
+		case err != nil:
+			return damaged(name, p.name, 0, err)
 		}
 		f.info.Compression = p.name
 		f.closers = append([]func() error{closer}, f.closers...)
-		src = bufio.NewReaderSize(&reporter{src: z, name: name, packing: p.name}, 256<<10)
+		src = bufio.NewReaderSize(&reporter{src: z, name: name, packing: p.name, packed: whole, limit: opts.unpackLimit()}, 256<<10)
 		if head, err = src.Peek(64); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		break
 	}
 	for _, r := range refused {
-		if bytes.HasPrefix(head, []byte(r.magic)) && (opts.Format == "" || opts.Format == "parquet") && !startsText(head) {
+		if bytes.HasPrefix(head, []byte(r.magic)) && (opts.Format == "" || opts.Format == "parquet" || opts.Format == "arrow") && !startsText(head) {
 			return &batch.DataError{Source: name, Offset: -1, Reason: r.reason, Advice: r.advice}
 		}
 	}
-	isParquet := bytes.HasPrefix(head, []byte("PAR1")) && !startsText(head)
-	switch {
-	case isParquet && opts.Format != "" && opts.Format != "parquet":
-		return &batch.DataError{Source: name, Offset: -1, Reason: "is a Parquet file, not " + opts.Format, Advice: "leave out --format, or write --format parquet"}
-	case isParquet, opts.Format == "parquet", opts.Format == "" && f.hasExt(name, ".parquet"):
-		return f.openParquet(src, disk, name, opts)
+	if ok, err := f.openBinary(src, disk, name, opts); ok || err != nil {
+		return err
 	}
 	return f.openText(src, name, opts)
 }
 
-// hasExt reports whether a name, without its packing, ends in an extension.
-func (f *file) hasExt(name, ext string) bool {
+// hasExt reports whether a name, without its packing, ends in one of the
+// extensions.
+func (f *file) hasExt(name string, extensions ...string) bool {
 	name = strings.ToLower(name)
 	for _, p := range packings {
 		name = strings.TrimSuffix(name, p)
 	}
-	return filepath.Ext(name) == ext
-}
-
-// openParquet reads from the file itself, or from a temporary copy of what
-// comes in a stream or packed.
-func (f *file) openParquet(src *bufio.Reader, disk *os.File, name string, opts Options) error {
-	if head, _ := src.Peek(4); string(head) != "PAR1" {
-		reason := "is not a Parquet file"
-		if len(head) == 0 {
-			reason = "is empty; a Parquet file has at least a footer"
-		}
-		return &batch.DataError{Source: name, Offset: 0, Reason: reason, Advice: "write it again, or name the right format with --format"}
-	}
-	if disk == nil || f.info.Compression != "" {
-		spool, err := os.CreateTemp("", "profiler-*.parquet")
-		if err != nil {
-			return fmt.Errorf("%s: keep a copy for reading: %w", name, err)
-		}
-		f.closers = append(f.closers, func() error { spool.Close(); return os.Remove(spool.Name()) })
-		if _, err := io.Copy(spool, src); err != nil {
-			return fmt.Errorf("%s: keep a copy for reading: %w", name, err)
-		}
-		disk = spool
-	} else if _, err := io.Copy(io.Discard, src); err != nil { // the content's hash and size
-		return err
-	}
-	info, err := disk.Stat()
-	if err != nil {
-		return unreadable(name, err)
-	}
-	r, err := parquet.New(disk, info.Size(), parquet.Options{Source: name})
-	if err != nil {
-		return err
-	}
-	f.Reader, f.info.Format = r, "parquet"
-	return nil
+	return slices.Contains(extensions, filepath.Ext(name))
 }
 
 func (f *file) openText(src *bufio.Reader, name string, opts Options) error {
@@ -245,7 +173,7 @@ func (f *file) sniff(name string, head []byte) string {
 		return "csv"
 	case f.hasExt(name, ".tsv"):
 		return "tsv"
-	case f.hasExt(name, ".jsonl"), f.hasExt(name, ".ndjson"), f.hasExt(name, ".json"):
+	case f.hasExt(name, ".jsonl", ".ndjson", ".json"):
 		return "jsonl"
 	}
 	t := bytes.TrimLeft(head, " \t\r\n")
@@ -309,46 +237,6 @@ func decode(src *bufio.Reader, name, encodingName string) (*bufio.Reader, error)
 		}
 	}
 	return src, nil
-}
-
-// reporter counts bytes on their way and rewords errors.
-type reporter struct {
-	src     io.Reader
-	name    string
-	packing string // of which src is the content; empty for the file itself
-	offset  int64
-	count   func([]byte)
-}
-
-// Read reads from the source. Errors but io.EOF come as *batch.DataError.
-func (r *reporter) Read(b []byte) (int, error) {
-	n, err := r.src.Read(b)
-	r.offset += int64(n)
-	if r.count != nil && n > 0 {
-		r.count(b[:n])
-	}
-	if err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return n, err
-	}
-	var data *batch.DataError
-	if errors.As(err, &data) {
-		return n, err
-	}
-	if r.packing == "" {
-		return n, unreadable(r.name, err)
-	}
-	d := damaged(r.name, r.packing, err)
-	d.Offset = r.offset
-	return n, d
-}
-
-// damaged is the error of packed data that cannot be unpacked.
-func damaged(name, packing string, err error) *batch.DataError {
-	reason := "the " + packing + " data is damaged"
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		reason = "the " + packing + " data is truncated"
-	}
-	return &batch.DataError{Source: name, Offset: -1, Reason: reason, Advice: "copy or write the file again", Err: err}
 }
 
 // contentHash identifies what was read.

@@ -22,7 +22,7 @@ import (
 const Stdin = "-"
 
 // Formats are the names that --format takes.
-var Formats = []string{"csv", "tsv", "jsonl", "json", "parquet"}
+var Formats = []string{"csv", "tsv", "jsonl", "json", "parquet", "arrow"}
 
 // Options say how data is written. The zero value finds out by content.
 type Options struct {
@@ -39,11 +39,21 @@ type Options struct {
 	Columns []string
 	// Rows stops after so many rows; 0 reads all.
 	Rows int64
+	// UnpackLimit is how many times its size packed data may unpack to, beyond
+	// the first GiB; 0 is DefaultUnpackLimit, a negative one is none.
+	UnpackLimit int64
 	// Stdin is read for the input "-".
 	Stdin io.Reader
 	// Progress is called with the bytes read so far, from the reading
 	// goroutine; nil is off.
 	Progress func(bytes int64)
+}
+
+func (o Options) unpackLimit() int64 {
+	if o.UnpackLimit == 0 {
+		return DefaultUnpackLimit
+	}
+	return max(0, o.UnpackLimit)
 }
 
 // Input is one batch to read: one or more files with one schema, or the
@@ -231,7 +241,7 @@ func Stem(file string) string {
 
 // Info says what an opened input turned out to be.
 type Info struct {
-	Format      string // csv, jsonl, parquet
+	Format      string // csv, jsonl, parquet, arrow
 	Compression string // gzip, zstd …; empty is none
 	Delimiter   byte   // of delimited text, 0 for other formats
 }
@@ -387,6 +397,7 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 				return err
 			}
 		}
+		clearCodes(&r.chunk)
 		err := r.file.Next(ctx, &r.chunk)
 		r.adopt()
 		if errors.Is(err, io.EOF) {
@@ -418,6 +429,7 @@ func (r *Reader) arrange(c *batch.Chunk) {
 		}
 	}
 	for i := range c.Vectors {
+		plain(&c.Vectors[i], n)
 		c.Vectors[i].Truncate(n)
 		c.Vectors[i].PadTo(n)
 	}

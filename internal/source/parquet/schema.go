@@ -2,13 +2,13 @@ package parquet
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/source/typed"
 )
 
 // form is how the values of a leaf become values of a batch.
@@ -93,7 +93,7 @@ func (r *Reader) findColumns() error {
 func (w *walker) visit(col *parquet.Column, prefix string, def int) error {
 	e := &w.elements[w.next]
 	w.next++
-	name := prefix + quoteName(col.Name())
+	name := prefix + typed.QuoteName(col.Name())
 	if col.Optional() {
 		def++
 	}
@@ -154,14 +154,6 @@ func isList(e *format.SchemaElement, col *parquet.Column) bool {
 	return c.Valid && (c.V == deprecated.List || c.V == deprecated.Map || c.V == deprecated.MapKeyValue)
 }
 
-// quoteName puts quotes around a name that would read as a path.
-func quoteName(name string) string {
-	if name != "" && !strings.ContainsAny(name, `.["`) {
-		return name
-	}
-	return `"` + strings.ReplaceAll(name, `"`, `\"`) + `"`
-}
-
 // setForm finds how the values of a leaf are read.
 func (r *Reader) setForm(f *field, e *format.SchemaElement, col *parquet.Column) error {
 	switch e.LogicalType.Value.(type) {
@@ -197,7 +189,7 @@ func (r *Reader) setForm(f *field, e *format.SchemaElement, col *parquet.Column)
 		r.notes = append(r.notes, fmt.Sprintf("column %s is an INTERVAL of months, days and milliseconds; it is read as binary", f.name))
 	}
 	if f.as == asDecimal32 || f.as == asDecimal64 || f.as == asDecimalBytes {
-		if f.scale < 0 || f.scale > 1000 {
+		if f.scale < 0 || f.scale > typed.MaxScale {
 			return r.unsupported(f, fmt.Sprintf("is a decimal of scale %d", f.scale))
 		}
 	}
