@@ -194,8 +194,12 @@ func BenchmarkFrequentAdd(b *testing.B) {
 		skewed[i] = entry{mix(v), strconv.AppendUint(nil, v, 10)}
 		unique[i] = entry{mix(uint64(i)), strconv.AppendInt(nil, int64(i), 10)}
 	}
-	for name, data := range map[string][]entry{"skewed": skewed, "unique": unique, "few": skewed[:1000]} {
-		b.Run(name, func(b *testing.B) {
+	for _, shape := range []struct {
+		name string
+		data []entry
+	}{{"skewed", skewed}, {"unique", unique}, {"few", skewed[:1000]}} {
+		data := shape.data
+		b.Run(shape.name, func(b *testing.B) {
 			f, i := NewFrequent(), 0
 			b.ReportAllocs()
 			for b.Loop() {
@@ -203,6 +207,33 @@ func BenchmarkFrequentAdd(b *testing.B) {
 				f.Add(e.hash, e.text, 1)
 				i++
 			}
+		})
+		hashes := make([]uint64, len(data)/1000*1000)
+		for i := range hashes {
+			hashes[i] = data[i].hash
+		}
+		b.Run("slice/"+shape.name, func(b *testing.B) {
+			f, i := NewFrequent(), 0
+			text := func(row int) []byte { return data[i+row].text }
+			b.ReportAllocs()
+			for b.Loop() {
+				f.AddSlice(hashes[i:i+1000], text)
+				i = (i + 1000) % len(hashes)
+			}
+			perValue(b, 1000)
+		})
+		b.Run("sampled/"+shape.name, func(b *testing.B) {
+			f, sampler, i := NewFrequent(), &Sampler{seen: 1 << 40}, 0
+			text := func(row int) []byte { return data[i+row].text }
+			var rows []int32
+			b.ReportAllocs()
+			for b.Loop() {
+				sample := sampler.Draw(rows, 1000)
+				rows = sample.Rows
+				f.AddSample(hashes[i:i+1000], sample, text)
+				i = (i + 1000) % len(hashes)
+			}
+			perValue(b, 1000)
 		})
 	}
 }

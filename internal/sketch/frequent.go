@@ -12,21 +12,35 @@ import (
 const (
 	frequentCounters = 2048
 	frequentMinSlots = 64
+
+	// versionSampled is the version of an encoded summary that holds samples.
+	versionSampled = 2
+
+	// An entry of the index has the counter number + 1 in its low bits and the
+	// high bits of the hash above, so that a miss never looks at a counter.
+	frequentNumber = 1<<12 - 1
+
+	// frequentSmall is the size of the histogram in which a purge looks for its
+	// median first.
+	frequentSmall = 64
 )
 
 // Frequent finds the most frequent values in the manner of Misra and Gries,
 // with purges by the median of the counts: Anderson et al., "A
 // High-Performance Algorithm for Identifying Frequent Items in Data Streams",
 // 2017. It holds at most 2,048 counters. Values are told apart by their 64-bit
-// hash alone. The zero value is an empty summary.
+// hash alone. A column with very many distinct values may enter as a sample;
+// then all bounds include its error. The zero value is an empty summary.
 type Frequent struct {
 	// counters holds the live counters; between len and cap lie dead ones whose
 	// text buffers are used again.
 	counters []counter
-	// index is an open addressing table of counter number + 1, 0 is free. It
-	// has at least twice as many slots as there are counters.
-	index   []uint16
+	// index is an open addressing table, 0 is free. It has at least twice as
+	// many slots as there are counters.
+	index   []uint32
 	purged  uint64
+	sampled uint64 // rows that sampled ones stand for
+	rate    uint64 // the most rows that one of them stands for; 0 without any
 	scratch []uint64
 }
 
@@ -35,8 +49,9 @@ type counter struct {
 	text        []byte
 }
 
-// Item is a frequent value. Count is a lower bound of its true count, and
-// Count+Error an upper one.
+// Item is a frequent value. Its true count is at least Count and at most
+// Count+Error while nothing was sampled. With samples it lies within Error of
+// Count on both sides, as surely as three standard errors.
 type Item struct {
 	Hash         uint64
 	Text         string
@@ -50,20 +65,63 @@ func NewFrequent() *Frequent { return &Frequent{} }
 // given, and copied only when the value gets a new counter; n = 0 changes
 // nothing. The total of all n must stay below 2^64.
 func (f *Frequent) Add(hash uint64, text []byte, n uint64) {
-	if mask := uint64(len(f.index)) - 1; len(f.index) > 0 {
-		for i := hash & mask; ; i = (i + 1) & mask {
-			e := f.index[i]
-			if e == 0 {
-				break
-			}
-			if c := &f.counters[e-1]; c.hash == hash {
-				c.count += n
-				return
-			}
-		}
+	if k := f.find(hash); k >= 0 {
+		f.counters[k].count += n
+		return
 	}
 	if n > 0 {
 		f.insert(hash, text, n)
+	}
+}
+
+// AddSlice counts each of the values with these hashes once. text returns the
+// text of value i and is asked for values that get a new counter alone; the
+// memory may be used again after the next call.
+func (f *Frequent) AddSlice(hashes []uint64, text func(i int) []byte) {
+	index := f.index
+	mask := uint64(len(index)) - 1
+next:
+	for i, hash := range hashes {
+		if len(index) > 0 {
+			for at := hash & mask; ; at = (at + 1) & mask {
+				e := index[at&(uint64(len(index))-1)]
+				if e == 0 {
+					break
+				}
+				if k := e&frequentNumber - 1; e>>12 == uint32(hash>>44) && f.counters[k].hash == hash {
+					f.counters[k].count++
+					continue next
+				}
+			}
+		}
+		f.insert(hash, text(i), 1)
+		index = f.index
+		mask = uint64(len(index)) - 1
+	}
+}
+
+// AddSample counts the rows that a Sampler drew from a slice of values with
+// these hashes, each with the weight that the sample gives it. text returns the
+// text of row i, as with AddSlice. From then on all bounds include three
+// standard errors of the sampling.
+func (f *Frequent) AddSample(hashes []uint64, sample Sample, text func(i int) []byte) {
+	if sample.Rate == 1 {
+		f.AddSlice(hashes, text)
+		return
+	}
+	n := uint64(sample.Rate)
+	f.rate = max(f.rate, n)
+	f.sampled += uint64(len(hashes))
+	for i, row := range sample.Rows {
+		hash := hashes[row]
+		if i == len(sample.Rows)-1 {
+			n = uint64(sample.Last)
+		}
+		if k := f.find(hash); k >= 0 {
+			f.counters[k].count += n
+		} else {
+			f.insert(hash, text(int(row)), n)
+		}
 	}
 }
 
@@ -98,8 +156,11 @@ func (f *Frequent) place(k int) {
 	for f.index[i] != 0 {
 		i = (i + 1) & mask
 	}
-	f.index[i] = uint16(k + 1)
+	f.index[i] = indexEntry(f.counters[k].hash, k)
 }
+
+// indexEntry is the entry of the index for counter k.
+func indexEntry(hash uint64, k int) uint32 { return uint32(hash>>44)<<12 | uint32(k+1) }
 
 // reindex builds the index anew, four times larger if it is too small.
 func (f *Frequent) reindex() {
@@ -110,7 +171,7 @@ func (f *Frequent) reindex() {
 	if size == len(f.index) {
 		clear(f.index)
 	} else {
-		f.index = make([]uint16, size)
+		f.index = make([]uint32, size)
 	}
 	for k := range f.counters {
 		f.place(k)
@@ -123,12 +184,15 @@ func (f *Frequent) find(hash uint64) int {
 		return -1
 	}
 	mask := uint64(len(f.index)) - 1
-	for i := hash & mask; f.index[i] != 0; i = (i + 1) & mask {
-		if k := int(f.index[i]) - 1; f.counters[k].hash == hash {
+	for i := hash & mask; ; i = (i + 1) & mask {
+		e := f.index[i]
+		if e == 0 {
+			return -1
+		}
+		if k := int(e&frequentNumber) - 1; e>>12 == uint32(hash>>44) && f.counters[k].hash == hash {
 			return k
 		}
 	}
-	return -1
 }
 
 // purge takes the median from all counts, which frees at least half of the
@@ -138,8 +202,19 @@ func (f *Frequent) purge() {
 	f.reindex()
 }
 
-// rank returns the count that has k smaller or equal ones before it.
+// rank returns the count that has k smaller or equal ones before it. Mostly it
+// is small: then one pass over the counts finds it.
 func (f *Frequent) rank(k int) uint64 {
+	var small [frequentSmall]uint16
+	for i := range f.counters {
+		small[min(f.counters[i].count, frequentSmall-1)]++
+	}
+	rest := k
+	for v, n := range small[:frequentSmall-1] {
+		if rest -= int(n); rest < 0 {
+			return uint64(v)
+		}
+	}
 	f.scratch = f.scratch[:0]
 	for i := range f.counters {
 		f.scratch = append(f.scratch, f.counters[i].count)
@@ -209,6 +284,8 @@ func (f *Frequent) Merge(o *Frequent) {
 		}
 	}
 	f.purged += o.purged
+	f.sampled += o.sampled
+	f.rate = max(f.rate, o.rate)
 	if n := len(f.counters); n > frequentCounters {
 		f.lower(f.rank(n - 1 - frequentCounters))
 		// A copy, so that the memory beyond the limit is given back.
@@ -217,19 +294,62 @@ func (f *Frequent) Merge(o *Frequent) {
 	f.reindex()
 }
 
-// Error returns how much lower a count may be than the truth, in values; a
-// value that is not held occurred at most that often. It is 0 up to 2,048
-// distinct values.
-func (f *Frequent) Error() uint64 { return f.purged }
+// Error returns how often a value that is not held may have occurred; with
+// samples as surely as three standard errors. It is 0 up to 2,048 distinct
+// values without samples. While nothing was sampled no count of a held value is
+// further from the truth either.
+func (f *Frequent) Error() uint64 { return f.purged + f.above(f.purged) }
+
+// above returns by how much the true count may exceed x, which is a count with
+// everything in it that was purged: three standard errors of its sampled part.
+//
+// A row is in the sample with the chance 1/w and stands for w rows, so that the
+// estimate of a true count c has at most the variance c·(w−1). The largest c
+// for which x is not below c − 3·√(c·(w−1)) is ((s + √(s²+4x))/2)² with s =
+// 3·√(w−1). Groups of w rows with one sample each can only vary less.
+func (f *Frequent) above(x uint64) uint64 {
+	if f.sampled == 0 {
+		return 0
+	}
+	s := f.threeSigma()
+	x = min(x, f.sampled)
+	root := (s + math.Sqrt(s*s+4*float64(x))) / 2
+	return uint64(math.Ceil(root*root)) - x
+}
+
+// below returns by how much the true count may lie below x because of the
+// sampling: the mirror image of above.
+func (f *Frequent) below(x uint64) uint64 {
+	if f.sampled == 0 {
+		return 0
+	}
+	s := f.threeSigma()
+	x = min(x, f.sampled)
+	root := (math.Sqrt(s*s+4*float64(x)) - s) / 2
+	return x - min(x, uint64(root*root))
+}
+
+func (f *Frequent) threeSigma() float64 { return 3 * math.Sqrt(float64(f.rate-1)) }
+
+// bounds returns the least and the largest true count of a held value.
+func (f *Frequent) bounds(count uint64) (low, high uint64) {
+	whole := count + f.purged
+	return count - f.below(count), whole + f.above(whole)
+}
 
 // Top returns at most n values by descending count, equal counts by code
 // point. Only values whose lower bound exceeds Error are returned: the others
 // cannot be told from values that are not held. The caller owns the result.
 func (f *Frequent) Top(n int) []Item {
 	items := make([]Item, 0, 64)
+	limit := f.Error()
 	for i := range f.counters {
-		if c := &f.counters[i]; c.count > f.purged {
-			items = append(items, Item{c.hash, string(c.text), c.count, f.purged})
+		c := &f.counters[i]
+		if c.count <= limit {
+			continue
+		}
+		if low, high := f.bounds(c.count); low > limit {
+			items = append(items, Item{c.hash, string(c.text), c.count, high - c.count})
 		}
 	}
 	slices.SortFunc(items, func(a, b Item) int {
@@ -241,7 +361,13 @@ func (f *Frequent) Top(n int) []Item {
 // AppendBinary appends the encoded summary to b. Equal counters give equal
 // bytes. The error is always nil.
 func (f *Frequent) AppendBinary(b []byte) ([]byte, error) {
-	b = append(b, kindFrequent, version)
+	if f.sampled == 0 {
+		b = append(b, kindFrequent, version)
+	} else {
+		b = append(b, kindFrequent, versionSampled)
+		b = binary.AppendUvarint(b, f.sampled)
+		b = binary.AppendUvarint(b, f.rate)
+	}
 	b = binary.AppendUvarint(b, f.purged)
 	b = binary.AppendUvarint(b, uint64(len(f.counters)))
 	order := make([]int, len(f.counters))
@@ -264,8 +390,15 @@ func (f *Frequent) AppendBinary(b []byte) ([]byte, error) {
 // UnmarshalBinary replaces the summary by the encoded one and copies what it
 // needs of b. On an error the summary is unchanged.
 func (f *Frequent) UnmarshalBinary(b []byte) error {
-	r := open(b, kindFrequent, "top")
-	out := Frequent{purged: r.uvarint()}
+	r, got := openUpTo(b, kindFrequent, "top", versionSampled)
+	var out Frequent
+	if r.err == nil && got == versionSampled {
+		out.sampled, out.rate = r.uvarint(), r.uvarint()
+		if r.err == nil && (out.sampled == 0 || out.rate < 2 || out.rate > sampleRate) {
+			r.fail("a sample of %d rows, one of %d, is out of range", out.sampled, out.rate)
+		}
+	}
+	out.purged = r.uvarint()
 	total := out.purged
 	for i := range r.count(frequentCounters, 10) {
 		hash, count := r.uint64(), r.uvarint()

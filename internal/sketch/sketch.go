@@ -35,14 +35,22 @@ type reader struct {
 
 // open checks the header of b and returns a reader of what follows it.
 func open(b []byte, kind byte, what string) *reader {
-	r := &reader{b: b, what: what}
+	r, _ := openUpTo(b, kind, what, version)
+	return r
+}
+
+// openUpTo is open for a kind that has several versions, the newest of which is
+// given. It returns the version of b.
+func openUpTo(b []byte, kind byte, what string, newest byte) (r *reader, got byte) {
+	r = &reader{b: b, what: what}
 	if got := r.byte(); r.err == nil && got != kind {
 		r.fail("kind is %q, want %q", got, kind)
 	}
-	if got := r.byte(); r.err == nil && got != version {
-		r.fail("version %d is not known, this program reads version %d", got, version)
+	got = r.byte()
+	if r.err == nil && (got < version || got > newest) {
+		r.fail("version %d is not known, this program reads up to version %d", got, newest)
 	}
-	return r
+	return r, got
 }
 
 func (r *reader) fail(format string, args ...any) {
