@@ -62,16 +62,13 @@ func (t *Table) schema() *parquet.Schema {
 // writeParquet writes row groups of 122,880 rows, columns of few values with
 // dictionaries.
 func (t *Table) writeParquet(w io.Writer, o WriteOptions) error {
-	var codec compress.Codec
+	var codec compress.Codec = &parquet.Snappy
 	switch o.Compression {
-	case Snappy, "":
-		codec = &parquet.Snappy
 	case Zstd:
 		codec = &parquet.Zstd
 	case None:
 		codec = &parquet.Uncompressed
-	default:
-		return fmt.Errorf("parquet is not packed as %q; write snappy, zstd or none", o.Compression)
+	case Snappy, Gzip:
 	}
 	file := parquet.NewGenericWriter[any](w, t.schema(), parquet.Compression(codec), parquet.PageBufferSize(1<<20),
 		parquet.CreatedBy("profiler datagen", "1", "0"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -40,42 +41,49 @@ type WriteOptions struct {
 	Compression Compression // "": none, or snappy inside Parquet
 }
 
+// Supports says why a table does not have a form, or nil.
+func (t *Table) Supports(o WriteOptions) error {
+	packings := []Compression{None, Gzip, Zstd}
+	switch o.Format {
+	case Parquet:
+		packings = []Compression{Snappy, Zstd, None}
+	case CSV, JSONL:
+	default:
+		return fmt.Errorf("there is no form %q; write csv, jsonl or parquet", o.Format)
+	}
+	if t.Nested() && o.Format != JSONL {
+		return fmt.Errorf("the table %s has the form jsonl alone", t.Name)
+	}
+	if o.Compression != "" && !slices.Contains(packings, o.Compression) {
+		return fmt.Errorf("%s is not packed as %q; write %s, %s or %s", o.Format, o.Compression, packings[0], packings[1], packings[2])
+	}
+	return nil
+}
+
 // Write writes a table. The same table, seed, rows and form give the same
 // bytes on every machine. It uses all processors and holds some blocks of
 // rows, or row groups of Parquet, in memory.
 func (t *Table) Write(w io.Writer, o WriteOptions) error {
+	if err := t.Supports(o); err != nil {
+		return err
+	}
 	if o.Rows == 0 {
 		o.Rows = t.DefaultRows
 	}
-	switch o.Format {
-	case Parquet:
-		if t.Nested() {
-			return fmt.Errorf("the table %s has the form jsonl alone", t.Name)
-		}
+	switch {
+	case o.Format == Parquet:
 		return t.writeParquet(w, o)
-	case CSV:
-		if t.Nested() {
-			return fmt.Errorf("the table %s has the form jsonl alone", t.Name)
-		}
-	case JSONL:
-	default:
-		return fmt.Errorf("there is no form %q; write csv, jsonl or parquet", o.Format)
-	}
-	switch o.Compression {
-	case None, "":
-		return t.writeText(w, o)
-	case Gzip:
+	case o.Compression == Gzip:
 		z := gzip.NewWriter(w)
 		return errors.Join(t.writeText(z, o), z.Close())
-	case Zstd:
+	case o.Compression == Zstd:
 		z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
 		if err != nil {
 			return fmt.Errorf("zstd: %w", err)
 		}
 		return errors.Join(t.writeText(z, o), z.Close())
-	case Snappy:
 	}
-	return fmt.Errorf("%s is not packed as %q; write none, gzip or zstd", o.Format, o.Compression)
+	return t.writeText(w, o)
 }
 
 // writeText writes CSV or JSONL.
