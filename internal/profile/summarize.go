@@ -315,7 +315,8 @@ func (c *column) summarizeValues(s *Column, d decision) {
 
 // show returns the text of the value as a report prints it.
 func (v *counted) show(zoned bool) string {
-	if v.value.Type == batch.String || v.value.Type == batch.Binary {
+	switch v.value.Type {
+	case batch.String, batch.Binary, batch.Struct:
 		return validText(string(v.text))
 	}
 	return string(v.value.AppendText(nil, zoned))
