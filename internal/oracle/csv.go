@@ -93,7 +93,7 @@ func (o CSV) cell(text string, quoted bool) Value {
 // inside quotes are kept.
 func (o CSV) Read(text string) *Table {
 	s := &csvState{text: strings.TrimPrefix(text, bom), delimiter: o.Delimiter, end: '\n'}
-	if !strings.Contains(s.text, "\n") && strings.Contains(s.text, "\r") {
+	if crOnly(s.text) {
 		s.end = '\r'
 	}
 	t := newCSVTable()
@@ -111,6 +111,12 @@ func (o CSV) Read(text string) *Table {
 		}
 	}
 	return t
+}
+
+// crOnly reports whether lines end with a lone CR: the head has no LF.
+func crOnly(text string) bool {
+	head := text[:min(len(text), 64<<10)]
+	return !strings.Contains(head, "\n") && strings.Contains(head, "\r")
 }
 
 type csvState struct {

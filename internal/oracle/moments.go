@@ -13,6 +13,7 @@ const precision = 640
 // Moments are count, sum and central moments, from the definition.
 type Moments struct {
 	N                        int64
+	Min, Max                 *big.Rat
 	Sum                      *big.Float
 	Mean                     *big.Float
 	StdDev, Skewness, Excess float64 // NaN where they have no meaning
@@ -20,7 +21,6 @@ type Moments struct {
 	Abs float64
 
 	counts map[number]int64
-	values map[number]*big.Float
 }
 
 // number is an integer or the bits of a float.
@@ -29,12 +29,17 @@ type number struct {
 	bits  uint64
 }
 
-func (m *Moments) add(k number, r *big.Rat) {
-	if m.counts == nil {
-		m.counts, m.values = map[number]int64{}, map[number]*big.Float{}
+// rat returns the number as a fraction.
+func (n number) rat() *big.Rat {
+	if n.whole {
+		return new(big.Rat).SetInt64(int64(n.bits))
 	}
-	if m.counts[k] == 0 {
-		m.values[k] = newFloat().SetRat(r)
+	return new(big.Rat).SetFloat64(math.Float64frombits(n.bits))
+}
+
+func (m *Moments) add(k number) {
+	if m.counts == nil {
+		m.counts = map[number]int64{}
 	}
 	m.counts[k]++
 	m.N++
@@ -50,8 +55,18 @@ func (m *Moments) finish() {
 	if m.N == 0 {
 		return
 	}
-	for k, v := range m.values {
-		m.Sum.Add(m.Sum, newFloat().Mul(v, newFloat().SetInt64(m.counts[k])))
+	values := make(map[number]*big.Float, len(m.counts))
+	for k, n := range m.counts {
+		r := k.rat()
+		if m.Min == nil || r.Cmp(m.Min) < 0 {
+			m.Min = r
+		}
+		if m.Max == nil || r.Cmp(m.Max) > 0 {
+			m.Max = r
+		}
+		v := newFloat().SetRat(r)
+		values[k] = v
+		m.Sum.Add(m.Sum, newFloat().Mul(v, newFloat().SetInt64(n)))
 		f, _ := v.Float64()
 		m.Abs = max(m.Abs, math.Abs(f))
 	}
@@ -61,7 +76,7 @@ func (m *Moments) finish() {
 	for i := range power {
 		power[i] = newFloat()
 	}
-	for k, v := range m.values {
+	for k, v := range values {
 		d := newFloat().Sub(v, m.Mean)
 		term := newFloat().SetInt64(m.counts[k])
 		for i := 1; i < len(power); i++ {

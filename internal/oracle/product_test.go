@@ -86,6 +86,14 @@ func summaryJSON(t testing.TB, p *profile.Profile) string {
 	return string(b)
 }
 
+// columnsJSON is what a summary says of the columns, without names of files.
+func columnsJSON(t testing.TB, p *profile.Profile) string {
+	t.Helper()
+	b, err := json.MarshalIndent(p.Summary().Columns, "", " ")
+	require.NoError(t, err)
+	return string(b)
+}
+
 // agree fails the test with the differences between the product and the naive
 // profile.
 func agree(t testing.TB, want *Table, got *profile.Profile, where string) {

@@ -71,17 +71,16 @@ type Texts struct {
 type Numbers struct {
 	Zeros, Negatives, Infinite, NaN int64
 	Sorted                          []float64 // the finite ones
-	Min, Max                        *big.Rat
-	Whole                           *big.Int // the sum if all are integers
-	Wide                            bool     // an integer is beyond 2^53
+	Whole                           *big.Int  // the sum if all are integers
+	Wide                            bool      // an integer is beyond 2^53
 	Moments
 }
 
 // Times are the statistics of a column of dates and times; Sorted are
 // microseconds since 1970, for times of day nanoseconds since midnight.
 type Times struct {
-	Sorted   []float64
-	Min, Max string
+	Sorted      []float64
+	First, Last string
 	Moments
 }
 
@@ -397,49 +396,34 @@ func textsOf(values []Value) *Texts {
 func numbersOf(values []Value) *Numbers {
 	n := &Numbers{Whole: new(big.Int)}
 	for _, v := range values {
-		r := new(big.Rat)
+		f, k := v.Float, number{bits: math.Float64bits(v.Float)}
 		switch v.Type {
 		case tInteger:
-			r.SetInt64(v.Int)
+			f, k = float64(v.Int), number{true, uint64(v.Int)}
+			n.Wide = n.Wide || v.Int > 1<<53 || v.Int < -(1<<53)
 			if n.Whole != nil {
 				n.Whole.Add(n.Whole, big.NewInt(v.Int))
 			}
 		case tNumber:
 			n.Whole = nil
-			switch {
-			case math.IsNaN(v.Float):
-				n.NaN++
-				continue
-			case math.IsInf(v.Float, 0):
-				n.Infinite++
-				if v.Float < 0 {
-					n.Negatives++
-				}
-				continue
-			}
-			r.SetFloat64(v.Float)
 		default:
 			continue
 		}
-		switch r.Sign() {
-		case 0:
-			n.Zeros++
-		case -1:
+		if f < 0 {
 			n.Negatives++
 		}
-		if n.Min == nil || r.Cmp(n.Min) < 0 {
-			n.Min = r
-		}
-		if n.Max == nil || r.Cmp(n.Max) > 0 {
-			n.Max = r
-		}
-		f, k := v.Float, number{bits: math.Float64bits(v.Float)}
-		if v.Type == tInteger {
-			f, k = float64(v.Int), number{true, uint64(v.Int)}
-			n.Wide = n.Wide || v.Int > 1<<53 || v.Int < -(1<<53)
+		switch {
+		case math.IsNaN(f):
+			n.NaN++
+			continue
+		case math.IsInf(f, 0):
+			n.Infinite++
+			continue
+		case f == 0:
+			n.Zeros++
 		}
 		n.Sorted = append(n.Sorted, f)
-		n.add(k, r)
+		n.add(k)
 	}
 	slices.Sort(n.Sorted)
 	n.finish()
@@ -453,12 +437,10 @@ func timesOf(typ string, values []Value, zoned bool) *Times {
 		if family(v.Type) != family(typ) {
 			continue
 		}
-		f := new(big.Rat)
 		x := v.Int
 		if v.Type != tTime {
 			x = v.At.UnixMicro()
 		}
-		f.SetInt64(x)
 		if len(t.Sorted) == 0 || earlier(v, lo) {
 			lo = v
 		}
@@ -466,13 +448,13 @@ func timesOf(typ string, values []Value, zoned bool) *Times {
 			hi = v
 		}
 		t.Sorted = append(t.Sorted, float64(x))
-		t.add(number{true, uint64(x)}, f)
+		t.add(number{true, uint64(x)})
 	}
 	if len(t.Sorted) == 0 {
 		return nil
 	}
 	slices.Sort(t.Sorted)
-	t.Min, t.Max = lo.show(typ, zoned), hi.show(typ, zoned)
+	t.First, t.Last = lo.show(typ, zoned), hi.show(typ, zoned)
 	t.finish()
 	return t
 }
