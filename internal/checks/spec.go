@@ -86,7 +86,9 @@ type Check struct {
 // specs is the catalogue, sorted by level and kind.
 var specs = slices.Concat(
 	[]*Spec{
-		&inSpec, &lengthSpec, &matchesSpec, &notInSpec, &notMatchesSpec, &notNullSpec, &rangeSpec, &typeSpec, &uniqueSpec,
+		&decimalsSpec, &decreasingSpec, &finiteSpec, &formatSpec, &inSpec, &increasingSpec, &isNullSpec, &lengthSpec,
+		&matchesSpec, &multipleOfSpec, &notBlankSpec, &notInSpec, &notMatchesSpec, &notNullSpec, &rangeSpec, &typeSpec,
+		&uniqueSpec,
 	},
 	metricSpecs(),
 	[]*Spec{&changeSpec, &driftSpec, &freshnessSpec, &schemaSpec},
@@ -116,8 +118,7 @@ func Kinds() []string {
 
 // planned are kinds of the rule language that this version does not have yet.
 var planned = map[string]bool{
-	"is_null": true, "not_blank": true, "format": true, "finite": true, "increasing": true, "decreasing": true,
-	"multiple_of": true, "decimals": true, "row": true, "references": true, "json_schema": true, "quantile": true,
+	"row": true, "references": true, "json_schema": true, "quantile": true,
 	"entropy": true, "most_common": true, "values": true, "correlation": true, "metric": true, "failing_rows": true,
 	"arrival": true, "balance": true, "parsable": true,
 }
