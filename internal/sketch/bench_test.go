@@ -27,6 +27,20 @@ func BenchmarkHLLAdd(b *testing.B) {
 	}
 }
 
+func BenchmarkHLLAddHashes(b *testing.B) {
+	h := NewHLL()
+	hashes := make([]uint64, benchSize)
+	for i := range hashes {
+		hashes[i] = mix(uint64(i))
+	}
+	i := 0
+	for b.Loop() {
+		h.AddHashes(hashes[i : i+benchSlice])
+		i = (i + benchSlice) % (benchSize - benchSlice)
+	}
+	perValue(b, benchSlice)
+}
+
 func BenchmarkHLLMerge(b *testing.B) {
 	h, o := NewHLL(), NewHLL()
 	for i := range uint64(100_000) {
@@ -250,12 +264,40 @@ func BenchmarkMomentsAdd(b *testing.B) {
 
 func BenchmarkMomentsAddSlice(b *testing.B) {
 	v := benchFloats()[:1600]
-	var m Moments
-	b.SetBytes(8 * 1600)
-	for b.Loop() {
-		m.AddSlice(v)
+	ints := make([]int64, len(v))
+	counts := make([]Weighted[float64], len(v))
+	for i, x := range v {
+		ints[i] = int64(100 * x)
+		counts[i] = Weighted[float64]{x, uint64(i)}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1600, "ns/value")
+	var m Moments
+	var sum Sum128
+	b.Run("real", func(b *testing.B) {
+		for b.Loop() {
+			m.AddSlice(v)
+		}
+		perValue(b, len(v))
+	})
+	b.Run("integer", func(b *testing.B) {
+		for b.Loop() {
+			m.AddInts(ints, &sum)
+		}
+		perValue(b, len(v))
+	})
+	b.Run("counts", func(b *testing.B) {
+		for b.Loop() {
+			m.AddCounts(counts)
+		}
+		perValue(b, len(v))
+	})
+	b.Run("weighted", func(b *testing.B) {
+		for b.Loop() {
+			for _, w := range counts {
+				m.AddWeighted(w.Value, w.Weight)
+			}
+		}
+		perValue(b, len(v))
+	})
 }
 
 func BenchmarkSum128Add(b *testing.B) {

@@ -35,7 +35,7 @@ const (
 // the registers in use, above 16 KiB of registers. The zero value is an empty
 // summary.
 type HLL struct {
-	dense *[hllRegisters]uint8
+	dense *registers
 	// slots is an open addressing table of register<<8 | value; 0 is free.
 	slots []uint32
 	used  int
@@ -56,6 +56,30 @@ func (h *HLL) Add(hash uint64) {
 	}
 	v := uint8(bits.LeadingZeros64(hash<<hllPrecision|1<<(hllPrecision-1))) + 1
 	h.raise(uint32(hash>>hllTail), v)
+}
+
+// AddHashes counts the values with these hashes. It gives what Add gives one by
+// one.
+func (h *HLL) AddHashes(hashes []uint64) {
+	for i, hash := range hashes {
+		if d := h.dense; d != nil {
+			d.addHashes(hashes[i:])
+			return
+		}
+		h.Add(hash)
+	}
+}
+
+// registers are those of the dense form.
+type registers [hllRegisters]uint8
+
+func (d *registers) addHashes(hashes []uint64) {
+	for _, hash := range hashes {
+		v := uint8(bits.LeadingZeros64(hash<<hllPrecision|1<<(hllPrecision-1))) + 1
+		if i := hash >> hllTail; d[i] < v {
+			d[i] = v
+		}
+	}
 }
 
 // raise lifts one register to at least v.
@@ -90,7 +114,7 @@ func (h *HLL) grow() {
 	if size := max(16, 4*len(old)); size <= hllMaxSlots {
 		h.slots, h.used = make([]uint32, size), 0
 	} else {
-		h.dense, h.slots, h.used = new([hllRegisters]uint8), nil, 0
+		h.dense, h.slots, h.used = new(registers), nil, 0
 	}
 	for _, s := range old {
 		if s != 0 {
@@ -277,7 +301,7 @@ func (h *HLL) decodeDense(r *reader) {
 	if r.err != nil {
 		return
 	}
-	h.dense = new([hllRegisters]uint8)
+	h.dense = new(registers)
 	used := 0
 	for i := range h.dense {
 		group := packed[i/4*3:]

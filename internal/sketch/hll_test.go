@@ -158,3 +158,47 @@ func FuzzHLLUnmarshal(f *testing.F) {
 		h.Estimate()
 	})
 }
+
+func TestHLLAddHashesIsAddInALoop(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 700, 770, 2000, 50_000} {
+		for _, slice := range []int{1, 100, 60_000} {
+			bulk, single := NewHLL(), NewHLL()
+			hashes := make([]uint64, n)
+			for i := range hashes {
+				hashes[i] = mix(uint64(i))
+				single.Add(hashes[i])
+			}
+			for from := 0; from < n; from += slice {
+				bulk.AddHashes(hashes[from:min(from+slice, n)])
+			}
+			require.Equal(t, encode(t, single), encode(t, bulk))
+		}
+	}
+}
+
+// A thousand columns with few values must stay small: 16 KiB each would not.
+func TestHLLIsSmallWhileFewValuesAreIn(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ values, bytes int }{{0, 0}, {10, 64}, {40, 256}, {180, 1024}, {700, 4096}, {5000, 16384}} {
+		h := NewHLL()
+		for i := range c.values {
+			h.Add(mix(uint64(i)))
+		}
+		held := 4 * cap(h.slots)
+		if h.dense != nil {
+			held += hllRegisters
+		}
+		require.LessOrEqual(t, held, c.bytes, "%d values", c.values)
+	}
+}
+
+func TestHLLAddHashesDoesNotAllocate(t *testing.T) {
+	h := NewHLL()
+	hashes := make([]uint64, 2000)
+	for i := range hashes {
+		hashes[i] = mix(uint64(i))
+	}
+	h.AddHashes(hashes)
+	require.Zero(t, testing.AllocsPerRun(1000, func() { h.AddHashes(hashes) }))
+}
