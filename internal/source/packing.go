@@ -145,6 +145,7 @@ func damaged(name, packing string, offset int64, err error) *batch.DataError {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, xz.ErrBuf):
 		e.Reason = "the " + packing + " data is truncated"
+		e.Err = io.ErrUnexpectedEOF // never io.EOF, which is an end without fault
 	case errors.Is(err, xz.ErrMemlimit), errors.Is(err, zstd.ErrWindowSizeExceeded):
 		e.Reason = fmt.Sprintf("the %s data needs more than %d MiB of memory to unpack", packing, windowLimit>>20)
 		e.Advice = "pack it with a smaller dictionary or window, as the usual levels do"

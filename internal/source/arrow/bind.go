@@ -1,6 +1,7 @@
 package arrow
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -253,16 +254,8 @@ func (f *field) bindDecimal(arr arrow.Array) bool {
 // wide converts a decimal of several words in two's complement, highest first.
 func (f *field) wide(scale int, words ...uint64) batch.Value {
 	f.buffer = f.buffer[:0]
-	sign := uint64(int64(words[len(words)-1]) >> 63) //nolint:gosec // two's complement
-	small := true
-	for i, w := range words {
-		small = small && (i == len(words)-1 || w == sign)
-		for shift := 56; shift >= 0; shift -= 8 {
-			f.buffer = append(f.buffer, byte(w>>shift))
-		}
-	}
-	if small {
-		return number(f.decimals.Int(int64(words[len(words)-1]), scale)) //nolint:gosec // two's complement
+	for _, w := range words {
+		f.buffer = binary.BigEndian.AppendUint64(f.buffer, w)
 	}
 	return number(f.decimals.Bytes(f.buffer, scale))
 }

@@ -41,7 +41,7 @@ func root(b []byte) table { return table{b, int(binary.LittleEndian.Uint32(b))} 
 func (t table) slot(n int) int {
 	vt := t.pos - int(int32(binary.LittleEndian.Uint32(t.b[t.pos:]))) //nolint:gosec // signed by the format
 	size := int(binary.LittleEndian.Uint16(t.b[vt:]))
-	if at := 4 + 2*n; at+2 <= size {
+	if at := 4 + 2*n; at < size {
 		if o := int(binary.LittleEndian.Uint16(t.b[vt+at:])); o != 0 {
 			return t.pos + o
 		}
@@ -128,12 +128,13 @@ const (
 	fieldName, fieldKind, fieldType, fieldDictionary, fieldChildren = 0, 2, 3, 4, 5
 	fieldCustom                                                     = 6
 	unionIDs                                                        = 1
+	encodingID                                                      = 0
 	batchRows, batchNodes, batchBuffers, batchPacking, batchViews   = 0, 1, 2, 3, 4
-	dictionaryBatch                                                 = 1
+	dictionaryID, dictionaryBatch                                   = 0, 1
 	packingCodec, packingMethod                                     = 0, 1
 	footerSchema, footerDictionaries, footerBatches                 = 1, 2, 3
 	keyOf, valueOf                                                  = 0, 1
-	typeUnion                                                       = 14 // of the union Type
+	typeUnion, typeBinaryView, typeTextView                         = 14, 23, 24 // of the union Type
 )
 
 const (
@@ -149,6 +150,23 @@ type header struct {
 	packed  bool
 	zstd    bool
 	buffers []byte // offsets and lengths in the body, 16 bytes each
+	layout  layout
+	schema  *schema // of a message of that kind
+	id      int64   // of a dictionary
+}
+
+// layout is what a record batch has to have for its columns.
+type layout struct {
+	nodes int // columns, those in columns counted
+	views int // columns of views
+}
+
+func (l layout) add(o layout) layout { return layout{l.nodes + o.nodes, l.views + o.views} }
+
+// schema is the layout of all record batches of a stream.
+type schema struct {
+	layout
+	dictionaries map[int64]layout
 }
 
 // check reads the metadata of a message and makes sure that all that it
@@ -168,8 +186,10 @@ func check(meta []byte) (h header, err error) {
 		}
 		switch h.kind {
 		case kindSchema:
-			return w.schema(t)
+			h.schema = w.schema(t)
+			return nil
 		case kindDictionary:
+			h.id = t.int64At(dictionaryID)
 			if t, ok = t.child(dictionaryBatch); !ok {
 				return errors.New("a dictionary has no values")
 			}
@@ -188,7 +208,9 @@ func (h *header) batch(t table) error {
 	if h.rows < 0 || h.rows > rowLimit {
 		return fmt.Errorf("it claims %d rows", h.rows)
 	}
-	for nodes := t.items(batchNodes, 16); len(nodes) > 0; nodes = nodes[16:] {
+	nodes := t.items(batchNodes, 16)
+	h.layout.nodes = len(nodes) / 16
+	for ; len(nodes) > 0; nodes = nodes[16:] {
 		if n, nulls := signed(nodes), signed(nodes[8:]); n < 0 || nulls < 0 || nulls > n {
 			return fmt.Errorf("a column claims %d values and %d nulls", n, nulls)
 		}
@@ -199,7 +221,9 @@ func (h *header) batch(t table) error {
 			return errors.New("values of a column lie outside of it")
 		}
 	}
-	for views := t.items(batchViews, 8); len(views) > 0; views = views[8:] {
+	views := t.items(batchViews, 8)
+	h.layout.views = len(views) / 8
+	for ; len(views) > 0; views = views[8:] {
 		if n := signed(views); n < 0 || n > int64(len(h.buffers)/16) {
 			return errMetadata
 		}
@@ -249,7 +273,10 @@ func (h *header) checkSizes(body []byte, limit int64) error {
 
 // walker goes over a schema with a budget, as tables may be shared: a schema
 // of a few bytes could else unfold to any size.
-type walker struct{ budget int }
+type walker struct {
+	budget       int
+	dictionaries map[int64]layout
+}
 
 func (w *walker) spend(n int) {
 	if w.budget -= n + 1; w.budget < 0 {
@@ -268,23 +295,60 @@ func (w *walker) custom(t table, n int) {
 	})
 }
 
-func (w *walker) schema(t table) error {
+func (w *walker) schema(t table) *schema {
 	w.custom(t, schemaCustom)
-	t.tables(schemaFields, func(f table) { w.field(f, 0) })
-	return nil
+	w.dictionaries = make(map[int64]layout)
+	s := &schema{dictionaries: w.dictionaries}
+	t.tables(schemaFields, func(f table) { s.layout = s.add(w.field(f, 0)) })
+	return s
 }
 
-func (w *walker) field(t table, depth int) {
+// field returns the layout of a field.
+func (w *walker) field(t table, depth int) layout {
 	w.spend(0)
 	if depth > depthLimit {
 		panic(errors.New("its columns are nested too deep"))
 	}
 	w.text(t, fieldName)
 	w.custom(t, fieldCustom)
-	if typ, ok := t.child(fieldType); ok && t.byteAt(fieldKind) == typeUnion {
-		w.spend(len(typ.items(unionIDs, 4)))
+	l := layout{nodes: 1}
+	switch t.byteAt(fieldKind) {
+	case typeUnion:
+		if typ, ok := t.child(fieldType); ok {
+			w.spend(len(typ.items(unionIDs, 4)))
+		}
+	case typeBinaryView, typeTextView:
+		l.views = 1
 	}
-	t.tables(fieldChildren, func(c table) { w.field(c, depth+1) })
+	t.tables(fieldChildren, func(c table) { l = l.add(w.field(c, depth+1)) })
+	if d, ok := t.child(fieldDictionary); ok {
+		id := d.int64At(encodingID)
+		have := w.dictionaries[id]
+		w.dictionaries[id] = layout{max(have.nodes, l.nodes), max(have.views, l.views)}
+		return layout{nodes: 1}
+	}
+	return l
+}
+
+// fits makes sure that a record batch or dictionary has what the schema asks
+// for.
+func (s *schema) fits(h *header) error {
+	want := layout{}
+	switch {
+	case s == nil:
+		return errors.New("there is no schema before it")
+	case h.kind == kindBatch:
+		want = s.layout
+	case h.kind == kindDictionary:
+		known := false
+		if want, known = s.dictionaries[h.id]; !known {
+			return fmt.Errorf("no column has the dictionary %d", h.id)
+		}
+	}
+	if h.layout.nodes < want.nodes || h.layout.views < want.views {
+		return errors.New("it has fewer columns than the schema")
+	}
+	return nil
 }
 
 // block is the place of a message in a file.

@@ -41,6 +41,7 @@ type frames struct {
 
 	start        int64 // offset of the last message
 	last         header
+	schema       *schema
 	body         []byte // reused between record batches
 	dictionaries []block
 	batches      []block
@@ -80,9 +81,9 @@ func (f *frames) read(buf []byte, n int64) ([]byte, error) {
 				return nil, err
 			}
 			if !f.file && len(f.batches) == 0 && f.last.kind == 0 && (f.at < 8 || !f.marked) {
-				return nil, f.foreign(err)
+				return nil, f.foreign(io.ErrUnexpectedEOF)
 			}
-			return nil, f.fail(f.at, "the Arrow data is cut off", adviceAgain, err)
+			return nil, f.fail(f.at, "the Arrow data is cut off", adviceAgain, io.ErrUnexpectedEOF)
 		}
 		if err != nil {
 			if f.err == nil {
@@ -137,6 +138,11 @@ func (f *frames) Message() (*ipc.Message, error) {
 		return nil, f.foreign(err)
 	} else if err != nil {
 		return nil, f.fail(f.start, "a message cannot be read: "+reasonOf(err), adviceAgain, err)
+	}
+	if f.last.kind == kindSchema {
+		f.schema = f.last.schema
+	} else if err := f.schema.fits(&f.last); err != nil {
+		return nil, f.fail(f.start, "a message cannot be read: "+err.Error(), adviceAgain, nil)
 	}
 	if f.last.body > batchLimit {
 		return nil, f.fail(f.start, fmt.Sprintf("a record batch has %d MiB; at most %d can be read", f.last.body>>20, int64(batchLimit)>>20), adviceSmall, nil)

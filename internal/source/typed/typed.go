@@ -5,6 +5,7 @@ package typed
 import (
 	"math"
 	"math/big"
+	"math/bits"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -22,6 +23,7 @@ type Decimals struct {
 	text  []byte
 	big   big.Int
 	shift big.Int
+	limbs [4]uint64
 }
 
 // Int returns the float64 nearest to unscaled / 10^scale. Both being exact
@@ -47,6 +49,9 @@ func (d *Decimals) Bytes(b []byte, scale int) float64 {
 		}
 		return d.Int(n, scale)
 	}
+	if len(b) <= 8*len(d.limbs) {
+		return d.short(b, scale)
+	}
 	d.big.SetBytes(b)
 	if b[0] >= 0x80 {
 		d.shift.SetUint64(1)
@@ -58,6 +63,63 @@ func (d *Decimals) Bytes(b []byte, scale int) float64 {
 	}
 	d.text = d.big.Append(d.text[:0], 10)
 	return d.scaled(scale)
+}
+
+// short is Bytes of at most 256 bits, without taking memory.
+func (d *Decimals) short(b []byte, scale int) float64 {
+	negative := b[0] >= 0x80
+	fill := byte(0)
+	if negative {
+		fill = 0xff
+	}
+	for i := range d.limbs { // lowest first, as two's complement
+		d.limbs[i] = 0
+		for k := range 8 {
+			x := fill
+			if at := len(b) - 8*i - 8 + k; at >= 0 {
+				x = b[at]
+			}
+			d.limbs[i] = d.limbs[i]<<8 | uint64(x)
+		}
+	}
+	sign := uint64(int64(d.limbs[0]) >> 63) //nolint:gosec // two's complement
+	if d.limbs[1] == sign && d.limbs[2] == sign && d.limbs[3] == sign {
+		return d.Int(int64(d.limbs[0]), scale) //nolint:gosec // two's complement
+	}
+	d.text = d.text[:0]
+	if negative {
+		d.text = append(d.text, '-')
+		carry := uint64(1)
+		for i := range d.limbs {
+			d.limbs[i], carry = bits.Add64(^d.limbs[i], 0, carry)
+		}
+	}
+	d.appendLimbs()
+	return d.scaled(scale)
+}
+
+// appendLimbs appends the digits of the number in d.limbs and clears it.
+func (d *Decimals) appendLimbs() {
+	const group = 1e19 // the most digits that fit into a limb
+	var groups [5]uint64
+	n := 0
+	for d.limbs != [4]uint64{} {
+		rest := uint64(0)
+		for i := len(d.limbs) - 1; i >= 0; i-- {
+			d.limbs[i], rest = bits.Div64(rest, d.limbs[i], group)
+		}
+		groups[n] = rest
+		n++
+	}
+	for i := n - 1; i >= 0; i-- {
+		start := len(d.text)
+		d.text = strconv.AppendUint(d.text, groups[i], 10)
+		if missing := 19 - (len(d.text) - start); i < n-1 && missing > 0 {
+			d.text = append(d.text, "0000000000000000000"[:missing]...)
+			copy(d.text[start+missing:], d.text[start:len(d.text)-missing])
+			copy(d.text[start:], "0000000000000000000"[:missing])
+		}
+	}
 }
 
 // scaled reads the digits in d.text as a decimal of the scale.

@@ -31,9 +31,12 @@ func TestDecimalsAreNearest(t *testing.T) {
 		n := int64(rnd.Uint64()) >> rnd.IntN(63)
 		scale := rnd.IntN(60) - 20
 		require.Equal(t, nearest(big.NewInt(n), scale), d.Int(n, scale), "%d / 10^%d", n, scale)
-		b := make([]byte, rnd.IntN(32)+1)
+		b := make([]byte, rnd.IntN(40)+1)
 		for i := range b {
 			b[i] = byte(rnd.Uint32())
+		}
+		for i := range rnd.IntN(len(b)) { // short numbers, and zeros in long ones
+			b[i] = []byte{0, 0xff}[i%2*rnd.IntN(2)]
 		}
 		x := new(big.Int).SetBytes(b)
 		if b[0] >= 0x80 {
@@ -47,7 +50,9 @@ func TestDecimalsAreNearest(t *testing.T) {
 func TestDecimalsAllocateNothing(t *testing.T) { //nolint:paralleltest // counts allocations
 	var d Decimals
 	d.Int(math.MinInt64, MaxScale)
-	require.Zero(t, testing.AllocsPerRun(100, func() { d.Int(123456789012345678, 4) }))
+	wide := bytes.Repeat([]byte{0x81}, 32)
+	d.Bytes(wide, 5)
+	require.Zero(t, testing.AllocsPerRun(100, func() { d.Int(123456789012345678, 4); d.Bytes(wide, 5) }))
 }
 
 func TestDecimal(t *testing.T) {
