@@ -55,6 +55,8 @@ type Outcome struct {
 	Report  checks.Report
 	// Took is how long reading and judging took.
 	Took time.Duration
+	// Partial says that the reader left rows out: the sinks were not called.
+	Partial bool
 }
 
 // History answers what checks want to know of the past of a dataset. Only
@@ -95,9 +97,15 @@ func New(opts Options) *Monitor {
 // hashed is a reader that can name its content.
 type hashed interface{ Hash() string }
 
+// partial is a reader that may have left rows of its batch out.
+type partial interface{ Partial() bool }
+
 // Observe reads the batch to its end, judges it and hands the outcome to the
 // sinks. An error of reading gives no outcome. Errors of sinks are returned
-// beside the outcome, joined; the other sinks are called all the same.
+// beside the outcome, joined; the other sinks are called all the same. A batch
+// of which a part was left out is judged as it was seen and goes to no sink: its
+// numbers would be taken for those of the whole. A panic of the reader or of a
+// check is that of the caller.
 func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outcome, error) {
 	start := m.opts.Now()
 	if s.AsOf.IsZero() {
@@ -131,6 +139,10 @@ func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outc
 		Rows: o.Profile.Rows(), Results: results, Origin: s.Origin,
 	}
 	o.Took = m.opts.Now().Sub(start)
+	if p, ok := r.(partial); ok && p.Partial() {
+		o.Partial = true
+		return o, nil
+	}
 	var errs []error
 	for _, sink := range m.opts.Sinks {
 		errs = append(errs, sink.Accept(ctx, o))
@@ -149,8 +161,9 @@ func read(ctx context.Context, r batch.Reader, take func([]batch.Column, *batch.
 		free <- &batch.Chunk{}
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
+	g.Go(func() (err error) {
 		defer close(full)
+		defer caught(&err)
 		var columns []batch.Column
 		for {
 			var c *batch.Chunk
@@ -172,14 +185,32 @@ func read(ctx context.Context, r batch.Reader, take func([]batch.Column, *batch.
 			full <- part{c, columns}
 		}
 	})
-	g.Go(func() error {
+	g.Go(func() (err error) {
+		defer caught(&err)
 		for p := range full {
 			take(p.columns, p.chunk)
 			free <- p.chunk
 		}
 		return nil
 	})
-	return g.Wait()
+	err := g.Wait()
+	var p *panicError
+	if errors.As(err, &p) {
+		panic(p.value)
+	}
+	return err
+}
+
+// panicError carries a panic to the goroutine that can recover it.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string { return fmt.Sprint(e.value) }
+
+// caught makes an error of a panic.
+func caught(err *error) {
+	if p := recover(); p != nil {
+		*err = &panicError{p}
+	}
 }
 
 // past answers the needs: those about the step's input here, all others by the

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/rules"
@@ -104,6 +105,47 @@ func TestAnErrorOfReadingGivesNoOutcome(t *testing.T) {
 	cancel()
 	_, err = m.Observe(ctx, reader(t, strings.NewReader(lines(10))), monitor.Subject{Dataset: "a/b"})
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// seen is a reader that may panic, or have left rows out.
+type seen struct {
+	*csv.Reader
+	partial bool
+	chunks  int // it panics behind so many; 0 is never
+}
+
+func (s *seen) Partial() bool { return s.partial }
+
+func (s *seen) Next(ctx context.Context, c *batch.Chunk) error {
+	if s.chunks--; s.chunks == 0 {
+		panic("a mistake")
+	}
+	return s.Reader.Next(ctx, c)
+}
+
+func TestAPartOfABatchGoesToNoSink(t *testing.T) {
+	t.Parallel()
+	kept := &sink{}
+	m := monitor.New(monitor.Options{Now: clock, Sinks: []monitor.Sink{kept}})
+	o, err := m.Observe(t.Context(), &seen{Reader: reader(t, strings.NewReader(lines(10))), partial: true}, monitor.Subject{Dataset: "a/b"})
+	require.NoError(t, err)
+	require.True(t, o.Partial)
+	require.Equal(t, int64(10), o.Profile.Rows())
+	require.Nil(t, kept.got)
+	o, err = m.Observe(t.Context(), &seen{Reader: reader(t, strings.NewReader(lines(10)))}, monitor.Subject{Dataset: "a/b"})
+	require.NoError(t, err)
+	require.False(t, o.Partial)
+	require.Same(t, o, kept.got)
+}
+
+func TestAPanicIsThatOfTheCaller(t *testing.T) {
+	t.Parallel()
+	m := monitor.New(monitor.Options{Now: clock})
+	for _, chunks := range []int{1, 4} {
+		require.PanicsWithValue(t, "a mistake", func() {
+			m.Observe(t.Context(), &seen{Reader: reader(t, strings.NewReader(lines(100_000))), chunks: chunks}, monitor.Subject{Dataset: "a/b"}) //nolint:errcheck // it panics
+		})
+	}
 }
 
 func TestChangeAgainstTheInputOfTheStep(t *testing.T) {
