@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
 	"github.com/stretchr/testify/require"
@@ -223,8 +224,8 @@ func writeParquet(tb testing.TB, t *typed, f parquetForm) string {
 	return buf.String()
 }
 
-// TestFormatsAgree gives one table as CSV, JSON lines, a JSON array and Parquet
-// in several forms: each agrees with the naive profile of what was written, and
+// TestFormatsAgree gives one table as CSV, JSON lines, a JSON array, Parquet and
+// Arrow in several forms: each agrees with the naive profile of what was written, and
 // all with each other.
 func TestFormatsAgree(t *testing.T) {
 	t.Parallel()
@@ -243,13 +244,21 @@ func TestFormatsAgree(t *testing.T) {
 				"parquet": writeParquet(t, table, parquetForm{rowGroup: 1 << 30, page: 1 << 20}),
 				"snappy":  writeParquet(t, table, parquetForm{&parquet.Snappy, true, 1000, 4096}),
 				"zstd":    writeParquet(t, table, parquetForm{&parquet.Zstd, false, 700, 1 << 16}),
+
+				"arrow file":   writeArrow(t, table, arrowForm{batch: 1 << 30, dictionary: true}),
+				"arrow lz4":    writeArrow(t, table, arrowForm{batch: 700, options: []ipc.Option{ipc.WithLZ4()}}),
+				"arrow stream": writeArrow(t, table, arrowForm{batch: 999, stream: true, dictionary: true, options: []ipc.Option{ipc.WithZstd()}}),
 			}
 			profiles := map[string]*profile.Profile{}
 			for name, text := range inputs {
 				p, err := observe(t.Context(), strings.NewReader(text), source.Options{})
 				require.NoError(t, err, name)
 				profiles[name] = p
-				agree(t, naiveOf(t, name, text), p, name)
+				want := table.table()
+				if !strings.HasPrefix(name, "arrow") {
+					want = naiveOf(t, name, text)
+				}
+				agree(t, want, p, name)
 			}
 			for name, p := range profiles {
 				if found := unlike(profiles["csv"], p, 1e-12); len(found) > 0 {
