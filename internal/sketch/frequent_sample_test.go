@@ -197,12 +197,11 @@ func TestFrequentMergeKeepsTheSampling(t *testing.T) {
 	for i := range 6 {
 		part := &numbered{values: whole.values[i*10_000 : (i+1)*10_000], hashes: whole.hashes[i*10_000 : (i+1)*10_000]}
 		f := NewFrequent()
-		switch {
-		case i%3 == 0:
-			part.feed(f, nil, 2000)
-		default:
-			part.feed(f, &Sampler{random: uint64(i), seen: 1 << (17 + i)}, 2000)
+		var sampler *Sampler
+		if i%3 != 0 {
+			sampler = &Sampler{random: uint64(i), seen: 1 << (17 + i)}
 		}
+		part.feed(f, sampler, 2000)
 		var back Frequent
 		reload(t, f, &back)
 		require.Equal(t, f.Top(20), back.Top(20))

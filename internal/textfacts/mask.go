@@ -62,7 +62,8 @@ func AppendMask(dst, text []byte) []byte {
 	start := len(dst)
 	last, run := rune(maskNone), 0
 	for len(text) > 0 {
-		symbol, size := rune(maskNone), 1
+		var symbol rune
+		size := 1
 		if c := text[0]; c < utf8.RuneSelf {
 			symbol = rune(asciiMask[c])
 		} else {
