@@ -356,32 +356,53 @@ func (m *metric) needs(string) []Need { return nil }
 
 func (m *metric) result(in *Input, col *profile.Column, res Result) Result {
 	v, text, bound, ok := measure(in.Profile.Summary(), col, m.kind)
-	res.FailLimit, res.WarnLimit = m.fail.limits(), m.warn.limits()
-	res.Limit = zoneLimit(m.warn, m.fail, m.kind.share)
-	if !ok {
-		if col != nil && col.Count > 0 && !col.Distinct.Exact && (m.kind.name == "unique_rate" || m.kind.name == "top_share") {
-			return res.errorf("%s is not known: the column has too many distinct values to be counted", m.subject(col))
-		}
-		return res.failReason("no value", "%s has no value to judge", m.subject(col))
+	if !ok && col != nil && col.Count > 0 && !col.Distinct.Exact && (m.kind.name == "unique_rate" || m.kind.name == "top_share") {
+		res.Limit = zoneLimit(m.warn, m.fail, m.kind.share)
+		return res.errorf("%s is not known: the column has too many distinct values to be counted", m.subject(col))
 	}
-	res.Value = profile.TextScalar(text)
-	switch v.Type {
+	return res.judgeNumber(m.subject(col), measurement{v, text, bound, ok}, limits{m.warn, m.fail, m.kind.share})
+}
+
+// measurement is a number of the batch, or a time or text, as a value and as
+// text, with its bound if it is an estimate. ok is false if there is none.
+type measurement struct {
+	value batch.Value
+	text  string
+	bound float64
+	ok    bool
+}
+
+// limits are the zones of a number; share says that it is a fraction.
+type limits struct {
+	warn, fail *zone
+	share      bool
+}
+
+// judgeNumber judges a number of the batch, named by subject.
+func (r Result) judgeNumber(subject string, m measurement, l limits) Result {
+	r.FailLimit, r.WarnLimit = l.fail.limits(), l.warn.limits()
+	r.Limit = zoneLimit(l.warn, l.fail, l.share)
+	if !m.ok {
+		return r.failReason("no value", "%s has no value to judge", subject)
+	}
+	r.Value = profile.TextScalar(m.text)
+	switch m.value.Type {
 	case batch.Integer:
-		res.Value = profile.IntScalar(v.Int)
+		r.Value = profile.IntScalar(m.value.Int)
 	case batch.Number:
-		res.Value = profile.FloatScalar(v.Float)
+		r.Value = profile.FloatScalar(m.value.Float)
 	default:
 	}
-	shown := text
-	if v.Type.Numeric() {
-		shown = metricText(asFloat(v), m.kind.share)
+	shown := m.text
+	if m.value.Type.Numeric() {
+		shown = metricText(asFloat(m.value), l.share)
 	}
-	if bound > 0 {
-		shown += " ± " + metricText(bound, m.kind.share) + " (estimated)"
+	if m.bound > 0 {
+		shown += " ± " + metricText(m.bound, l.share) + " (estimated)"
 	}
-	res.judge(m.warn, m.fail, func(z *zone) bool { return z.allows(v, text) }, func(z *zone) string { return z.words(m.kind.share) },
-		fmt.Sprintf("%s is %s", m.subject(col), shown))
-	return res
+	r.judge(l.warn, l.fail, func(z *zone) bool { return z.allows(m.value, m.text) }, func(z *zone) string { return z.words(l.share) },
+		fmt.Sprintf("%s is %s", subject, shown))
+	return r
 }
 
 func (m *metric) subject(col *profile.Column) string {

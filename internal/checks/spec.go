@@ -91,6 +91,7 @@ var specs = slices.Concat(
 		&uniqueSpec,
 	},
 	metricSpecs(),
+	[]*Spec{&correlationSpec, &entropySpec, &mostCommonSpec, &quantileSpec, &valuesSpec},
 	[]*Spec{&changeSpec, &driftSpec, &freshnessSpec, &schemaSpec},
 )
 
@@ -118,8 +119,8 @@ func Kinds() []string {
 
 // planned are kinds of the rule language that this version does not have yet.
 var planned = map[string]bool{
-	"row": true, "references": true, "json_schema": true, "quantile": true,
-	"entropy": true, "most_common": true, "values": true, "correlation": true, "metric": true, "failing_rows": true,
+	"row": true, "references": true, "json_schema": true,
+	"metric": true, "failing_rows": true,
 	"arrival": true, "balance": true, "parsable": true,
 }
 
