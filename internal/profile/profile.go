@@ -173,7 +173,9 @@ func (p *Profile) Merge(o *Profile) error {
 			p.addColumn(c.name)
 			i = len(p.columns) - 1
 		}
+		before := p.columns[i].types
 		p.columns[i].merge(c)
+		p.columns[i].moveFirst(before, p.rows)
 	}
 	for _, c := range p.columns {
 		if _, ok := o.index[c.name]; !ok {
@@ -190,6 +192,17 @@ func (p *Profile) Merge(o *Profile) error {
 	p.once, p.summary = sync.Once{}, nil
 	p.prepare, p.lazy = sync.Once{}, nil
 	return nil
+}
+
+// moveFirst gives the first values that came with a merge their rows in the
+// whole: the part's rows follow the given number of rows. before are the counts
+// of values without the part.
+func (c *column) moveFirst(before [batch.TypeCount]uint64, rows uint64) {
+	for t := range c.types {
+		if before[t] == 0 && c.types[t] > 0 {
+			c.first[t].Row += int64(rows)
+		}
+	}
 }
 
 func (p *Profile) mergeInfo(o *Profile) {
