@@ -9,7 +9,7 @@ BENCH ?= .
 BENCHTIME ?= 1x
 BASE ?= HEAD~1
 
-.PHONY: demo help build test race lint fmt vet fuzz bench bench-diff golden cover arch sizes clean
+.PHONY: demo help build test race lint fmt vet fuzz oracle bench bench-diff golden cover arch sizes clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ vet: ## Run go vet (CI, under 3 minutes)
 
 fuzz: ## Run each fuzz target for FUZZTIME (default 20s)
 	scripts/fuzz.sh $(FUZZTIME)
+
+oracle: ## Compare readers and profiles with naive ones: all seeds, sizes and real files (about 5 minutes on 2 cores)
+	PROFILER_ORACLE=long go test -count=1 -timeout 40m ./internal/oracle
 
 bench: ## Run the benchmarks that match BENCH for BENCHTIME (default: all, once)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
