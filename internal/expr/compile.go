@@ -25,6 +25,7 @@ type compiler struct {
 	offsets []int // of the characters, in bytes
 	columns []string
 	nodes   int
+	places  map[ast.Node]file.Location
 }
 
 func (c *compiler) program() *Program {
@@ -124,11 +125,72 @@ func (c *compiler) refuse(n ast.Node, hint, what string) *node {
 	return nil
 }
 
-// spanOf returns the place of a tree in the source, in bytes.
+// spanOf returns the place of a tree in the source, in bytes. Each node is
+// looked at once: a chain as a < b < c has its middle in two places of the
+// tree, nested chains in very many.
 func (c *compiler) spanOf(n ast.Node) (from, to int) {
-	s := &spanner{from: -1}
-	ast.Walk(&n, s)
-	return c.balanced(c.bytes(file.Location{From: max(s.from, 0), To: s.to}))
+	l := c.placeOf(n)
+	return c.balanced(c.bytes(l))
+}
+
+func (c *compiler) placeOf(n ast.Node) file.Location {
+	if l, ok := c.places[n]; ok {
+		return l
+	}
+	l := n.Location()
+	if l.To <= l.From {
+		l = file.Location{From: -1} // made by the parser, stands nowhere
+	}
+	for _, child := range children(n) {
+		if child == nil {
+			continue
+		}
+		p := c.placeOf(child)
+		if p.From >= 0 && (l.From < 0 || p.From < l.From) {
+			l.From = p.From
+		}
+		l.To = max(l.To, p.To)
+	}
+	if c.places == nil {
+		c.places = map[ast.Node]file.Location{}
+	}
+	c.places[n] = l
+	return l
+}
+
+// children returns the parts of a node of the parser.
+func children(n ast.Node) []ast.Node {
+	switch n := n.(type) {
+	case *ast.UnaryNode:
+		return []ast.Node{n.Node}
+	case *ast.BinaryNode:
+		return []ast.Node{n.Left, n.Right}
+	case *ast.ChainNode:
+		return []ast.Node{n.Node}
+	case *ast.MemberNode:
+		return []ast.Node{n.Node, n.Property}
+	case *ast.SliceNode:
+		return []ast.Node{n.Node, n.From, n.To}
+	case *ast.CallNode:
+		return append([]ast.Node{n.Callee}, n.Arguments...)
+	case *ast.BuiltinNode:
+		return n.Arguments
+	case *ast.PredicateNode:
+		return []ast.Node{n.Node}
+	case *ast.VariableDeclaratorNode:
+		return []ast.Node{n.Value, n.Expr}
+	case *ast.SequenceNode:
+		return n.Nodes
+	case *ast.ConditionalNode:
+		return []ast.Node{n.Cond, n.Exp1, n.Exp2}
+	case *ast.ArrayNode:
+		return n.Nodes
+	case *ast.MapNode:
+		return n.Pairs
+	case *ast.PairNode:
+		return []ast.Node{n.Key, n.Value}
+	}
+	return nil
 }
 
 // balanced widens a place, so that its brackets are closed: the parser keeps

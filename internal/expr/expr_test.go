@@ -95,7 +95,7 @@ func TestConditions(t *testing.T) {
 		"nan == nan": F, "nan != nan": T, "nan < 1": F, "not (nan < 1)": T, "nan == 1 || n == 7": T,
 		"round(f) == 3": T, "round(-f) == -3": T, "floor(f) == 2": T, "ceil(f) == 3": T, "round(0.1 + n * 0.1, 2) == 0.8": T, "round(n, 3) == 7": T, "abs(n - 10) == 3": T,
 		"min(n, f, 10) == 2.5": T, "max(n, f) == 7": T, "min(d, ts) == d": T, "min(n, none) == 7": N, "max(n, nan) == 7": F, "round(f, 15) == 2.5": T,
-		"1 < n < 10": T, "1 < n < 3": F, "+n == 7": T,
+		"1 < n < 10": T, "1 < n < 3": F, "n == +7": T, "-n == -7": T, "--n == n": T,
 		// texts as written
 		`code == "007"`: T, `code == "7"`: F, `n == "7"`: T, `code in ["007", "008"]`: T, `code not in ["007"]`: F, `n in [1, 7]`: T, `n in [7.0]`: T, `f in [2, 2.5]`: T,
 		`s contains "rü"`: T, `s startsWith "Gr"`: T, `s endsWith " "`: T, `s matches "^G.*n"`: T, `s not matches "x"`: T, `len(s) == 5`: T, `len(n) == 1`: T,
@@ -274,6 +274,8 @@ func TestMistakes(t *testing.T) {
 		"a.lower() == 1":                     "1:1: methods are not part of expressions",
 		`{"a": 1} == a`:                      "1:1: maps are not part of expressions",
 		`b"x" == a`:                          "1:1: bytes are not part of expressions",
+		"+a > 1":                             "1:1: a plus sign before a name is not part of expressions; leave it out",
+		"-a == 'x'":                          `1:7: "==" needs numbers or times, 'x' is a text`,
 		"$env > 1":                           `1:1: names that begin with $ are not part of expressions; write col("$env") for a column of that name`,
 		"a > 99999999999999999999":           "1:24: invalid integer literal: strconv.ParseInt: parsing \"99999999999999999999\": value out of range",
 		"if a > 1 { true } else { b }":       "1:4: a choice of two values is not part of expressions; write (a and b) or (not a and c)",

@@ -47,10 +47,15 @@ func (c *compiler) unary(n *ast.UnaryNode) *node {
 		if x = c.value(x, n.Operator); x == nil {
 			return nil
 		}
-		if n.Operator == "+" {
+		switch {
+		case n.Operator == "-" && x.class == classColumn:
+			return &node{op: opNeg, class: classValue, args: []*node{x}}
+		case n.Operator == "-":
+			return &node{op: opNeg, class: x.class, args: []*node{x}}
+		case x.class == classNumber:
 			return x
 		}
-		return &node{op: opNeg, class: x.class, args: []*node{x}}
+		return c.refuse(n, "leave it out", "a plus sign before a name is")
 	}
 	return c.refuse(n, "", "the operator "+n.Operator+" is")
 }

@@ -359,9 +359,9 @@ func (r *result) changed(o op, a *result, rows int) {
 			case opTrim:
 				r.arena = append(r.arena, bytes.TrimSpace(text)...)
 			case opLower:
-				r.arena = appendMapped(r.arena, text, unicode.ToLower)
+				r.arena = appendMapped(r.arena, text, 'A', unicode.ToLower)
 			default:
-				r.arena = appendMapped(r.arena, text, unicode.ToUpper)
+				r.arena = appendMapped(r.arena, text, 'a', unicode.ToUpper)
 			}
 		}
 		r.ends[i] = len(r.arena)
@@ -369,15 +369,19 @@ func (r *result) changed(o op, a *result, rows int) {
 	r.text = texts{arena: r.arena, ends: r.ends}
 }
 
-// appendMapped appends a text with each character mapped, as strings.Map does.
-func appendMapped(b, text []byte, mapped func(rune) rune) []byte {
+// appendMapped appends a text with each letter in the other case, as
+// strings.Map does. from is the first of the 26 letters that change.
+func appendMapped(b, text []byte, from byte, mapped func(rune) rune) []byte {
 	for len(text) > 0 {
-		ch, size := rune(text[0]), 1
-		if ch >= utf8.RuneSelf {
-			ch, size = utf8.DecodeRune(text)
+		if ch := text[0]; ch < utf8.RuneSelf {
+			if ch-from < 26 {
+				ch ^= 'a' - 'A'
+			}
+			b, text = append(b, ch), text[1:]
+			continue
 		}
-		b = utf8.AppendRune(b, mapped(ch))
-		text = text[size:]
+		ch, size := utf8.DecodeRune(text)
+		b, text = utf8.AppendRune(b, mapped(ch)), text[size:]
 	}
 	return b
 }
