@@ -77,7 +77,7 @@ type CopyError struct {
 func (e *CopyError) Error() string {
 	what := "standard input cannot be read any further"
 	if e.Write {
-		what = "cannot be written any further"
+		what = "standard output cannot be written any further"
 	}
 	return fmt.Sprintf("%s: %v (after %d bytes)", what, e.Err, e.Bytes)
 }
