@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/exact"
 	"github.com/profilerhq/profiler/internal/profile"
 )
 
@@ -25,6 +26,9 @@ type Plan struct {
 	// Parsable is how many malformed records and values the built-in check
 	// "parsable" puts up with.
 	Parsable Tolerance
+	// Space is the memory, and the disk beyond it, of the checks that count
+	// exactly; nil is the default memory alone.
+	Space *exact.Space
 }
 
 // Need is something of the past that a check compares with. It is comparable,
@@ -92,7 +96,7 @@ type scanJudge interface {
 }
 
 // Evaluation judges one batch: it observes the rows and then the profile. It
-// is used by one goroutine.
+// is used by one goroutine and has to be closed.
 type Evaluation struct {
 	plan  Plan
 	names []string // of the columns so far
@@ -117,6 +121,9 @@ type binding struct {
 
 // New starts the evaluation of a batch.
 func New(plan Plan) *Evaluation {
+	if plan.Space == nil {
+		plan.Space = exact.NewSpace(exact.DefaultMemory, nil)
+	}
 	return &Evaluation{plan: plan, open: map[place]bool{}, ids: map[string]bool{}}
 }
 
@@ -200,6 +207,9 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 	b := &binding{check: c, id: id, column: column, index: index, order: order}
 	if j, ok := c.judge.(rowJudge); ok {
 		b.eval = j.evaluator(&sampler{seed: seedOf(id), max: e.plan.FailingRows})
+		if k, ok := b.eval.(*keys); ok {
+			k.useSpace(e.plan.Space)
+		}
 		if e.rows > 0 {
 			b.eval.absent(1, e.rows)
 		}
@@ -275,6 +285,7 @@ func (e *Evaluation) Needs(columns []batch.Column) []Need {
 // "parsable" first; those of a pattern in the order of the columns.
 func (e *Evaluation) Results(in Input) []Result {
 	s := in.Profile.Summary()
+	e.eachKeys((*keys).settle)
 	out := []Result{e.parsable(s)}
 	slices.SortStableFunc(e.bound, func(a, b *binding) int {
 		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.index, b.index))
@@ -293,6 +304,18 @@ func (e *Evaluation) Results(in Input) []Result {
 	return out
 }
 
+// Close gives back the memory and the files of an evaluation, whether its
+// results were asked for or not.
+func (e *Evaluation) Close() { e.eachKeys((*keys).close) }
+
+func (e *Evaluation) eachKeys(f func(*keys)) {
+	for _, b := range e.bound {
+		if k, ok := b.eval.(*keys); ok {
+			f(k)
+		}
+	}
+}
+
 func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
 	c := b.check
 	res := c.result(b.id, b.column)
@@ -307,7 +330,13 @@ func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
 	}
 	switch j := c.judge.(type) {
 	case rowJudge:
-		res = c.rowResult(res, j, b.eval.outcome(col))
+		o := outcome{}
+		if k, ok := b.eval.(*keys); ok && col == nil {
+			o = k.datasetOutcome(s)
+		} else {
+			o = b.eval.outcome(col)
+		}
+		res = c.rowResult(res, j, o)
 		if e.plan.FailingRows <= 0 {
 			res.FailingRows = nil // the first one was drawn for the message
 		}

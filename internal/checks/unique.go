@@ -1,15 +1,14 @@
 package checks
 
 import (
-	"encoding/binary"
-	"fmt"
-	"slices"
+	"errors"
 	"strings"
 
 	"github.com/zeebo/xxh3"
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/exact"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
@@ -36,10 +35,17 @@ var uniqueSpec = Spec{
 			p.node.Errorf(errs, yamldoc.CodeValue, "the list of columns is empty")
 			return nil
 		}
+		if len(cols) > maxUniqueColumns {
+			p.node.Errorf(errs, yamldoc.CodeValue, "there are %d columns, at most %d can be compared", len(cols), maxUniqueColumns)
+			return nil
+		}
 		c.Columns = cols
 		return &unique{columns: cols}
 	},
 }
+
+// maxUniqueColumns is how many columns fit in the mask of a row.
+const maxUniqueColumns = 64
 
 type unique struct{ columns []string }
 
@@ -57,202 +63,309 @@ func (u *unique) good() string {
 	return "unique"
 }
 
-// uniqueLimit is how many distinct keys one check remembers: 16 bytes each in
-// a table that is at most three quarters full.
-const uniqueLimit = 12 << 20
-
 func (u *unique) evaluator(s *sampler) rowEvaluator {
-	return &uniqueEvaluator{s: s, byText: &keySet{}}
+	return newKeys(u.columns, s)
 }
 
-// uniqueEvaluator remembers the keys of all rows. In a text column keys are
-// the texts as written, elsewhere their meanings, where 3 and 3.0 are one. As
-// long as every value is written in its canonical form the two are the same
-// set; the first other value splits them.
-type uniqueEvaluator struct {
-	s               *sampler
-	byText, byValue *keySet // byValue is nil until they differ
-	raw, canonical  []byte
+// keys finds the rows of one or several columns whose values are repeated, by
+// an exact set: in memory, beyond its limit on disk.
+//
+// Whether a column holds texts, which are compared as they are written, or other
+// values, which are compared by their meaning, is known only at its end. So
+// there are two readings: rows has all rows by meaning, where those with an
+// unusual spelling of a text are marked, and texts has the marked ones by their
+// spelling. A usual text never equals an unusual one. Which reading counts is
+// known for a single column at its end. Of several columns each one that has an
+// unusual spelling is guessed to hold texts or not when the first one comes; if
+// the end proves a guess wrong and it matters, the check ends in error.
+type keys struct {
+	names  []string // of several columns, nil for one
+	s      *sampler
+	space  *exact.Space
+	r      *rows // the chunk
+	cols   []*batch.Vector
+	state  []keyState
+	byRows keySet // by meaning
+	texts  keySet // unusual texts by spelling; empty in most columns
+
+	plain   int64            // rows with all values
+	empties map[uint64]int64 // rows with empty texts, which are null unless in a column of texts, by their columns
+	untold  bool             // a list without its items was met
+
+	taken        []int32 // rows of the chunk
+	parts, spelt []byte
+	ids          []xxh3.Uint128
+	// log shows rows of which it is not known yet whether they are repeated:
+	// those from the first one on that waits on disk, or all if equal values do
+	// not mean an equal key.
+	log      *exact.Log
+	logAll   bool
+	otherKey bool // equal values may have different keys
+	record   []byte
+	keyNames []string
 }
 
-// keySet tells repeated keys by 94 bits of their hash and remembers where each
-// came first.
+// keyState is what is known of a column.
+type keyState struct {
+	spelling
+	ambiguous bool // an unusual spelling or an empty text was met
+	asText    bool // and the column is taken for one of texts
+}
+
+// keySet is an exact set with the rows of the chunk that it is about to get and
+// the samples of what it found.
 type keySet struct {
-	slots     []keySlot
-	n         int
-	evaluated int64
-	failed    int64
-	sample    sample
-	full      bool
-	// firsts are the first rows of repeated keys; their values are no longer
-	// at hand, that of the repetition stands for it.
-	firsts []FailingRow
+	*exact.Set
+	pending       []exact.Row
+	at            []int32 // of the chunk, for each pending row
+	all, unmarked picks
 }
 
-type keySlot struct {
-	hash uint64
-	row  uint32 // low bits of the first row
-	meta uint32 // 30 more bits of the hash, slotTaken, slotRepeated
+func newKeys(columns []string, s *sampler) *keys {
+	return &keys{names: columns, s: s, empties: map[uint64]int64{}, state: make([]keyState, max(1, len(columns)))}
 }
 
-const (
-	slotTaken    = 1 << 31
-	slotRepeated = 1 << 30
-	slotCheck    = slotRepeated - 1
-)
+// useSpace sets the memory and the disk of the check. It comes before the rows.
+func (e *keys) useSpace(space *exact.Space) { e.space = space }
 
-func (k *keySet) clone() *keySet {
-	c := *k
-	c.slots, c.firsts = slices.Clone(k.slots), slices.Clone(k.firsts)
-	c.sample.drawn = slices.Clone(k.sample.drawn)
-	return &c
+// start makes the sets at the first rows.
+func (e *keys) start(r *rows) {
+	if e.space == nil {
+		e.space = exact.NewSpace(exact.DefaultMemory, nil)
+	}
+	e.byRows.Set = exact.NewSet(e.space, e.told(&e.byRows))
+	e.texts.Set = exact.NewSet(e.space, e.told(&e.texts))
+	if e.s.max > 0 {
+		e.log = exact.NewLog(e.space)
+		e.logAll = !r.keyIsJudged()
+		e.byRows.OnFull(e.log.Drop)
+		e.texts.OnFull(e.log.Drop)
+	}
 }
 
-func (k *keySet) add(key xxh3.Uint128, s *sampler, r *rows, i int) {
-	hash, check := key.Lo, uint32(key.Hi)&slotCheck
-	k.evaluated++
-	if k.full {
+func (e *keys) absent(int64, int64) {}
+
+// observe takes all rows of a chunk.
+func (e *keys) observe(r *rows) {
+	e.begin(r)
+	for i := range r.chunk.Rows {
+		e.take(i)
+	}
+	e.end()
+}
+
+// begin starts a chunk, of which any rows may be taken in their order.
+func (e *keys) begin(r *rows) {
+	if e.byRows.Set == nil {
+		e.start(r)
+	}
+	e.r, e.cols = r, append(e.cols[:0], r.cols...)
+	if r.v != nil {
+		e.cols = append(e.cols[:0], r.v)
+	}
+	e.taken = e.taken[:0]
+	e.otherKey = e.otherKey || !r.keyIsJudged()
+}
+
+// take offers row i of the chunk.
+func (e *keys) take(i int) {
+	if len(e.cols) == 1 {
+		e.takeOne(i)
 		return
 	}
-	if 4*(k.n+1) > 3*len(k.slots) {
-		k.grow()
-	}
-	mask := uint64(len(k.slots) - 1)
-	at := hash & mask
-	for ; k.slots[at].meta != 0; at = (at + 1) & mask {
-		if sl := &k.slots[at]; sl.hash == hash && sl.meta&slotCheck == check {
-			k.repeat(sl, s, r, i)
+	e.parts, e.ids = e.parts[:0], e.ids[:0]
+	empty, odd := uint64(0), uint64(0)
+	for c, v := range e.cols {
+		p, j := v.At(i)
+		if p.Types[j] == batch.Null {
 			return
 		}
-	}
-	row := r.chunk.First + int64(i)
-	k.slots[at] = keySlot{hash: hash, row: uint32(row), meta: check | slotTaken}
-	if k.n++; k.n >= uniqueLimit {
-		k.full, k.slots = true, nil
-	}
-}
-
-func (k *keySet) repeat(sl *keySlot, s *sampler, r *rows, i int) {
-	k.failed++
-	if sl.meta&slotRepeated == 0 {
-		sl.meta |= slotRepeated
-		k.failed++ // the first one fails as well
-		if len(k.firsts) < s.max {
-			f := r.show(i)
-			f.Row = int64(sl.row)
-			if !r.keyIsJudged() {
-				f.Key = nil
+		st := &e.state[c]
+		id := identity(p, j)
+		switch {
+		case p.Inferred && len(p.Bytes(j)) == 0:
+			empty |= 1 << c
+		case st.usual(p, j):
+		default:
+			odd |= 1 << c
+		}
+		if (empty|odd)>>c&1 != 0 {
+			if !st.ambiguous {
+				st.ambiguous, st.asText = true, looksLikeText(v)
 			}
-			k.firsts = append(k.firsts, f)
+			if !st.asText {
+				odd &^= 1 << c
+			}
 		}
+		e.parts, e.ids = appendID(e.parts, id), append(e.ids, id)
+		e.untold = e.untold || p.Types[j] == batch.List && !p.HasText
 	}
-	k.sample.offer(s, r, i)
+	key := rowKey(e.parts)
+	e.taken = append(e.taken, int32(i))
+	e.add(i, key, empty, odd != 0)
+	if empty|odd == 0 {
+		return
+	}
+	e.spelt = e.spelt[:0]
+	for c, v := range e.cols {
+		id := e.ids[c]
+		switch {
+		case empty>>c&1 != 0 && !e.state[c].asText:
+			return // null in a column that is not one of texts
+		case (empty|odd)>>c&1 != 0:
+			p, j := v.At(i)
+			id = xxh3.Hash128(p.Bytes(j))
+			id.Hi ^= tagSpelt
+		}
+		e.spelt = appendID(e.spelt, id)
+	}
+	e.texts.add(e.r, i, exact.Row{Key: rowKey(e.spelt)})
 }
 
-// keyIsJudged reports whether all key columns are among those that are judged,
-// so that equal values mean an equal key.
-func (r *rows) keyIsJudged() bool {
-	for _, k := range r.keys {
-		if k.v != r.v && !slices.Contains(r.cols, k.v) {
-			return false
-		}
-	}
-	return true
-}
+// tagSpelt keeps a spelling apart from the text of a value.
+const tagSpelt = 0x589965cc75374cc3
 
-func (k *keySet) grow() {
-	old := k.slots
-	k.slots = make([]keySlot, max(1024, 2*len(old)))
-	mask := uint64(len(k.slots) - 1)
-	for _, sl := range old {
-		if sl.meta == 0 {
-			continue
-		}
-		at := sl.hash & mask
-		for k.slots[at].meta != 0 {
-			at = (at + 1) & mask
-		}
-		k.slots[at] = sl
-	}
-}
-
-func (e *uniqueEvaluator) absent(int64, int64) {}
-
-func (e *uniqueEvaluator) observe(r *rows) {
-	cols := r.cols
-	if r.v != nil {
-		cols = []*batch.Vector{r.v}
-	}
-	for i := range r.chunk.Rows {
-		e.raw, e.canonical = e.raw[:0], e.canonical[:0]
-		hasText, hasValue := true, true
-		for _, v := range cols {
-			hasText = hasText && v.Types[i] != batch.Null
-			hasValue = hasValue && !isNull(v, i, batch.Null)
-			e.appendKeys(v, i)
-		}
-		if e.byValue == nil && (hasText != hasValue || string(e.raw) != string(e.canonical)) {
-			e.byValue = e.byText.clone()
-		}
-		if hasText {
-			e.byText.add(xxh3.Hash128(e.raw), e.s, r, i)
-		}
-		if hasValue && e.byValue != nil {
-			e.byValue.add(xxh3.Hash128(e.canonical), e.s, r, i)
-		}
-	}
-}
-
-// appendKeys appends the value of row i to both forms of the key, each with
-// its length, so that parts cannot run together.
-func (e *uniqueEvaluator) appendKeys(v *batch.Vector, i int) {
-	typ := v.Types[i]
+// takeOne offers row i of a single column.
+func (e *keys) takeOne(i int) {
+	p, j := e.cols[0].At(i)
+	typ := p.Types[j]
 	if typ == batch.Null {
 		return
 	}
-	kind := byte(0)
-	if !v.Inferred && (typ == batch.String || typ == batch.Binary) {
-		kind = 1 // a text is never a number where values have types
+	e.taken = append(e.taken, int32(i))
+	st := &e.state[0]
+	empty := uint64(0)
+	if p.Inferred && len(p.Bytes(j)) == 0 {
+		empty = 1
 	}
-	start := len(e.raw)
-	e.raw = append(e.raw, kind, 0, 0, 0, 0)
-	e.raw = v.AppendText(e.raw, i)
-	binary.LittleEndian.PutUint32(e.raw[start+1:], uint32(len(e.raw)-start))
-	if kind == 1 || typ == batch.String {
-		e.canonical = append(e.canonical, e.raw[start:]...)
+	odd := empty == 0 && !st.usual(p, j)
+	id := identity(p, j)
+	e.add(i, exact.NewKey(id.Hi, id.Lo), empty, odd)
+	if odd || empty != 0 {
+		st.ambiguous, st.asText = true, true
+		id := xxh3.Hash128(p.Bytes(j))
+		e.texts.add(e.r, i, exact.Row{Key: exact.NewKey(id.Hi, id.Lo)})
+	}
+	e.untold = e.untold || typ == batch.List && !p.HasText
+}
+
+// add offers row i to the reading by meaning, unless an empty text is null
+// there.
+func (e *keys) add(i int, key exact.Key, empty uint64, odd bool) {
+	if empty != 0 {
+		e.empties[empty]++
 		return
 	}
-	val := v.Value(i)
-	if typ == batch.Timestamp && val.Int%microsPerDay == 0 && val.Float == 0 {
-		val.Type = batch.Date // midnight, however it is written
-	}
-	start = len(e.canonical)
-	e.canonical = append(e.canonical, kind, 0, 0, 0, 0)
-	e.canonical = val.AppendText(e.canonical, false)
-	binary.LittleEndian.PutUint32(e.canonical[start+1:], uint32(len(e.canonical)-start))
+	e.plain++
+	e.byRows.add(e.r, i, exact.Row{Key: key, Marked: odd})
 }
 
-const microsPerDay = 86_400_000_000
-
-func (e *uniqueEvaluator) outcome(col *profile.Column) outcome {
-	k := e.byText
-	if e.byValue != nil && (col == nil || col.Kind() != batch.String) {
-		k = e.byValue
-	}
-	if k.full {
-		return outcome{err: fmt.Sprintf("more than %s distinct keys are more than this version remembers; use distinct_rate: {min: 1}", count(uniqueLimit))}
-	}
-	k.sample.merge(k.firsts, e.s)
-	return outcome{evaluated: k.evaluated, failed: k.failed, failing: k.sample.rows()}
+func (k *keySet) add(r *rows, i int, row exact.Row) {
+	row.Number = r.chunk.First + int64(i)
+	k.pending, k.at = append(k.pending, row), append(k.at, int32(i))
 }
 
-// merge adds rows that are known to fail; the smallest numbers come first.
-func (s *sample) merge(firsts []FailingRow, by *sampler) {
-	for _, f := range firsts {
-		p := sampledRow{hash: mix(uint64(f.Row) ^ by.seed), FailingRow: f}
-		if s.first == nil || f.Row < s.first.Row {
-			s.first = &p
+// end hands the rows of the chunk over.
+func (e *keys) end() {
+	for _, k := range []*keySet{&e.byRows, &e.texts} {
+		k.Add(k.pending)
+		k.pending, k.at = k.pending[:0], k.at[:0]
+	}
+	if e.log != nil && (e.logAll || e.byRows.Spilled() || e.texts.Spilled()) {
+		e.keep()
+	}
+	e.r = nil
+}
+
+// settle gives back the memory that is not needed after the last row.
+func (e *keys) settle() {
+	if e.byRows.Set != nil {
+		e.byRows.Settle()
+		e.texts.Settle()
+	}
+}
+
+// close removes the files.
+func (e *keys) close() {
+	if e.byRows.Set == nil {
+		return
+	}
+	_ = errors.Join(e.byRows.Close(), e.texts.Close()) // what they hold is not wanted any more
+	if e.log != nil {
+		e.log.Close()
+	}
+}
+
+// reading is what was found in the reading that counts.
+type reading struct {
+	evaluated int64 // rows
+	failed    int64 // rows of repeated keys
+	repeated  int64 // repeated keys
+	failing   []FailingRow
+	err       string
+}
+
+func (e *keys) outcome(col *profile.Column) outcome {
+	return e.outcomeOf(func(int) *profile.Column { return col })
+}
+
+// datasetOutcome is the outcome of a check over several columns.
+func (e *keys) datasetOutcome(s *profile.Summary) outcome {
+	return e.outcomeOf(func(c int) *profile.Column { return s.Column(e.names[c]) })
+}
+
+func (e *keys) outcomeOf(column func(int) *profile.Column) outcome {
+	r := e.read(column)
+	return outcome{evaluated: r.evaluated, failed: r.failed, failing: r.failing, err: r.err}
+}
+
+// read ends the batch.
+func (e *keys) read(column func(int) *profile.Column) (r reading) {
+	if e.byRows.Set == nil {
+		return r
+	}
+	defer e.close()
+	if err := errors.Join(e.byRows.Finish(), e.texts.Finish()); err != nil {
+		r.err = "the keys cannot be counted: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+		return r
+	}
+	texts, guessed, late := uint64(0), uint64(0), ""
+	for c := range e.state {
+		st, col := &e.state[c], column(c)
+		isText := col != nil && col.Kind() == batch.String
+		if e.untold && col != nil && col.Kind() == batch.List {
+			r.err = "the items of the lists of " + col.Name + " are not kept, so that lists cannot be compared"
+			return r
 		}
-		s.insert(p, by.max)
+		if !st.ambiguous {
+			continue
+		}
+		if st.asText {
+			guessed |= 1 << c
+		}
+		if isText {
+			texts |= 1 << c
+		}
+		if isText != st.asText && late == "" {
+			late = col.Name
+		}
 	}
+	r.evaluated = e.plain
+	for empty, n := range e.empties {
+		if empty&^texts == 0 {
+			r.evaluated += n
+		}
+	}
+	switch {
+	case texts == 0, e.byRows.All.Rows == 0 && r.evaluated == e.plain:
+		r.failed, r.repeated = e.byRows.All.Rows, e.byRows.All.Keys
+		r.failing = e.show(&e.byRows.all, &picks{})
+	case texts == guessed:
+		r.failed = e.byRows.Unmarked.Rows + e.texts.All.Rows
+		r.repeated = e.byRows.Unmarked.Keys + e.texts.All.Keys
+		r.failing = e.show(&e.byRows.unmarked, &e.texts.all)
+	default:
+		r.err = "whether the values of " + late + " are texts showed only at the end, too late to tell whether rows are repeated that spell it in several ways"
+	}
+	return r
 }
