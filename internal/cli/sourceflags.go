@@ -18,7 +18,7 @@ type sourceFlags struct {
 	format, delimiter, quote, comment, encoding, timezone string
 	noHeader, each                                        bool
 	nulls, columns                                        []string
-	rows                                                  int64
+	rows, unpackLimit                                     int64
 	dataset, batch, at                                    string
 }
 
@@ -34,6 +34,7 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.nulls, "null", nil, "`text` that means null, beside the empty field (repeatable)")
 	fl.StringSliceVar(&f.columns, "columns", nil, "read only these `columns`, separated by commas")
 	fl.Int64Var(&f.rows, "rows", 0, "stop after `N` rows")
+	fl.Int64Var(&f.unpackLimit, "unpack-limit", source.DefaultUnpackLimit, "refuse packed data that unpacks to more than `N` times its size, beyond the first GiB (0: no limit)")
 	fl.BoolVar(&f.each, "each", false, "every file is a batch of its own")
 	fl.StringVar(&f.dataset, "dataset", "", "`name` of the dataset (default: from the source)")
 	fl.StringVar(&f.batch, "batch", "", "`name` of the batch (default: the day in the file's name, else a hash of source and content)")
@@ -61,6 +62,12 @@ func (f *sourceFlags) options(e *env) (source.Options, error) {
 	}
 	if f.rows < 0 {
 		return o, usage("--rows %d is negative", f.rows)
+	}
+	if f.unpackLimit < 0 {
+		return o, usage("--unpack-limit %d is negative", f.unpackLimit)
+	}
+	if o.UnpackLimit = f.unpackLimit; f.unpackLimit == 0 {
+		o.UnpackLimit = -1
 	}
 	return o, nil
 }

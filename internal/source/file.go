@@ -95,7 +95,7 @@ func (f *file) open(raw io.Reader, disk *os.File, name string, opts Options, cou
 		}
 		f.info.Compression = p.name
 		f.closers = append([]func() error{closer}, f.closers...)
-		src = bufio.NewReaderSize(&reporter{src: z, name: name, packing: p.name, packed: whole, limit: opts.unpackLimit()}, 256<<10)
+		src = bufio.NewReaderSize(&reporter{src: z, name: name, packing: p.name, packed: whole, limit: opts.unpackLimit(), free: unpackFree}, 256<<10)
 		if head, err = src.Peek(64); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}

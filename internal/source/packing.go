@@ -59,7 +59,7 @@ var unpackers = []packing{
 		return z, noClose, err
 	}},
 	{"lz4", []string{"\x04\x22\x4d\x18"}, func(r io.Reader) (io.Reader, func() error, error) {
-		z := lz4.NewReader(r)
+		z := lz4.NewReader(&lz4Frames{src: r})
 		return z, noClose, z.Apply(lz4.ConcurrencyOption(1))
 	}},
 }
@@ -97,7 +97,8 @@ type reporter struct {
 	// packing's name; empty for the file itself.
 	packing string
 	packed  *reporter
-	limit   int64 // times the size of the packed; 0 is none
+	limit   int64 // times the size of the packed, beyond free bytes; 0 is none
+	free    int64
 }
 
 // Read reads from the source. Errors but io.EOF come as *batch.DataError.
@@ -107,7 +108,7 @@ func (r *reporter) Read(b []byte) (int, error) {
 	if r.count != nil && n > 0 {
 		r.count(b[:n])
 	}
-	if err == nil && r.limit > 0 && r.offset > unpackFree && r.offset/r.limit > r.packed.offset {
+	if err == nil && r.limit > 0 && r.offset > r.free && r.offset/r.limit > r.packed.offset {
 		return n, &batch.DataError{
 			Source: r.name, Offset: r.offset, Reason: fmt.Sprintf("the %s data unpacks to more than %d times its size", r.packing, r.limit),
 			Advice: "if that is meant, raise --unpack-limit (0: no limit)",

@@ -2,7 +2,6 @@ package source
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/snappy"
-	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
@@ -66,56 +63,6 @@ func one(t testing.TB, path string, opts Options) ([]string, *Reader, error) {
 	in, err := Expand([]string{path}, false)
 	require.NoError(t, err)
 	return rowsOf(t, in[0], opts)
-}
-
-func pack(t testing.TB, name string, data []byte) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	var w io.WriteCloser
-	switch name {
-	case "gzip":
-		w = gzip.NewWriter(&b)
-	case "zstd":
-		z, err := zstd.NewWriter(&b)
-		require.NoError(t, err)
-		w = z
-	case "snappy":
-		w = snappy.NewBufferedWriter(&b)
-	}
-	_, err := w.Write(data)
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
-	return b.Bytes()
-}
-
-func TestPackingIsFoundByContent(t *testing.T) {
-	t.Parallel()
-	csv := []byte("a,b\n1,x\n2,y\n")
-	want := []string{"a=1 b=x", "a=2 b=y"}
-	for _, name := range []string{"gzip", "zstd", "snappy"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			packed := pack(t, name, csv)
-			rows, r, err := one(t, write(t, t.TempDir(), "x.csv", packed), Options{})
-			require.NoError(t, err)
-			require.Equal(t, want, rows)
-			require.Equal(t, Info{Format: "csv", Compression: name, Delimiter: ','}, r.Info())
-			require.Equal(t, int64(len(packed)), r.Stats().Bytes)
-			// Two frames in a row are one input.
-			if name == "gzip" || name == "zstd" {
-				rows, _, err = one(t, write(t, t.TempDir(), "x.csv", append(packed, pack(t, name, []byte("3,z\n"))...)), Options{})
-				require.NoError(t, err)
-				require.Equal(t, append(want, "a=3 b=z"), rows)
-			}
-			// Truncated anywhere is an error, never fewer rows.
-			for i := 11; i < len(packed); i++ {
-				_, _, err := one(t, write(t, t.TempDir(), "x.csv", packed[:i]), Options{})
-				var data *batch.DataError
-				require.ErrorAs(t, err, &data, "cut at %d of %d", i, len(packed))
-				require.Contains(t, err.Error(), name+" data is")
-			}
-		})
-	}
 }
 
 func TestEncodings(t *testing.T) {
