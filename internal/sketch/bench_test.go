@@ -308,3 +308,13 @@ func BenchmarkSum128Add(b *testing.B) {
 		i++
 	}
 }
+
+func BenchmarkFrequentEntropy(b *testing.B) {
+	z := rand.NewZipf(rand.New(rand.NewPCG(1, 2)), 1.2, 1, 1<<20)
+	column := numberedOf(draw(benchSize, func(int) uint64 { return z.Uint64() }))
+	f := NewFrequent()
+	column.feed(f, nil, benchSlice)
+	for b.Loop() {
+		f.Entropy(benchSize, 10_000, 250)
+	}
+}
