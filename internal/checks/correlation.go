@@ -67,12 +67,22 @@ func (m *comoments) observe(r *rows) {
 	if len(r.cols) == 0 {
 		return
 	}
-	for i := range r.v.Len() {
-		x, ok1 := finiteAt(r.v, i)
-		y, ok2 := finiteAt(r.cols[0], i)
-		if ok1 && ok2 {
-			m.add(x, y)
+	if r.sel != nil {
+		for _, i := range r.sel {
+			m.take(r, int(i))
 		}
+		return
+	}
+	for i := range r.v.Len() {
+		m.take(r, i)
+	}
+}
+
+func (m *comoments) take(r *rows, i int) {
+	x, ok1 := finiteAt(r.v, i)
+	y, ok2 := finiteAt(r.cols[0], i)
+	if ok1 && ok2 {
+		m.add(x, y)
 	}
 }
 

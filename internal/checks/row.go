@@ -22,7 +22,7 @@ type rowJudge interface {
 
 // rowEvaluator judges the rows of one batch.
 type rowEvaluator interface {
-	// observe takes the rows of a chunk.
+	// observe takes the rows of a chunk: those of r.sel, all if it is nil.
 	observe(r *rows)
 	// absent takes n rows, from the given row number, that came before the
 	// column did: they are null.
@@ -38,6 +38,9 @@ type rows struct {
 	v     *batch.Vector   // of the check's column, nil for checks over several
 	cols  []*batch.Vector // of a check over several columns
 	keys  []keyColumn
+	// sel are the rows that are judged, by their index, ascending; nil is all.
+	// Checks with where or by are given a part of the rows.
+	sel []int32
 }
 
 type keyColumn struct {
@@ -105,6 +108,12 @@ func newValueEvaluator(s *sampler, families []batch.Type, judge func(v *batch.Ve
 func (e *valueEvaluator) observe(r *rows) {
 	for f, family := range e.families {
 		t := &e.tallies[f]
+		if r.sel != nil {
+			for _, i := range r.sel {
+				t.count(e.judge(r.v, int(i), family), e.s, r, int(i))
+			}
+			continue
+		}
 		for i := range r.v.Types {
 			t.count(e.judge(r.v, i, family), e.s, r, i)
 		}

@@ -145,13 +145,19 @@ func (e *keys) start(r *rows) {
 
 func (e *keys) absent(int64, int64) {}
 
-// observe takes all rows of a chunk.
+// observe takes the rows of a chunk.
 func (e *keys) observe(r *rows) {
 	e.begin(r)
+	defer e.end()
+	if r.sel != nil {
+		for _, i := range r.sel {
+			e.take(int(i))
+		}
+		return
+	}
 	for i := range r.chunk.Rows {
 		e.take(i)
 	}
-	e.end()
 }
 
 // begin starts a chunk, of which any rows may be taken in their order.
