@@ -1,7 +1,6 @@
 package oracle
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"testing"
@@ -77,7 +76,7 @@ func TestFirstMixedOfMergedParts(t *testing.T) {
 		}
 		got := merged(t, parts...).Summary()
 		for _, c := range whole.Columns {
-			require.Equal(t, c.Mixed, got.Column(c.Name).Mixed, fmt.Sprintf("seed %d, %s", seed, c.Name))
+			require.Equal(t, c.Mixed, got.Column(c.Name).Mixed, "seed %d, %s", seed, c.Name)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func FromText(text string) Value {
 
 // float reads a number; one out of range is infinite.
 func float(s string) float64 {
-	f, _ := strconv.ParseFloat(s, 64) //nolint:errcheck // out of range is ±Inf, and nothing else is passed
+	f, _ := strconv.ParseFloat(s, 64) // out of range is ±Inf, and nothing else is passed
 	return f
 }
 

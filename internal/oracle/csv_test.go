@@ -52,7 +52,7 @@ func TestEncodingCSVReadsWhatIsWritten(t *testing.T) {
 func sameTable(t testing.TB, want, got *Table, where string) {
 	t.Helper()
 	require.Equal(t, want.Malformed, got.Malformed, where)
-	require.Equal(t, len(want.Rows), len(got.Rows), where)
+	require.Len(t, got.Rows, len(want.Rows), where)
 	for i := range want.Rows {
 		require.Equal(t, fmt.Sprintf("%+v", want.Rows[i]), fmt.Sprintf("%+v", got.Rows[i]), "%s, row %d", where, i+1)
 	}

@@ -125,7 +125,7 @@ func writeJSON(t *typed) string {
 				value = "null"
 			case tInteger, tNumber, tBoolean:
 			default:
-				q, _ := json.Marshal(value) //nolint:errcheck // a text
+				q, _ := json.Marshal(value)
 				value = string(q)
 			}
 			fmt.Fprintf(&b, "%q:%s", t.names[j], value)
@@ -323,7 +323,7 @@ func (d *comparison) alike(a, b *profile.Column, tolerance float64) {
 				e.Quantiles = &profile.Quantiles{Exact: c.Quantiles.Exact, P50: c.Quantiles.P50}
 			}
 		}
-		b, _ := json.MarshalIndent(e, "", " ") //nolint:errcheck // plain data
+		b, _ := json.MarshalIndent(e, "", " ")
 		return string(b)
 	}
 	if x, y := exact(a), exact(b); x != y {

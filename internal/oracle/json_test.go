@@ -114,7 +114,7 @@ func jsonOf(c cell, asText bool) string {
 			return bare
 		}
 	}
-	b, _ := json.Marshal(c.text) //nolint:errcheck // a text
+	b, _ := json.Marshal(c.text)
 	return string(b)
 }
 

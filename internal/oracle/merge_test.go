@@ -124,14 +124,14 @@ func checkMerge(t *testing.T, rng *rand.Rand, g *grid, n int) {
 		text, _ := part.write(s)
 		parts = append(parts, profileCSV(t, text, s.csv()))
 	}
-	before := make([]string, len(parts))
+	before := make([][]byte, len(parts))
 	for i, p := range parts {
-		before[i] = string(encoded(t, p))
+		before[i] = encoded(t, p)
 	}
 	agreeMerged(t, want, whole, merged(t, parts...), where+", in order")
 	agreeMerged(t, want, whole, mergeTree(t, rng, parts), where+", in any order")
 	for i, p := range parts {
-		require.True(t, before[i] == string(encoded(t, p)), "%s: merging changed part %d", where, i)
+		sameBytes(t, before[i], encoded(t, p), "%s: merging changed part %d", where, i)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestMergeIsAMonoid(t *testing.T) {
 		}
 		for i, q := range []*profile.Profile{merged(t, merged(t), p[0]), merged(t, p[0], merged(t)), merged(t, p[0]), throughFile(t, p[0])} {
 			require.Equal(t, summaryJSON(t, p[0]), summaryJSON(t, q), "seed %d, form %d", seed, i)
-			require.True(t, string(encoded(t, p[0])) == string(encoded(t, q)), "seed %d: form %d has other bytes", seed, i)
+			sameBytes(t, encoded(t, p[0]), encoded(t, q), "seed %d: form %d has other bytes", seed, i)
 		}
 	}
 }

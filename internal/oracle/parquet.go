@@ -86,8 +86,9 @@ func leaf(typ parquet.Type) (string, func(parquet.Value) Value) {
 		return tNumber, func(v parquet.Value) Value { return Value{Type: tNumber, Float: v.Double()} }
 	case parquet.ByteArray:
 		return tBinary, func(v parquet.Value) Value { return Value{Type: tBinary, Text: string(v.ByteArray())} }
+	default:
+		return "", nil
 	}
-	return "", nil
 }
 
 func logical(kind parquet.Kind, l *format.LogicalType) (string, func(parquet.Value) Value) {

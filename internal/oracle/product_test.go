@@ -71,6 +71,14 @@ func encoded(t testing.TB, p *profile.Profile) []byte {
 	return b
 }
 
+// sameBytes fails the test if two saved profiles differ, without showing them.
+func sameBytes(t testing.TB, want, got []byte, format string, args ...any) {
+	t.Helper()
+	if !bytes.Equal(want, got) {
+		t.Fatalf(format, args...)
+	}
+}
+
 // throughFile returns the profile that is read from what p is saved as.
 func throughFile(t testing.TB, p *profile.Profile) *profile.Profile {
 	t.Helper()

@@ -47,7 +47,7 @@ func TestSameInputGivesSameBytes(t *testing.T) { //nolint:paralleltest // see ab
 			first = got
 			continue
 		}
-		require.True(t, string(first) == string(got), "run %d with %d threads gives other bytes", run, threads)
+		sameBytes(t, first, got, "run %d with %d threads gives other bytes", run, threads)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestPiecesOfInput(t *testing.T) {
 				p, err := observe(t.Context(), pieces(in.text, next), in.opts)
 				require.NoError(t, err, how)
 				require.Equal(t, summaryJSON(t, whole), summaryJSON(t, p), how)
-				require.True(t, string(encoded(t, whole)) == string(encoded(t, p)), "%s: the profile has other bytes", how)
+				sameBytes(t, encoded(t, whole), encoded(t, p), "%s: the profile has other bytes", how)
 			}
 		})
 	}
@@ -111,7 +111,7 @@ func TestBuilderIsTheMonitor(t *testing.T) {
 	}
 	p := b.Finish(r.Columns(), profile.Info{Dataset: "default/in", Source: want.Source, Stats: r.Stats(), ProfiledAt: profiledAt})
 	require.Equal(t, summaryJSON(t, want), summaryJSON(t, p))
-	require.True(t, string(encoded(t, want)) == string(encoded(t, p)), "the builder and the monitor give other bytes")
+	sameBytes(t, encoded(t, want), encoded(t, p), "the builder and the monitor give other bytes")
 }
 
 // TestFileIsStream reads the same rows from a file.

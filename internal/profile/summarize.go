@@ -318,8 +318,9 @@ func (v *counted) show(zoned bool) string {
 	switch v.value.Type {
 	case batch.String, batch.Binary, batch.Struct:
 		return validText(string(v.text))
+	default:
+		return string(v.value.AppendText(nil, zoned))
 	}
-	return string(v.value.AppendText(nil, zoned))
 }
 
 // topOf returns the most frequent values, ties by code point of their texts.
