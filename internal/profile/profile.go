@@ -54,14 +54,15 @@ type lazyColumn struct {
 
 // rowSet counts distinct rows by their hash.
 type rowSet struct {
-	hashes []uint64 // until they are more than exactRows
+	hashes []uint64 // until they are more than exactRows, or partRows of a part
 	hll    *sketch.HLL
+	isPart bool
 }
 
 func (s *rowSet) add(hashes []uint64) {
 	if s.hll == nil {
 		s.hashes = append(s.hashes, hashes...)
-		if len(s.hashes) <= exactRows {
+		if len(s.hashes) <= exactRows && !s.isPart || len(s.hashes) <= partRows {
 			return
 		}
 		hashes, s.hashes, s.hll = s.hashes, nil, sketch.NewHLL()
@@ -104,10 +105,26 @@ func (s *rowSet) duplicates(rows uint64) Estimate {
 type Builder struct {
 	p      *Profile
 	hashes []uint64
+	share  int // columns that share the memory of exact counts, at least
 }
 
 // NewBuilder returns a builder of an empty profile.
 func NewBuilder() *Builder { return &Builder{p: empty()} }
+
+// Bounds of the profile of a part, of which there may be a thousand at once.
+const (
+	partShare = 2_000 // as if the table had so many columns: about 1,000 distinct values are exact
+	partRows  = 4_096 // repeated rows are exact up to so many rows
+)
+
+// NewPartBuilder returns a builder of one of many profiles that are made at
+// once, as of the segments of a batch: it is exact up to fewer values, so that
+// a thousand of them fit in the memory of a wide table.
+func NewPartBuilder() *Builder {
+	b := &Builder{p: empty(), share: partShare}
+	b.p.dups.isPart = true
+	return b
+}
 
 func empty() *Profile { return &Profile{index: map[string]int{}} }
 
@@ -125,7 +142,7 @@ func (b *Builder) Add(columns []batch.Column, c *batch.Chunk) {
 	p.rows += uint64(c.Rows)
 	for i := range c.Vectors {
 		p.columns[i].add(&c.Vectors[i], c.First, b.hashes)
-		p.columns[i].limit(p.rows, len(p.columns))
+		p.columns[i].limit(p.rows, max(len(p.columns), b.share))
 	}
 	p.dups.add(b.hashes)
 }
