@@ -44,13 +44,13 @@ type claims struct {
 // accuracy compares the answers of the task csv.
 func (s *speed) accuracy() ([]Accuracy, error) {
 	table := datagen.Trips()
-	mine, err := profileClaims(table, s.answer("csv", ours))
+	mine, err := profileClaims(table, s.answer(ours))
 	if err != nil {
 		return nil, err
 	}
-	theirs, err := summarizeClaims(table, s.answer("csv", duckdbSummarize))
+	theirs, err := summarizeClaims(table, s.answer(duckdbSummarize))
 	if err != nil {
-		return nil, err
+		s.Say("%v", err) // a peer does not cost us the report
 	}
 	var all []Accuracy
 	for i, c := range table.Columns {

@@ -51,13 +51,13 @@ func goals() []goal {
 			return Spread{worst, worst, worst}, len(r.Accuracy) > 0
 		}},
 		{"quantiles, largest error of rank", 0.01, 0.005, true, percent, func(r *Report) (Spread, bool) {
-			worst, any := 0.0, false
+			worst, given := 0.0, false
 			for _, a := range r.Accuracy {
 				if a.Ours.RankError != nil {
-					worst, any = max(worst, *a.Ours.RankError), true
+					worst, given = max(worst, *a.Ours.RankError), true
 				}
 			}
-			return Spread{worst, worst, worst}, any
+			return Spread{worst, worst, worst}, given
 		}},
 	}
 }

@@ -11,7 +11,10 @@ import (
 func thisMachine() Machine {
 	m := Machine{CPU: "unknown", Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH}
 	read := func(path string) string {
-		b, _ := os.ReadFile(path) //nolint:errcheck // other systems have none
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return "" // other systems have none
+		}
 		return string(b)
 	}
 	info := read("/proc/cpuinfo")

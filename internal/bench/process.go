@@ -36,7 +36,7 @@ func measure(ctx context.Context, c command) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	defer out.Close() //nolint:errcheck // the process wrote it
+	defer out.Close()
 	cmd.Stdout = out
 	began := time.Now()
 	if c.pipe == "" {

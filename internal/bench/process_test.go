@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -160,4 +161,28 @@ func TestOurFailureIsAnErrorAPeersIsNot(t *testing.T) {
 	require.ErrorContains(t, err, "profiler profile: ")
 	require.ErrorContains(t, err, "it is broken")
 	require.Zero(t, strings.Count(strings.Join(said, "\n"), "make "), "the data is there")
+}
+
+// TestWhatAPeerSaysDoesNotCostTheReport has a DuckDB that prints no JSON.
+func TestWhatAPeerSaysDoesNotCostTheReport(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	program(t, dir, "python3", `case "$2" in *__version__*) echo 2.0;; *) echo 50 %;; esac`)
+	var columns []string
+	for _, c := range datagen.Trips().Columns {
+		columns = append(columns, `{"name": "`+c.Name+`", "distinct": {"value": 70}}`)
+	}
+	profile := `{"columns": [` + strings.Join(columns, ",") + `]}`
+	var said strings.Builder
+	r, err := Speed(t.Context(), Options{
+		Program: program(t, dir, "good", fake+"echo '"+profile+"'"), Peers: []string{"duckdb"}, Tasks: []string{"csv"}, Runs: 1, Rows: 70, Threads: 1,
+		Say: func(format string, args ...any) { fmt.Fprintf(&said, format+"\n", args...) },
+	})
+	require.NoError(t, err)
+	require.Contains(t, said.String(), "read what SUMMARIZE says")
+	require.Len(t, r.task("csv").result(duckdbSummarize).Runs, 1)
+	require.Len(t, r.Accuracy, 20)
+	require.Nil(t, r.Accuracy[0].Peer)
+	require.EqualValues(t, 70, r.Accuracy[0].Ours.Distinct)
+	require.Zero(t, r.Accuracy[0].Ours.DistinctError, "hashes are unique")
 }

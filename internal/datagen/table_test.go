@@ -81,8 +81,9 @@ func plainRows(t *testing.T, table *Table, o WriteOptions) [][]string {
 		return csvRows(t, table, data)
 	case JSONL:
 		return jsonRows(t, table, data)
+	default:
+		return parquetRows(t, table, data)
 	}
-	return parquetRows(t, table, data)
 }
 
 func csvRows(t *testing.T, table *Table, data []byte) [][]string {
