@@ -394,7 +394,7 @@ func (f *Frequent) UnmarshalBinary(b []byte) error {
 	var out Frequent
 	if r.err == nil && got == versionSampled {
 		out.sampled, out.rate = r.uvarint(), r.uvarint()
-		if r.err == nil && (out.sampled == 0 || out.rate < 2 || out.rate > sampleRate) {
+		if r.err == nil && (out.sampled == 0 || out.sampled > 1<<62 || out.rate < 2 || out.rate > sampleRate) {
 			r.fail("a sample of %d rows, one of %d, is out of range", out.sampled, out.rate)
 		}
 	}

@@ -292,9 +292,13 @@ func FuzzFrequentUnmarshal(f *testing.F) {
 	for _, n := range []int{0, 1, 40, 20_000} {
 		f.Add(encode(f, frequentOf(zipf(newRand(1), n))))
 	}
+	thin := NewFrequent()
+	numberedOf(numberShapes["few heavy"](newRand(3), 40_000)).feed(thin, &Sampler{seen: 1 << 40}, 2000)
+	f.Add(encode(f, thin))
 	other := frequentOf(zipf(newRand(2), 20_000))
 	fuzz(f, NewFrequent, func(s *Frequent) {
 		s.Top(10)
+		s.Entropy(1000, 100, 3)
 		s.Add(7, []byte("seven"), 1)
 		if s.Error() < 1<<40 {
 			s.Merge(other)
