@@ -20,6 +20,8 @@ import (
 	"github.com/profilerhq/profiler/internal/alert/slack"
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/exact"
+	"github.com/profilerhq/profiler/internal/exact/disk"
 	"github.com/profilerhq/profiler/internal/metrics"
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/profile"
@@ -51,7 +53,10 @@ type Options struct {
 	AlertTimeout time.Duration
 	Metrics      *metrics.Metrics
 	FailingRows  int
-	Logger       *slog.Logger
+	// Memory is how many bytes the checks that count exactly have together; 0 is
+	// the default. Beyond them they use temporary files.
+	Memory int64
+	Logger *slog.Logger
 	// Messages is where incidents are printed when no channel is configured.
 	Messages  io.Writer
 	Now       func() time.Time
@@ -86,11 +91,14 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	if opts.FailingRows == 0 {
 		opts.FailingRows = checks.DefaultFailingRows
 	}
+	if opts.Memory == 0 {
+		opts.Memory = exact.DefaultMemory
+	}
 	a := &App{opts: opts, log: opts.Logger}
 	if err := a.Reconfigure(opts.Channels, opts.Alerts); err != nil {
 		return nil, err
 	}
-	m := monitor.Options{Now: opts.Now, FailingRows: opts.FailingRows, History: pinnedOnly{}}
+	m := monitor.Options{Now: opts.Now, FailingRows: opts.FailingRows, History: pinnedOnly{}, Space: exact.NewSpace(opts.Memory, disk.New(""))}
 	if opts.Store != "" {
 		s, err := store.Open(ctx, opts.Store, store.Options{Logger: opts.Logger, Now: opts.Now, MustExist: opts.StoreMustExist})
 		if err != nil {

@@ -28,6 +28,7 @@ type judgeFlags struct {
 	failOn          string
 	failingRows     int
 	noRecord, alert bool
+	memory          memory
 }
 
 // register adds the flags but --fail-on, whose default is the command's.
@@ -39,6 +40,7 @@ func (f *judgeFlags) register(cmd *cobra.Command) {
 	fl.BoolVar(&f.noRecord, "no-record", false, "judge against the history and leave it as it was")
 	fl.IntVar(&f.failingRows, "failing-rows", checks.DefaultFailingRows, "keep up to `N` failing rows of each check")
 	fl.BoolVar(&f.alert, "alert", false, "send alerts even without a store")
+	f.memory.register(cmd)
 }
 
 // options are those of the app, but for the baseline; the store of the
@@ -47,6 +49,7 @@ func (f *judgeFlags) options(e *env, cfg *config.Config, m *metrics.Metrics) app
 	f.store = givenStore(f.store, cfg)
 	o := e.appOptions(cfg)
 	o.Store, o.NoRecord, o.Alert, o.Metrics, o.FailingRows = f.store, f.noRecord, f.alert, m, f.failingRows
+	o.Memory = int64(f.memory)
 	if o.FailingRows == 0 {
 		o.FailingRows = -1
 	}

@@ -28,6 +28,7 @@ type runFlags struct {
 	store   string
 	workers int
 	dir     string
+	memory  memory
 }
 
 func (e *env) runCommand() *cobra.Command {
@@ -51,6 +52,7 @@ Exit code 1: a gate blocked or units are dead. 3: something stayed unjudged.`,
 	f.output.registerMetrics(cmd)
 	cmd.Flags().StringVar(&f.store, "store", "", "`URL` of the history (default "+defaultStore+")")
 	cmd.Flags().IntVar(&f.workers, "workers", 0, "run up to `N` commands at once (default: the number of cores)")
+	f.memory.register(cmd)
 	cmd.Flags().StringVar(&f.dir, "work-dir", "", "`folder` for outputs and dead letters (default: .profiler/runs/NAME beside the file)")
 	return cmd
 }
@@ -103,7 +105,7 @@ func (e *env) runRun(cmd *cobra.Command, path string, f *runFlags) error {
 		return err
 	}
 	opts := e.appOptions(cfg)
-	opts.Store, opts.Metrics = storeURL(f.store, cfg), m
+	opts.Store, opts.Metrics, opts.Memory = storeURL(f.store, cfg), m, int64(f.memory)
 	a, err := app.New(cmd.Context(), opts)
 	if err != nil {
 		return storeOrUsage(err)

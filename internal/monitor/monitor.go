@@ -16,6 +16,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/exact"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/rules"
 )
@@ -80,6 +81,9 @@ type Options struct {
 	Now func() time.Time
 	// FailingRows is how many failing rows a result keeps.
 	FailingRows int
+	// Space is the memory and the disk of all checks that count exactly; nil is
+	// the default memory alone, for each batch.
+	Space *exact.Space
 }
 
 // Monitor observes batches. It is safe for concurrent use if its history and
@@ -118,7 +122,12 @@ func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outc
 		s.At = start
 	}
 	builder := profile.NewBuilder()
-	eval := checks.New(rules.Plan(s.Rules, m.opts.FailingRows))
+	plan := rules.Plan(s.Rules, m.opts.FailingRows)
+	if m.opts.Space != nil {
+		plan.Space = m.opts.Space.Until(ctx)
+	}
+	eval := checks.New(plan)
+	defer eval.Close()
 	err := read(ctx, r, func(columns []batch.Column, c *batch.Chunk) {
 		builder.Add(columns, c)
 		eval.Observe(columns, c)
@@ -134,6 +143,9 @@ func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outc
 	results := eval.Results(checks.Input{
 		Profile: o.Profile, At: s.At, AsOf: s.AsOf, Modified: s.Modified, Location: s.Location, Past: m.past(ctx, s, eval.Needs(r.Columns())),
 	})
+	if err := ctx.Err(); err != nil {
+		return nil, err // what was not counted yet is no error of the data
+	}
 	o.Report = checks.Report{
 		Version: 1, Dataset: s.Dataset, Batch: s.Batch, At: s.At.UTC(), Verdict: checks.VerdictOf(results),
 		Rows: o.Profile.Rows(), Results: results, Origin: s.Origin,
