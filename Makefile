@@ -8,8 +8,9 @@ FUZZTIME ?= 20s
 BENCH ?= .
 BENCHTIME ?= 1x
 BASE ?= HEAD~1
+PKG ?= ./...
 
-.PHONY: demo help build test race lint fmt vet fuzz oracle bench bench-diff golden cover arch sizes clean
+.PHONY: demo help build test race lint fmt vet fuzz oracle bench bench-diff bench-speed golden cover arch sizes clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,11 +43,14 @@ fuzz: ## Run each fuzz target for FUZZTIME (default 20s)
 oracle: ## Compare readers and profiles with naive ones: all seeds, sizes and real files (about 5 minutes on 2 cores)
 	PROFILER_ORACLE=long go test -count=1 -timeout 40m ./internal/oracle
 
-bench: ## Run the benchmarks that match BENCH for BENCHTIME (default: all, once)
-	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+bench: ## Run the benchmarks of PKG that match BENCH for BENCHTIME (default: all, once)
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKG)
 
 bench-diff: ## Compare the benchmarks of BASE (default HEAD~1) with the working tree, 6 runs each
-	scripts/bench-diff.sh $(BASE) '$(BENCH)'
+	scripts/bench-diff.sh $(BASE) '$(BENCH)' $(PKG)
+
+bench-speed: build ## Measure speed beside DuckDB and others (about an hour; docs/bench/README.md)
+	bin/profiler bench speed --growth --output-file bin/speed.md
 
 golden: ## Rewrite the golden files, then run the tests against them
 	@pkgs=$$(go list -f '{{join .TestImports "\n"}}{{"\n"}}{{join .XTestImports "\n"}}{{"\n"}}={{.ImportPath}}' ./... | awk '/internal\/golden$$/ {g=1} /^=/ {if (g) print substr($$0, 2); g=0}'); \
