@@ -18,6 +18,7 @@ import (
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/source"
+	"github.com/profilerhq/profiler/internal/source/csv"
 )
 
 const docsFolder = "../../docs/checks"
@@ -92,11 +93,47 @@ func TestRulesOfTheDocumentationHaveNoMistakes(t *testing.T) {
 	for _, name := range pages(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, text := range ofLanguage(blocks(page(t, name)), "yaml") {
-				sets, diags := rules.Parse(name, []byte(text), nil)
+			text := page(t, name)
+			folder := folderOf(t, text)
+			for _, text := range ofLanguage(blocks(text), "yaml") {
+				sets, diags := rules.Parse(filepath.Join(folder, name), []byte(text), nil)
 				require.NoError(t, diags.Err(), text)
 				require.NotEmpty(t, sets, text)
 			}
+		})
+	}
+}
+
+var named = regexp.MustCompile("(?s)The file `([^`]+)`:\n\n```\\w+\n(.*?)```")
+
+// folderOf writes the files that a page shows by name to a folder.
+func folderOf(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, m := range named.FindAllStringSubmatch(text, -1) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, m[1]), []byte(m[2]), 0o600))
+	}
+	return dir
+}
+
+// A page whose rules need files beside them is judged in a folder that has
+// them.
+func TestExamplesWithFilesAreTrue(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"json_schema.md", "references.md"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := page(t, name)
+			dir, all := folderOf(t, text), blocks(text)
+			tables := ofLanguage(all, "csv")
+			sets, diags := rules.Parse(filepath.Join(dir, "rules.yaml"), []byte(ofLanguage(all, "yaml")[0]), nil)
+			require.NoError(t, diags.Err())
+			r, err := csv.New(strings.NewReader(tables[len(tables)-1]), csv.Options{Source: "orders.csv"})
+			require.NoError(t, err)
+			o, err := monitor.New(monitor.Options{FailingRows: 20}).Observe(t.Context(), r, monitor.Subject{Dataset: "default/orders", Rules: sets})
+			require.NoError(t, err)
+			require.Equal(t, checks.Fail, o.Report.Verdict)
+			requireReport(t, ofLanguage(all, "text")[0], o.Report.Results)
 		})
 	}
 }
@@ -148,7 +185,7 @@ func TestExamplesOfTheDocumentationAreTrue(t *testing.T) {
 	for _, name := range pages(t) {
 		all := blocks(page(t, name))
 		tables, files, texts := ofLanguage(all, "csv"), ofLanguage(all, "yaml"), ofLanguage(all, "text")
-		if len(tables) == 0 {
+		if len(tables) == 0 || named.MatchString(page(t, name)) {
 			continue
 		}
 		judged++

@@ -23,6 +23,8 @@ type Plan struct {
 	Key []string
 	// FailingRows is how many failing rows a result keeps.
 	FailingRows int
+	// Known has the values that the checks refer to, by Plan.References.
+	Known map[Reference]*Known
 	// Parsable is how many malformed records and values the built-in check
 	// "parsable" puts up with.
 	Parsable Tolerance
@@ -206,7 +208,7 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 	id = e.ownID(id)
 	b := &binding{check: c, id: id, column: column, index: index, order: order}
 	if j, ok := c.judge.(rowJudge); ok {
-		b.eval = j.evaluator(&sampler{seed: seedOf(id), max: e.plan.FailingRows})
+		b.eval = j.evaluator(&sampler{seed: seedOf(id), max: e.plan.FailingRows, known: e.plan.Known})
 		if k, ok := b.eval.(*keys); ok {
 			k.useSpace(e.plan.Space)
 		}

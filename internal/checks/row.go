@@ -149,6 +149,8 @@ const maxShown = 200
 type sampler struct {
 	seed uint64
 	max  int
+	// known are the values of other sources, for kinds that refer to them.
+	known map[Reference]*Known
 }
 
 // sample holds the first failing row and up to max others, drawn fairly.

@@ -86,9 +86,9 @@ type Check struct {
 // specs is the catalogue, sorted by level and kind.
 var specs = slices.Concat(
 	[]*Spec{
-		&decimalsSpec, &decreasingSpec, &finiteSpec, &formatSpec, &inSpec, &increasingSpec, &isNullSpec, &lengthSpec,
-		&matchesSpec, &multipleOfSpec, &notBlankSpec, &notInSpec, &notMatchesSpec, &notNullSpec, &rangeSpec, &typeSpec,
-		&uniqueSpec,
+		&decimalsSpec, &decreasingSpec, &finiteSpec, &formatSpec, &inSpec, &increasingSpec, &isNullSpec, &jsonSchemaSpec,
+		&lengthSpec, &matchesSpec, &multipleOfSpec, &notBlankSpec, &notInSpec, &notMatchesSpec, &notNullSpec, &rangeSpec,
+		&referencesSpec, &typeSpec, &uniqueSpec,
 	},
 	metricSpecs(),
 	[]*Spec{&correlationSpec, &entropySpec, &mostCommonSpec, &quantileSpec, &valuesSpec},
@@ -119,7 +119,7 @@ func Kinds() []string {
 
 // planned are kinds of the rule language that this version does not have yet.
 var planned = map[string]bool{
-	"row": true, "references": true, "json_schema": true,
+	"row":    true,
 	"metric": true, "failing_rows": true,
 	"arrival": true, "balance": true, "parsable": true,
 }

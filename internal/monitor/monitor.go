@@ -123,6 +123,7 @@ func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outc
 	}
 	builder := profile.NewBuilder()
 	plan := rules.Plan(s.Rules, m.opts.FailingRows)
+	plan.Known = known(ctx, plan.References())
 	if m.opts.Space != nil {
 		plan.Space = m.opts.Space.Until(ctx)
 	}

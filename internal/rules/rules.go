@@ -203,6 +203,7 @@ func (s *Set) add(items []*yamldoc.Node, column string, errs *diag.List) {
 		if c == nil {
 			continue
 		}
+		c.Locate(filepath.Dir(s.File), s.readFile, errs)
 		if c.Owner == "" {
 			c.Owner = s.Owner
 		}
@@ -212,6 +213,28 @@ func (s *Set) add(items []*yamldoc.Node, column string, errs *diag.List) {
 		}
 		s.Checks = append(s.Checks, c)
 	}
+}
+
+// maxNamed is how many bytes a file that a check names may have.
+const maxNamed = 16 << 20
+
+// readFile reads a file that a check names; with it the fingerprint changes.
+func (s *Set) readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, plainPath(err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no file", path)
+	case info.Size() > maxNamed:
+		return nil, fmt.Errorf("%s has more than %d MiB", path, maxNamed>>20)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, plainPath(err)
+	}
+	s.hash = sha256.Sum256(append(s.hash[:], data...))
+	return data, nil
 }
 
 // nameChecks gives repeated default ids a number, and reports repeated written
