@@ -209,15 +209,18 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 	b := &binding{check: c, id: id, column: column, index: index, order: order}
 	if j, ok := c.judge.(rowJudge); ok {
 		b.eval = j.evaluator(&sampler{seed: seedOf(id), max: e.plan.FailingRows, known: e.plan.Known})
-		if k, ok := b.eval.(*keys); ok {
-			k.useSpace(e.plan.Space)
-		}
 		if e.rows > 0 {
 			b.eval.absent(1, e.rows)
 		}
 	}
 	if j, ok := c.judge.(scanJudge); ok {
 		b.eval = j.scanner()
+	}
+	if m, ok := c.judge.(*metric); ok && m.isCounted() {
+		b.eval = m.counter()
+	}
+	if x, ok := b.eval.(exactEvaluator); ok {
+		x.useSpace(e.plan.Space)
 	}
 	e.bound = append(e.bound, b)
 }
@@ -287,7 +290,7 @@ func (e *Evaluation) Needs(columns []batch.Column) []Need {
 // "parsable" first; those of a pattern in the order of the columns.
 func (e *Evaluation) Results(in Input) []Result {
 	s := in.Profile.Summary()
-	e.eachKeys((*keys).settle)
+	e.eachExact(exactEvaluator.settle)
 	out := []Result{e.parsable(s)}
 	slices.SortStableFunc(e.bound, func(a, b *binding) int {
 		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.index, b.index))
@@ -308,12 +311,12 @@ func (e *Evaluation) Results(in Input) []Result {
 
 // Close gives back the memory and the files of an evaluation, whether its
 // results were asked for or not.
-func (e *Evaluation) Close() { e.eachKeys((*keys).close) }
+func (e *Evaluation) Close() { e.eachExact(exactEvaluator.close) }
 
-func (e *Evaluation) eachKeys(f func(*keys)) {
+func (e *Evaluation) eachExact(f func(exactEvaluator)) {
 	for _, b := range e.bound {
-		if k, ok := b.eval.(*keys); ok {
-			f(k)
+		if x, ok := b.eval.(exactEvaluator); ok {
+			f(x)
 		}
 	}
 }
@@ -345,6 +348,11 @@ func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
 		return res
 	case scanJudge:
 		return j.result(in, col, b.eval, res)
+	case *metric:
+		if b.eval != nil {
+			return j.exactResult(in, col, b.eval, res)
+		}
+		return j.result(in, col, res)
 	case batchJudge:
 		return j.result(in, col, res)
 	}

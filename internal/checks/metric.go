@@ -355,12 +355,18 @@ type metric struct {
 func (m *metric) needs(string) []Need { return nil }
 
 func (m *metric) result(in *Input, col *profile.Column, res Result) Result {
-	v, text, bound, ok := measure(in.Profile.Summary(), col, m.kind)
-	if !ok && col != nil && col.Count > 0 && !col.Distinct.Exact && (m.kind.name == "unique_rate" || m.kind.name == "top_share") {
+	v := m.measure(in.Profile.Summary(), col)
+	if !v.ok && col != nil && col.Count > 0 && !col.Distinct.Exact && (m.kind.name == "unique_rate" || m.kind.name == "top_share") {
 		res.Limit = zoneLimit(m.warn, m.fail, m.kind.share)
 		return res.errorf("%s is not known: the column has too many distinct values to be counted", m.subject(col))
 	}
-	return res.judgeNumber(m.subject(col), measurement{v, text, bound, ok}, limits{m.warn, m.fail, m.kind.share})
+	return res.judgeNumber(m.subject(col), v, limits{m.warn, m.fail, m.kind.share})
+}
+
+// measure returns the number as the profile has it.
+func (m *metric) measure(s *profile.Summary, col *profile.Column) measurement {
+	v, text, bound, ok := measure(s, col, m.kind)
+	return measurement{v, text, bound, ok}
 }
 
 // measurement is a number of the batch, or a time or text, as a value and as
@@ -442,7 +448,10 @@ func zoneLimit(warn, fail *zone, share bool) string {
 func measure(s *profile.Summary, col *profile.Column, k metricKind) (v batch.Value, text string, bound float64, ok bool) {
 	if k.dataset {
 		f, ok := s.Metric(k.name)
-		return batch.Value{Type: batch.Integer, Int: int64(f)}, number(f), 0, ok
+		if k.name == "duplicate_rows" {
+			bound = float64(s.Duplicates.Error)
+		}
+		return batch.Value{Type: batch.Integer, Int: int64(f)}, number(f), bound, ok
 	}
 	switch k.name {
 	case "min", "max":
