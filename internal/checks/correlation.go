@@ -124,3 +124,23 @@ func (m *comoments) pearson() (r float64, ok bool) {
 	}
 	return min(1, max(-1, m.xy/scale)), true
 }
+
+// merge takes in the pairs of other rows (Chan, Golub and LeVeque 1979).
+func (m *comoments) merge(other rowEvaluator) {
+	o, ok := other.(*comoments)
+	if !ok || o.n == 0 {
+		return
+	}
+	if m.n == 0 {
+		*m = *o
+		return
+	}
+	n, a, b := float64(m.n+o.n), float64(m.n), float64(o.n)
+	dx, dy := o.meanX-m.meanX, o.meanY-m.meanY
+	m.xx += o.xx + dx*dx*a*b/n
+	m.yy += o.yy + dy*dy*a*b/n
+	m.xy += o.xy + dx*dy*a*b/n
+	m.meanX += dx * b / n
+	m.meanY += dy * b / n
+	m.n += o.n
+}

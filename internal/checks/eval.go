@@ -106,6 +106,11 @@ type Evaluation struct {
 	open  map[place]bool  // bindings, to add each once
 	ids   map[string]bool // ids that are taken
 	rows  int64
+	// of the checks that need several columns of a chunk at once
+	cond     *conditions
+	cuts     []*cut
+	subsets  []*subset
+	profiles map[*subset]subsetProfiles // of the finished batch
 }
 
 // place is where a binding stands: the check in the plan and the column.
@@ -118,7 +123,8 @@ type binding struct {
 	column string
 	index  int // of the column, -1 if there is none
 	eval   rowEvaluator
-	order  int // of the check in the plan
+	joint  *joint // of checks with where or by, and of kind row; eval is nil then
+	order  int    // of the check in the plan
 }
 
 // New starts the evaluation of a batch.
@@ -126,7 +132,9 @@ func New(plan Plan) *Evaluation {
 	if plan.Space == nil {
 		plan.Space = exact.NewSpace(exact.DefaultMemory, nil)
 	}
-	return &Evaluation{plan: plan, open: map[place]bool{}, ids: map[string]bool{}}
+	e := &Evaluation{plan: plan, open: map[place]bool{}, ids: map[string]bool{}, profiles: map[*subset]subsetProfiles{}}
+	e.divide()
+	return e
 }
 
 // Observe takes the rows of a chunk; columns are the reader's, one for each
@@ -152,6 +160,7 @@ func (e *Evaluation) Observe(columns []batch.Column, c *batch.Chunk) {
 		}
 		b.eval.observe(&r)
 	}
+	e.observeJoint(c, &r)
 	e.rows += int64(c.Rows)
 }
 
@@ -207,6 +216,11 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 	}
 	id = e.ownID(id)
 	b := &binding{check: c, id: id, column: column, index: index, order: order}
+	e.bound = append(e.bound, b)
+	if c.isJoint() {
+		e.bindJoint(b)
+		return
+	}
 	if j, ok := c.judge.(rowJudge); ok {
 		b.eval = j.evaluator(&sampler{seed: seedOf(id), max: e.plan.FailingRows, known: e.plan.Known})
 		if e.rows > 0 {
@@ -222,7 +236,6 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 	if x, ok := b.eval.(exactEvaluator); ok {
 		x.useSpace(e.plan.Space)
 	}
-	e.bound = append(e.bound, b)
 }
 
 // ownID returns the id, with a number if a check of another file or of a
@@ -315,8 +328,10 @@ func (e *Evaluation) Close() { e.eachExact(exactEvaluator.close) }
 
 func (e *Evaluation) eachExact(f func(exactEvaluator)) {
 	for _, b := range e.bound {
-		if x, ok := b.eval.(exactEvaluator); ok {
-			f(x)
+		for _, eval := range b.evaluators() {
+			if x, ok := eval.(exactEvaluator); ok {
+				f(x)
+			}
 		}
 	}
 }
@@ -333,15 +348,12 @@ func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
 			return c.missing(name, b.id, s)
 		}
 	}
+	if b.joint != nil {
+		return e.judgeJoint(b, in, s, col, res)
+	}
 	switch j := c.judge.(type) {
 	case rowJudge:
-		o := outcome{}
-		if k, ok := b.eval.(*keys); ok && col == nil {
-			o = k.datasetOutcome(s)
-		} else {
-			o = b.eval.outcome(col)
-		}
-		res = c.rowResult(res, j, o)
+		res = c.rowResult(res, j, outcomeOf(b.eval, col, s))
 		if e.plan.FailingRows <= 0 {
 			res.FailingRows = nil // the first one was drawn for the message
 		}

@@ -88,6 +88,11 @@ type Result struct {
 	FailLimit Zone `json:"-"`
 	// Method is the distance of a drift check.
 	Method string `json:"method,omitempty"`
+	// Segments are the largest segments of a check with by, by their rows, at
+	// most 50; Other are all others together. The figures of the result are
+	// those of all rows, its status is that of the worst segment.
+	Segments []Segment `json:"segments,omitempty"`
+	Other    *Segment  `json:"other,omitempty"`
 }
 
 // Rule is the place of the check in a rule file.

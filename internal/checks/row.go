@@ -41,6 +41,8 @@ type rows struct {
 	// sel are the rows that are judged, by their index, ascending; nil is all.
 	// Checks with where or by are given a part of the rows.
 	sel []int32
+	// names of cols, where a report shows them with their values
+	names []string
 }
 
 type keyColumn struct {
@@ -223,7 +225,7 @@ func (r *rows) show(i int) FailingRow {
 	case len(r.cols) > 0:
 		parts := make([]string, len(r.cols))
 		for k, v := range r.cols {
-			parts[k] = scalarOf(v, i).String()
+			parts[k] = r.part(k, v, i)
 		}
 		f.Value = profile.TextScalar(strings.Join(parts, ", "))
 	}
@@ -234,6 +236,17 @@ func (r *rows) show(i int) FailingRow {
 		f.Key[k.name] = scalarOf(k.v, i).String()
 	}
 	return f
+}
+
+// part shows the value of one of several columns, which may not be there yet.
+func (r *rows) part(k int, v *batch.Vector, i int) string {
+	switch {
+	case r.names == nil:
+		return scalarOf(v, i).String()
+	case v == nil || scalarOf(v, i).IsNull():
+		return r.names[k] + " null"
+	}
+	return r.names[k] + " " + scalarOf(v, i).String()
 }
 
 // scalarOf returns a value as the JSON shows it: numbers as numbers, all else

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/expr"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -78,6 +79,8 @@ type Check struct {
 	Enabled  bool
 	Warn     *Tolerance // of row checks; nil is switched off
 	Fail     *Tolerance
+	Where    *expr.Program // selects the rows that are judged; nil is all
+	By       string        // the column of segments; empty is none
 	Pos      diag.Position
 
 	judge judge
@@ -88,7 +91,7 @@ var specs = slices.Concat(
 	[]*Spec{
 		&decimalsSpec, &decreasingSpec, &finiteSpec, &formatSpec, &inSpec, &increasingSpec, &isNullSpec, &jsonSchemaSpec,
 		&lengthSpec, &matchesSpec, &multipleOfSpec, &notBlankSpec, &notInSpec, &notMatchesSpec, &notNullSpec, &rangeSpec,
-		&referencesSpec, &typeSpec, &uniqueSpec,
+		&referencesSpec, &rowSpec, &typeSpec, &uniqueSpec,
 	},
 	metricSpecs(),
 	[]*Spec{&correlationSpec, &entropySpec, &mostCommonSpec, &quantileSpec, &valuesSpec},
@@ -119,7 +122,6 @@ func Kinds() []string {
 
 // planned are kinds of the rule language that this version does not have yet.
 var planned = map[string]bool{
-	"row":    true,
 	"metric": true, "failing_rows": true,
 	"arrival": true, "balance": true, "parsable": true,
 }
@@ -213,14 +215,42 @@ func (c *Check) parseCommon(m *yamldoc.Mapping, spec *Spec, errs *diag.List) {
 	if s, ok := m.Get("on_fail").OneOf(errs, "block", "warn", "quarantine"); ok {
 		c.OnFail = s
 	}
-	for _, key := range []string{"where", "by"} {
-		if n := m.KeyNode(key); n != nil {
-			n.Errorf(errs, yamldoc.CodeUnknownKey, "%q is not supported by this version yet", key)
-		}
-	}
+	c.parseRows(m, spec, errs)
 	if spec != nil && spec.Level == RowLevel {
 		c.parseTolerances(m, errs)
 	}
+}
+
+// parseRows reads where and by.
+func (c *Check) parseRows(m *yamldoc.Mapping, spec *Spec, errs *diag.List) {
+	for _, key := range []string{"where", "by"} {
+		if n := m.KeyNode(key); n != nil && spec != nil && !spec.ofRows() {
+			n.Errorf(errs, yamldoc.CodeUnknownKey, "check %q judges the batch as a whole, %q cannot stand beside it", spec.Kind, key)
+			return
+		}
+	}
+	if n := m.Get("where"); n != nil {
+		c.Where = parseCondition(n, errs)
+		if c.Where != nil && len(c.Where.Readings(true)) > maxReadings {
+			n.Errorf(errs, yamldoc.CodeValue, "the condition asks of too many columns whether they are empty or equal; split it into several checks")
+		}
+	}
+	if n := m.Get("by"); n != nil {
+		yamldoc.Set(&c.By, n, (*yamldoc.Node).String, errs)
+		if IsPattern(c.By) {
+			n.Errorf(errs, yamldoc.CodeValue, "\"by\" names one column, not a pattern")
+		}
+	}
+}
+
+// maxReadings is how many readings of its columns a where may have; the check
+// is judged for each.
+const maxReadings = 16
+
+// ofRows reports whether a kind is about rows, so that some of them may be
+// selected.
+func (s *Spec) ofRows() bool {
+	return s.Level != BatchLevel && s.Kind != "bytes" && s.Kind != "column_count"
 }
 
 // finish parses the parameters and gives the check its default id.

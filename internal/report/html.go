@@ -47,6 +47,9 @@ type htmlResult struct {
 	Rows                                                        [][]string // the first few
 	Hidden                                                      [][]string // the others that were kept
 	More                                                        string     // tells of those that were not
+	SegmentHeader                                               []string
+	Segments                                                    [][]string // the worst
+	OtherSegments                                               [][]string // the others
 }
 
 type htmlColumn struct {
@@ -142,6 +145,7 @@ func htmlResultOf(r *checks.Result) htmlResult {
 	if !strings.Contains(r.Message, r.Limit) {
 		h.Limit = clean(r.Limit)
 	}
+	h.SegmentHeader, h.Segments, h.OtherSegments = htmlSegments(r)
 	if len(r.FailingRows) > 0 {
 		h.Header, h.Rows = failingTable(r, r.FailingRows)
 		for i := range h.Rows {

@@ -137,6 +137,7 @@ func markdownCheck(b *bytes.Buffer, r *checks.Report, o Options) {
 		markdownResults(b, header, loud)
 	}
 	for i := range results {
+		markdownSegments(b, &results[i], o)
 		markdownFailing(b, &results[i], o)
 	}
 	if len(quiet) > 0 {

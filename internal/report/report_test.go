@@ -128,8 +128,27 @@ func verdicts() map[string]*checks.Report {
 			Rule:        &checks.Rule{File: "a,b:c%\n.yaml", Line: 3},
 		}},
 	}
+	segment := func(value profile.Scalar, status checks.Status, failed, evaluated int64) checks.Segment {
+		return checks.Segment{Value: value, Status: status, Observed: profile.FloatScalar(float64(failed) / float64(evaluated)), Evaluated: &evaluated, Failed: &failed}
+	}
+	other := segment(profile.Scalar{}, checks.Fail, 7, 1_900)
+	segments := &checks.Report{Dataset: "shop/orders", Verdict: checks.Fail, Rows: 12_345, Results: []checks.Result{
+		{
+			ID: "amount.range", Kind: "range", Column: "amount", Status: checks.Fail, Value: profile.FloatScalar(0.03), Evaluated: ptr[int64](12_345), Failed: ptr[int64](370), Limit: "at most 1 % failing rows",
+			Message: "370 of 12,345 rows (3 %) are outside 0 … 10,000; first: row 17 is -4.25; above the limit in 2 of 57 segments of country: BR 200 of 600 (33.3 %), null 50 of 400 (12.5 %) and 5 more", FailingRows: failing[:1], Rule: rule(12),
+			Segments: []checks.Segment{
+				segment(profile.TextScalar("DE"), checks.Pass, 3, 8_000), segment(profile.TextScalar("BR"), checks.Fail, 200, 600), segment(profile.Scalar{}, checks.Fail, 50, 400),
+				segment(profile.TextScalar("<b>|`x`\x1b[31m"), checks.Warn, 2, 300), segment(profile.IntScalar(7), checks.Pass, 1, 300), segment(profile.TextScalar(""), checks.Pass, 2, 300), segment(profile.TextScalar("AT"), checks.Pass, 0, 300),
+			},
+			Other: &other,
+		},
+		{
+			ID: "amount.mean", Kind: "mean", Column: "amount", Status: checks.Fail, Value: profile.FloatScalar(12.5), Limit: "10 … 50", Message: "mean of amount is 12.5, expected 10 … 50; not as expected in 2 of 3 segments of country: BR 3, FR has no value", Rule: rule(14),
+			Segments: []checks.Segment{{Value: profile.TextScalar("DE"), Observed: profile.FloatScalar(14)}, {Value: profile.TextScalar("BR"), Status: checks.Fail, Observed: profile.FloatScalar(3)}, {Value: profile.TextScalar("FR"), Status: checks.Fail}},
+		},
+	}}
 	passing := &checks.Report{Dataset: "shop/empty", Verdict: checks.Pass, Results: []checks.Result{{ID: "parsable", Kind: "parsable", Message: "all records could be read", Evaluated: ptr[int64](0), Failed: ptr[int64](0)}}}
-	return map[string]*checks.Report{"full": full, "hostile": hostile, "passing": passing, "none": {Dataset: "shop/none", Verdict: checks.Pass}}
+	return map[string]*checks.Report{"full": full, "hostile": hostile, "passing": passing, "segments": segments, "none": {Dataset: "shop/none", Verdict: checks.Pass}}
 }
 
 func options() Options {

@@ -175,6 +175,7 @@ func writeResult(b *strings.Builder, r *checks.Result, o Options) {
 	if r.Owner != "" && o.Verbose {
 		indented(b, blank+"owner: ", clean(r.Owner), o.columns())
 	}
+	writeSegments(b, r, o)
 	writeFailing(b, r, o)
 }
 
@@ -198,14 +199,8 @@ func writeFailing(b *strings.Builder, r *checks.Result, o Options) {
 		}
 		g.rows = append(g.rows, cells)
 	}
-	inner := o
-	inner.Width = o.columns() - resultIndent - 2
-	var lines strings.Builder
-	g.write(&lines, inner)
+	writeInner(b, &g, o)
 	blank := strings.Repeat(" ", resultIndent+2)
-	for line := range strings.Lines(lines.String()) {
-		b.WriteString(blank + line)
-	}
 	if rest := restOfRows(r, len(shown)); rest > 0 {
 		b.WriteString(blank + o.paint(styleDim, "… "+plural(rest, "more row", "more rows")) + "\n")
 	}
