@@ -44,7 +44,7 @@ type claims struct {
 // accuracy compares the answers of the task csv.
 func (s *speed) accuracy() ([]Accuracy, error) {
 	table := datagen.Trips()
-	mine, err := profileClaims(table, s.answer(ours))
+	mine, err := profileClaims(table, s.answer(ours), s.Rows)
 	if err != nil {
 		return nil, err
 	}
@@ -128,13 +128,14 @@ func rankError(sorted []int64, rank, value float64) float64 {
 	return max(0, below-rank-1/n, rank-upTo-1/n)
 }
 
-// profileClaims reads the JSON of a profile.
-func profileClaims(table *datagen.Table, path string) (map[string]claims, error) {
+// profileClaims reads the JSON of a profile, which is to be of so many rows.
+func profileClaims(table *datagen.Table, path string, rows int64) (map[string]claims, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	var doc struct {
+		Rows    int64
 		Columns []struct {
 			Name      string
 			Distinct  struct{ Value int64 }
@@ -143,6 +144,9 @@ func profileClaims(table *datagen.Table, path string) (map[string]claims, error)
 	}
 	if err := json.Unmarshal(text, &doc); err != nil {
 		return nil, fmt.Errorf("read the profile: %w", err)
+	}
+	if doc.Rows != rows {
+		return nil, fmt.Errorf("the profile has %d rows of %d: its times say nothing", doc.Rows, rows)
 	}
 	all := map[string]claims{}
 	for _, c := range doc.Columns {

@@ -86,10 +86,10 @@ func TestClaims(t *testing.T) {
 		return path
 	}
 	table := datagen.Trips()
-	own, err := profileClaims(table, write("profile", `{"columns": [
+	own, err := profileClaims(table, write("profile", `{"rows": 9, "columns": [
 		{"name": "fare", "distinct": {"value": 8691, "exact": true}, "quantiles": {"exact": true, "error": 0, "p01": 2.62, "p50": 20.93}},
 		{"name": "picked_up_at", "distinct": {"value": 7}, "quantiles": {"p50": "1970-01-01T00:01:00.5", "p99": "1970-01-02T00:00:00Z"}},
-		{"name": "note", "distinct": {"value": 3}, "quantiles": null}]}`))
+		{"name": "note", "distinct": {"value": 3}, "quantiles": null}]}`), 9)
 	require.NoError(t, err)
 	require.Equal(t, claims{8_691, map[float64]float64{0.01: 262, 0.5: 2_093}}, own["fare"])
 	require.Equal(t, claims{7, map[float64]float64{0.5: 60.5, 0.99: 86_400}}, own["picked_up_at"])
@@ -110,10 +110,10 @@ func TestClaims(t *testing.T) {
 		require.Empty(t, theirs)
 	}
 	for _, bad := range []string{
-		`{`, `{"columns": [{"name": "other"}]}`, `{"columns": [{"name": "fare", "quantiles": {"p50": "x"}}]}`,
-		`{"columns": [{"name": "fare", "quantiles": {"px": 1}}]}`, `{"columns": [{"name": "picked_up_at", "quantiles": {"p50": 1}}]}`,
+		`{`, `{"rows": 8}`, `{"rows": 9, "columns": [{"name": "other"}]}`, `{"rows": 9, "columns": [{"name": "fare", "quantiles": {"p50": "x"}}]}`,
+		`{"rows": 9, "columns": [{"name": "fare", "quantiles": {"px": 1}}]}`, `{"rows": 9, "columns": [{"name": "picked_up_at", "quantiles": {"p50": 1}}]}`,
 	} {
-		_, err := profileClaims(table, write("bad", bad))
+		_, err := profileClaims(table, write("bad", bad), 9)
 		require.Error(t, err, bad)
 	}
 	for _, bad := range []string{`{`, `[{"column_name": "fare", "approx_unique": "many"}]`, `[{"column_name": "fare", "approx_unique": 1, "q25": "x"}]`} {

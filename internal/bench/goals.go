@@ -31,7 +31,7 @@ func goals() []goal {
 			return ratio(t.result(ours), t.result(wcLines), wallOf)
 		}},
 		{"CSV, throughput", 450, 800, false, mbs, throughput("csv", ours)},
-		{"tap on a pipe", 250, 450, false, mbs, throughput("tap", oursTap)},
+		{"tap on a pipe, what it profiles", 250, 450, false, mbs, throughput("tap", oursTap)},
 		{"20 row checks on top of a profile", 0.30, 0.15, true, more, func(r *Report) (Spread, bool) {
 			t := r.task("checks")
 			s, ok := ratio(t.result(oursChecks), t.result(ours), cpuOf)
@@ -69,6 +69,8 @@ func against(task, peer string) func(*Report) (Spread, bool) {
 	}
 }
 
+// throughput is of the bytes that were looked at: a tap that lets half of them
+// pass unseen is half as fast.
 func throughput(task, contender string) func(*Report) (Spread, bool) {
 	return func(r *Report) (Spread, bool) {
 		t := r.task(task)
@@ -76,8 +78,11 @@ func throughput(task, contender string) func(*Report) (Spread, bool) {
 		if res == nil || res.Failure != "" || res.Wall.Min <= 0 {
 			return Spread{}, false
 		}
-		mb := float64(t.Bytes) / 1e6
-		return Spread{mb / res.Wall.Median, mb / res.Wall.Max, mb / res.Wall.Min}, true
+		var rates []float64
+		for _, run := range res.Runs {
+			rates = append(rates, float64(t.Bytes)/1e6*run.Seen/run.Wall)
+		}
+		return spread(rates), true
 	}
 }
 

@@ -144,13 +144,18 @@ func (m *markdown) tap() {
 	m.line("## Through a pipe")
 	m.line("")
 	m.line("`cat FILE | … | cat`: what the program in the middle takes, and how long the whole pipe. %s", describe(t))
-	m.table("in the middle", ">CPU s", ">wall s", ">MB/s", ">peak MB")
+	m.line("A tap that cannot keep up lets bytes pass unseen: what counts is what it profiles.")
+	m.table("in the middle", ">CPU s", ">wall s", ">MB/s", ">profiled", ">MB/s profiled", ">peak MB")
 	for _, res := range t.Results {
 		if res.Failure != "" {
-			m.row(res.Name, res.Failure, "", "", "")
+			m.row(res.Name, res.Failure, "", "", "", "", "")
 			continue
 		}
-		m.row(res.Name, ranged(res.CPU), ranged(res.Wall), rate(t, &res), peak(res.RSS))
+		seen, profiled := "", ""
+		if s, ok := throughput(t.Name, res.Name)(m.report); ok && res.Name == oursTap {
+			seen, profiled = percent(res.Seen.Median), number(s.Median)
+		}
+		m.row(res.Name, ranged(res.CPU), ranged(res.Wall), rate(t, &res), seen, profiled, peak(res.RSS))
 	}
 }
 

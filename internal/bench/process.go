@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ type command struct {
 	out  string   // file for standard output; "" is nowhere
 	pipe string   // file that is sent through the pipe
 	dir  string   // working folder; "" is that of this process
+	tap  string   // the report of a tap, which says how much it saw
 }
 
 // measure runs a command and returns what the process took. Its children that
@@ -52,7 +54,29 @@ func measure(ctx context.Context, c command) (Run, error) {
 		return Run{}, failure(c.args, err, stderr.String())
 	}
 	s := cmd.ProcessState
-	return Run{CPU: (s.UserTime() + s.SystemTime()).Seconds(), Wall: wall, RSS: peakRSS(s)}, nil
+	r := Run{CPU: (s.UserTime() + s.SystemTime()).Seconds(), Wall: wall, RSS: peakRSS(s), Seen: 1}
+	if c.tap != "" {
+		r.Seen, err = seenBy(c.tap)
+	}
+	return r, err
+}
+
+// seenBy returns the share of a stream that a tap profiled, from its report.
+func seenBy(path string) (float64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	var doc struct {
+		Stream struct{ Bytes, Seen float64 }
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return 0, fmt.Errorf("read the report of tap: %w", err)
+	}
+	if doc.Stream.Bytes <= 0 {
+		return 0, errors.New("the report of tap does not say how much it saw")
+	}
+	return doc.Stream.Seen / doc.Stream.Bytes, nil
 }
 
 // runInPipe runs cat FILE | cmd | cat.

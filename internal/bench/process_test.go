@@ -128,6 +128,33 @@ func TestPeersAreFoundOrMissing(t *testing.T) {
 	require.Nil(t, found[wcLines].work(csv))
 }
 
+func TestWhatATapSawIsInItsReport(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "tap.json")
+	require.NoError(t, os.WriteFile(in, []byte("a\n1\n"), 0o600))
+	for _, c := range []struct {
+		report, want string
+		seen         float64
+	}{
+		{`{"rows": 1, "stream": {"bytes": 400, "seen": 100}}`, "", 0.25},
+		{`{"rows": 1}`, "does not say how much it saw", 0},
+		{`no`, "read the report of tap", 0},
+	} {
+		script := "cat; echo '" + c.report + "' > " + out
+		r, err := measure(t.Context(), command{args: []string{"sh", "-c", script}, pipe: in, tap: out})
+		if c.want != "" {
+			require.ErrorContains(t, err, c.want)
+			continue
+		}
+		require.NoError(t, err)
+		require.InDelta(t, c.seen, r.Seen, 1e-12)
+	}
+	r, err := measure(t.Context(), command{args: []string{"cat"}, pipe: in})
+	require.NoError(t, err)
+	require.InDelta(t, 1, r.Seen, 0)
+}
+
 // fake stands for our program: it makes data, and its other commands are the
 // rest of the script.
 const fake = `
@@ -172,7 +199,7 @@ func TestWhatAPeerSaysDoesNotCostTheReport(t *testing.T) {
 	for _, c := range datagen.Trips().Columns {
 		columns = append(columns, `{"name": "`+c.Name+`", "distinct": {"value": 70}}`)
 	}
-	profile := `{"columns": [` + strings.Join(columns, ",") + `]}`
+	profile := `{"rows": 70, "columns": [` + strings.Join(columns, ",") + `]}`
 	var said strings.Builder
 	r, err := Speed(t.Context(), Options{
 		Program: program(t, dir, "good", fake+"echo '"+profile+"'"), Peers: []string{"duckdb"}, Tasks: []string{"csv"}, Runs: 1, Rows: 70, Threads: 1,

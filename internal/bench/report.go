@@ -57,14 +57,18 @@ type Result struct {
 	CPU     Spread `json:"cpu"`
 	Wall    Spread `json:"wall"`
 	RSS     Spread `json:"rss"`
+	Seen    Spread `json:"seen"`
 }
 
 // Run is what one process took: seconds of CPU (user and system) and of wall
-// time, and the peak of its resident memory in bytes.
+// time, and the peak of its resident memory in bytes. Seen is the share of the
+// input that it looked at: below 1 for a tap that could not keep up, which
+// lets bytes pass unseen instead of waiting.
 type Run struct {
 	CPU  float64 `json:"cpu"`
 	Wall float64 `json:"wall"`
 	RSS  float64 `json:"rss"`
+	Seen float64 `json:"seen"`
 }
 
 // Spread is the median of some runs, with their range.
@@ -84,11 +88,11 @@ func spread(values []float64) Spread {
 }
 
 func (r *Result) summarize() {
-	var cpu, wall, rss []float64
+	var cpu, wall, rss, seen []float64
 	for _, run := range r.Runs {
-		cpu, wall, rss = append(cpu, run.CPU), append(wall, run.Wall), append(rss, run.RSS)
+		cpu, wall, rss, seen = append(cpu, run.CPU), append(wall, run.Wall), append(rss, run.RSS), append(seen, run.Seen)
 	}
-	r.CPU, r.Wall, r.RSS = spread(cpu), spread(wall), spread(rss)
+	r.CPU, r.Wall, r.RSS, r.Seen = spread(cpu), spread(wall), spread(rss), spread(seen)
 }
 
 // ratio compares a measure of two results: the quotient of the medians, and

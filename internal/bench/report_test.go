@@ -30,7 +30,7 @@ func TestSpread(t *testing.T) {
 func resultOf(name string, cpu ...float64) Result {
 	r := Result{Name: name}
 	for _, c := range cpu {
-		r.Runs = append(r.Runs, Run{CPU: c, Wall: c / 2, RSS: c * 10e6})
+		r.Runs = append(r.Runs, Run{CPU: c, Wall: c / 2, RSS: c * 10e6, Seen: 1})
 	}
 	r.summarize()
 	return r
@@ -88,6 +88,25 @@ func fixed() *Report {
 		{Column: "driver", Distinct: 194_419, Ours: Answer{194_711, 0.0015, nil}},
 	}
 	return r
+}
+
+// TestAnUnseenStreamIsNotThroughput holds that a tap which lets nearly all pass
+// unseen is not fast.
+func TestAnUnseenStreamIsNotThroughput(t *testing.T) {
+	t.Parallel()
+	r := fixed()
+	res := r.task("tap").result(oursTap)
+	for i := range res.Runs {
+		res.Runs[i] = Run{CPU: 1, Wall: 2, RSS: 50e6, Seen: 0.0625}
+	}
+	res.summarize()
+	s, ok := throughput("tap", oursTap)(r)
+	require.True(t, ok)
+	require.InDelta(t, 1_198.087383/2*0.0625, s.Median, 1e-9)
+	var b bytes.Buffer
+	require.NoError(t, r.Markdown(&b))
+	require.Contains(t, b.String(), "| tap on a pipe, what it profiles | 37.4 MB/s | ≥ 250 MB/s | ≥ 450 MB/s | missed |")
+	require.Contains(t, b.String(), "| profiler tap | 1.00 | 2.00 | 599 | 6.25 % | 37.4 | 50 |")
 }
 
 func TestMarkdown(t *testing.T) {

@@ -135,8 +135,9 @@ func (s *speed) ourselves() contender {
 // pipeContenders are what stands in the middle of a pipe.
 func (s *speed) pipeContenders() []contender {
 	tap := contender{name: oursTap, work: func(in input) *command {
-		c := s.command("tap", "-q", "--dataset", "bench/trips", "--format", "csv", "-o", "json", "--output-file", filepath.Join(s.work, "tap.json"))
-		c.pipe = in.path
+		report := filepath.Join(s.work, "tap.json")
+		c := s.command("tap", "-q", "--dataset", "bench/trips", "--format", "csv", "-o", "json", "--output-file", report)
+		c.pipe, c.tap = in.path, report
 		return c
 	}}
 	if !s.Tap {
