@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/monitor"
@@ -34,6 +36,9 @@ func (h storeHistory) past(ctx context.Context, s monitor.Subject, n checks.Need
 	if n.Window.Pinned != "" {
 		return pinned(n), nil
 	}
+	if n.Dataset != "" {
+		return h.other(ctx, s, n)
+	}
 	q := store.Query{Dataset: s.Dataset, Before: s.At, Except: s.Batch, Limit: n.Window.Batches}
 	if n.Window.Span > 0 {
 		q.Since = s.At.Add(-n.Window.Span)
@@ -51,6 +56,17 @@ func (h storeHistory) past(ctx context.Context, s monitor.Subject, n checks.Need
 		return checks.Past{}, err
 	}
 	return checks.Past{Values: choose(points, s, n.Window)}, nil
+}
+
+// other returns the number of another dataset's batch: that of the same name,
+// else of the same time, else the newest one before.
+func (h storeHistory) other(ctx context.Context, s monitor.Subject, n checks.Need) (checks.Past, error) {
+	points, err := h.store.Series(ctx, n.Dataset, n.Column, n.Metric, s.At.Add(time.Microsecond), 0)
+	if err != nil || len(points) == 0 {
+		return checks.Past{}, err
+	}
+	at := slices.IndexFunc(points, func(p store.Point) bool { return p.Batch == s.Batch })
+	return checks.Past{Values: []float64{points[max(at, 0)].Value}, Batches: 1}, nil // newest first: those of the same time lead
 }
 
 // sameWeekdays is how many batches of one weekday are compared with.
@@ -108,6 +124,10 @@ var _ monitor.History = Baseline{}
 func (b Baseline) Past(_ context.Context, _ monitor.Subject, needs []checks.Need) map[checks.Need]checks.Past {
 	out := map[checks.Need]checks.Past{}
 	for _, n := range needs {
+		if n.Dataset != "" {
+			out[n] = checks.Past{Err: "a baseline knows nothing of " + n.Dataset + "; name a store"}
+			continue
+		}
 		out[n] = monitor.ProfilePast(b.Profile, 0, n)
 	}
 	return out

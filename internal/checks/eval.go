@@ -42,6 +42,9 @@ type Need struct {
 	// Column and Metric name the metric; Column is empty for the dataset's.
 	Column, Metric string
 	Window         Window
+	// Dataset asks for another dataset's batch of the same name or time, else
+	// its newest one before; empty is the batch's own dataset.
+	Dataset string
 }
 
 // Window names a part of the accepted past of a dataset, before the batch.
@@ -100,12 +103,14 @@ type scanJudge interface {
 // Evaluation judges one batch: it observes the rows and then the profile. It
 // is used by one goroutine and has to be closed.
 type Evaluation struct {
-	plan  Plan
-	names []string // of the columns so far
-	bound []*binding
-	open  map[place]bool  // bindings, to add each once
-	ids   map[string]bool // ids that are taken
-	rows  int64
+	plan Plan
+	// parsableRule sets the limits of the built-in check; nil is the plan's.
+	parsableRule *Check
+	names        []string // of the columns so far
+	bound        []*binding
+	open         map[place]bool  // bindings, to add each once
+	ids          map[string]bool // ids that are taken
+	rows         int64
 	// of the checks that need several columns of a chunk at once
 	cond     *conditions
 	cuts     []*cut
@@ -132,7 +137,9 @@ func New(plan Plan) *Evaluation {
 	if plan.Space == nil {
 		plan.Space = exact.NewSpace(exact.DefaultMemory, nil)
 	}
-	e := &Evaluation{plan: plan, open: map[place]bool{}, ids: map[string]bool{}, profiles: map[*subset]subsetProfiles{}}
+	rule, rest := takeParsable(plan.Checks)
+	plan.Checks = rest
+	e := &Evaluation{plan: plan, parsableRule: rule, open: map[place]bool{}, ids: map[string]bool{}, profiles: map[*subset]subsetProfiles{}}
 	e.divide()
 	return e
 }
@@ -407,7 +414,7 @@ func list(names []string, n int) string {
 
 // parsable is the built-in check that every record could be read.
 func (e *Evaluation) parsable(s *profile.Summary) Result {
-	res := Result{ID: "parsable", Kind: "parsable", Severity: SeverityFail}
+	res, warn, fail := e.parsableFrame()
 	invalid, where := int64(0), ""
 	for i := range s.Columns {
 		if n := s.Columns[i].InvalidUTF8; n > 0 {
@@ -425,11 +432,21 @@ func (e *Evaluation) parsable(s *profile.Summary) Result {
 		share = min(1, float64(failed)/float64(evaluated)) // a record may hold several bad values
 	}
 	res.Value = profile.FloatScalar(share)
-	res.Limit = e.plan.Parsable.String()
-	res.FailLimit = e.plan.Parsable.zone(evaluated)
-	if e.plan.Parsable.exceeded(failed, evaluated) {
+	limit := fail
+	switch {
+	case fail.exceeded(failed, evaluated):
 		res.Status = Fail
+		if res.Severity == SeverityWarn {
+			res.Status = Warn
+		}
+	case warn.exceeded(failed, evaluated):
+		res.Status, limit = Warn, warn
 	}
+	if limit == nil {
+		limit = warn
+	}
+	res.Limit = limit.String()
+	res.FailLimit, res.WarnLimit = fail.zone(evaluated), warn.zone(evaluated)
 	var parts []string
 	if s.Malformed.Count > 0 {
 		verb := "are"

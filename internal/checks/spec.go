@@ -90,12 +90,12 @@ type Check struct {
 var specs = slices.Concat(
 	[]*Spec{
 		&decimalsSpec, &decreasingSpec, &finiteSpec, &formatSpec, &inSpec, &increasingSpec, &isNullSpec, &jsonSchemaSpec,
-		&lengthSpec, &matchesSpec, &multipleOfSpec, &notBlankSpec, &notInSpec, &notMatchesSpec, &notNullSpec, &rangeSpec,
-		&referencesSpec, &rowSpec, &typeSpec, &uniqueSpec,
+		&lengthSpec, &matchesSpec, &multipleOfSpec, &notBlankSpec, &notInSpec, &notMatchesSpec, &notNullSpec,
+		&parsableSpec, &rangeSpec, &referencesSpec, &rowSpec, &typeSpec, &uniqueSpec,
 	},
 	metricSpecs(),
 	[]*Spec{&correlationSpec, &entropySpec, &mostCommonSpec, &quantileSpec, &valuesSpec},
-	[]*Spec{&changeSpec, &driftSpec, &freshnessSpec, &schemaSpec},
+	[]*Spec{&balanceSpec, &changeSpec, &driftSpec, &freshnessSpec, &schemaSpec},
 )
 
 // Catalog returns the specs of all kinds; they must not be changed.
@@ -123,7 +123,7 @@ func Kinds() []string {
 // planned are kinds of the rule language that this version does not have yet.
 var planned = map[string]bool{
 	"metric": true, "failing_rows": true,
-	"arrival": true, "balance": true, "parsable": true,
+	"arrival": true,
 }
 
 // commonKeys may stand beside the kind in every item.
