@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -352,9 +353,14 @@ func (r *tapRun) failed(err error) int {
 	return worse(exitOK, r.e.report(err))
 }
 
+// copyingProcs is how many threads may run Go code beside those that a profile
+// keeps busy, so that the copying never waits for one of them.
+const copyingProcs = 2
+
 // runPlain copies whatever the profile does.
 func (r *tapRun) runPlain(ctx context.Context) error {
-	t := tap.New(r.e.stdin, r.e.stdout, tap.Options{Source: r.source, Every: r.every})
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + copyingProcs)
+	t := tap.New(r.e.stdin, r.e.stdout, tap.Options{Source: r.source, Every: r.every, First: true})
 	res, err := t.Run(ctx, r.judge, func() error { return closeOutput(r.e.stdout) })
 	if err != nil {
 		return err

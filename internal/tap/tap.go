@@ -38,6 +38,9 @@ type Options struct {
 	Every  Every
 	// Wait makes a full queue wait for the profile: for gates.
 	Wait bool
+	// First makes the profile stand back behind the copying where the system can
+	// do that. It is for the whole process and until its end.
+	First bool
 	// QueueBytes bounds the queue; 0 is QueueBytes.
 	QueueBytes int
 }
@@ -147,6 +150,9 @@ func (t *Tap) Run(ctx context.Context, judge func(context.Context, *Window) erro
 
 // copy moves the bytes.
 func (t *Tap) copy() error {
+	if t.opts.First {
+		stepForward()
+	}
 	var total int64
 	for {
 		b := t.queue.space()
