@@ -162,10 +162,14 @@ const (
 // IntScalar makes a scalar of a whole number.
 func IntScalar(v int64) Scalar { return Scalar{kind: scalarInt, i: v, isSet: true} }
 
-// FloatScalar makes a scalar of a float; NaN and infinities are null.
+// FloatScalar makes a scalar of a float; NaN and infinities are null, and -0 is
+// 0.
 func FloatScalar(v float64) Scalar {
 	if v-v != 0 {
 		return Scalar{}
+	}
+	if v == 0 {
+		v = 0 // without its sign
 	}
 	return Scalar{kind: scalarFloat, f: v, isSet: true}
 }
