@@ -81,7 +81,7 @@ func mustBeExact(p *Profile, c *Column) bool {
 	if c.TextBytes >= 4<<20 {
 		return false
 	}
-	return p.Rows <= 65_536 && len(p.Columns) <= 32 || c.Spellings <= 16_384 && len(p.Columns) <= 64
+	return p.Rows <= 65_536 && len(p.Columns) <= 32 || max(int64(c.Spellings), c.Distinct) <= 16_384 && len(p.Columns) <= 64
 }
 
 func (d *comparison) duplicates(want *Profile, got *profile.Summary) {
@@ -159,7 +159,7 @@ func (d *comparison) distinct(w *Column, g *profile.Column, exact bool) {
 	e := g.Distinct
 	switch {
 	case exact && !e.Exact:
-		d.addf("distinct is not exact with %d spellings", w.Spellings)
+		d.addf("distinct is not exact with %d values in %d spellings", w.Distinct, w.Spellings)
 	case e.Exact:
 		equal(d, "distinct", w.Distinct, e.Value)
 		equal(d, "the error of an exact distinct", 0, e.Error)
@@ -291,7 +291,7 @@ func (d *comparison) bound(what string, want *big.Rat, got profile.Scalar) {
 		d.addf("%s is null, want %s", what, want.RatString())
 		return
 	}
-	if g.Cmp(want) != 0 {
+	if g.Cmp(want) != 0 || got.String() == "-0" {
 		d.addf("%s is %v, want %s", what, got, want.RatString())
 	}
 }
@@ -331,7 +331,7 @@ func (d *comparison) quantiles(sorted []float64, g *profile.Column, exact bool, 
 		s profile.Scalar
 	}{{0.01, q.P01}, {0.05, q.P05}, {0.25, q.P25}, {0.5, q.P50}, {0.75, q.P75}, {0.95, q.P95}, {0.99, q.P99}} {
 		v, ok := number(s.p, s.s)
-		if !ok {
+		if !ok || s.s.String() == "-0" {
 			d.addf("quantile %v is %v", s.p, s.s)
 			continue
 		}

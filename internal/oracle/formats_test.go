@@ -293,7 +293,10 @@ func unlike(a, b *profile.Profile, tolerance float64) []string {
 	d := &comparison{where: "batch"}
 	x, y := a.Summary(), b.Summary()
 	equal(d, "rows", x.Rows, y.Rows)
-	equal(d, "duplicates", x.Duplicates, y.Duplicates)
+	equal(d, "exactness of duplicates", x.Duplicates.Exact, y.Duplicates.Exact)
+	if m, n := x.Duplicates, y.Duplicates; abs(m.Value-n.Value) > m.Error+n.Error {
+		d.addf("duplicates are %+v and %+v", m, n)
+	}
 	equal(d, "malformed", x.Malformed.Count, y.Malformed.Count)
 	equal(d, "columns", len(x.Columns), len(y.Columns))
 	for i := range x.Columns {
@@ -330,12 +333,13 @@ func (d *comparison) alike(a, b *profile.Column, tolerance float64) {
 		d.addf("%s", firstLine(x, y))
 	}
 	for _, s := range []struct {
-		what string
-		a, b profile.Scalar
-	}{{"sum", a.Sum, b.Sum}, {"mean", a.Mean, b.Mean}, {"stddev", a.StdDev, b.StdDev}, {"skewness", a.Skewness, b.Skewness}, {"kurtosis", a.Kurtosis, b.Kurtosis}} {
+		what  string
+		a, b  profile.Scalar
+		least float64 // the tolerance is relative to no less
+	}{{"sum", a.Sum, b.Sum, 1e-3}, {"mean", a.Mean, b.Mean, 1e-3}, {"stddev", a.StdDev, b.StdDev, 1e-3}, {"skewness", a.Skewness, b.Skewness, 1}, {"kurtosis", a.Kurtosis, b.Kurtosis, 1}} {
 		x, ok := s.a.Float()
 		y, ok2 := s.b.Float()
-		if ok != ok2 || math.Abs(x-y) > tolerance*max(math.Abs(x), 1e-3) || !ok && s.a.String() != s.b.String() {
+		if ok != ok2 || math.Abs(x-y) > tolerance*max(math.Abs(x), s.least) || !ok && s.a.String() != s.b.String() {
 			d.addf("%s is %v and %v", s.what, s.a, s.b)
 		}
 	}

@@ -3,6 +3,7 @@ package oracle
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,15 +21,10 @@ func (g *grid) parts(rng *rand.Rand, n int) []*grid {
 	if n > 3 {
 		cuts[2] = cuts[3] // a part without rows
 	}
-	ordered := append([]int(nil), cuts...)
-	for i := range ordered {
-		for j := i; j > 0 && ordered[j] < ordered[j-1]; j-- {
-			ordered[j], ordered[j-1] = ordered[j-1], ordered[j]
-		}
-	}
+	slices.Sort(cuts)
 	var out []*grid
 	for i := range n {
-		out = append(out, &grid{seed: g.seed, names: g.names, cells: g.cells[ordered[i]:ordered[i+1]]})
+		out = append(out, g.cut(cuts[i], cuts[i+1]))
 	}
 	return out
 }
@@ -88,39 +84,52 @@ func TestMergedPartsAreTheWhole(t *testing.T) {
 				if seed == 0 {
 					n = 400
 				}
-				checkMerge(t, rng, generate(seed, n, of...), 2+rng.IntN(6))
+				g := generate(seed, n, of...)
+				checkMerge(t, rng, g, g.parts(rng, 2+rng.IntN(6)))
 			}
 		})
 	}
 }
 
 // TestMergedPartsAreTheWholeBeyondExactness merges parts that are exact to a
-// whole that is not, and parts that are not.
+// whole that is not, and two parts that are not.
 func TestMergedPartsAreTheWholeBeyondExactness(t *testing.T) {
 	t.Parallel()
 	of := []string{"unique numbers", "unique texts", "skewed"}
-	sizes := []int{70_000}
+	sizes := []int{140_000}
 	if long {
 		of = append(of, "zones", "texts with holes", "9 % text", "11 % text", "nan among numbers", "all integers", "prices", "heavy ties", "booleans")
-		sizes = []int{65_536, 65_537, 200_000}
+		sizes = []int{65_536, 65_537, 140_000, 200_000}
 	}
 	for _, n := range sizes {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			checkMerge(t, rand.New(rand.NewPCG(uint64(n), 1)), generate(uint64(n), n, kindsNamed(t, of...)...), 4)
+			rng := rand.New(rand.NewPCG(uint64(n), 1))
+			g := generate(uint64(n), n, kindsNamed(t, of...)...)
+			if n < 140_000 {
+				checkMerge(t, rng, g, g.parts(rng, 4))
+				return
+			}
+			a, b := 66_000, 134_000
+			checkMerge(t, rng, g, []*grid{g.cut(0, a), g.cut(a, b), g.cut(b, n)})
 		})
 	}
 }
 
-func checkMerge(t *testing.T, rng *rand.Rand, g *grid, n int) {
+// cut returns the rows from index i to j.
+func (g *grid) cut(i, j int) *grid {
+	return &grid{seed: g.seed, names: g.names, cells: g.cells[i:j]}
+}
+
+func checkMerge(t *testing.T, rng *rand.Rand, g *grid, grids []*grid) {
 	t.Helper()
 	s := style{delimiter: ','}
-	where := fmt.Sprintf("seed %d, %d rows in %d parts", g.seed, len(g.cells), n)
+	where := fmt.Sprintf("seed %d, %d rows in %d parts", g.seed, len(g.cells), len(grids))
 	text, table := g.write(s)
 	want := Of(table)
 	whole := profileCSV(t, text, s.csv())
 	var parts []*profile.Profile
-	for _, part := range g.parts(rng, n) {
+	for _, part := range grids {
 		text, _ := part.write(s)
 		parts = append(parts, profileCSV(t, text, s.csv()))
 	}

@@ -8,7 +8,7 @@ import (
 
 // precision is the bits of the mantissas that moments are computed with: far
 // more than four powers of 53 bits lose by cancellation.
-const precision = 640
+const precision = 384
 
 // Moments are count, sum and central moments, from the definition.
 type Moments struct {
