@@ -59,24 +59,11 @@ func (f *file) openParquet(src *bufio.Reader, disk *os.File, name string) error 
 		}
 		return &batch.DataError{Source: name, Offset: 0, Reason: reason, Advice: "write it again, or name the right format with --format"}
 	}
-	if disk == nil || f.info.Compression != "" {
-		spool, err := os.CreateTemp("", "profiler-*.parquet")
-		if err != nil {
-			return fmt.Errorf("%s: keep a copy for reading: %w", name, err)
-		}
-		f.closers = append(f.closers, func() error { spool.Close(); return os.Remove(spool.Name()) })
-		if _, err := io.Copy(spool, src); err != nil {
-			return fmt.Errorf("%s: keep a copy for reading: %w", name, err)
-		}
-		disk = spool
-	} else if _, err := io.Copy(io.Discard, src); err != nil { // the content's hash and size
+	disk, size, err := f.seekable(src, disk, name)
+	if err != nil {
 		return err
 	}
-	info, err := disk.Stat()
-	if err != nil {
-		return unreadable(name, err)
-	}
-	r, err := parquet.New(disk, info.Size(), parquet.Options{Source: name})
+	r, err := parquet.New(disk, size, parquet.Options{Source: name})
 	if err != nil {
 		return err
 	}
@@ -84,9 +71,46 @@ func (f *file) openParquet(src *bufio.Reader, disk *os.File, name string) error 
 	return nil
 }
 
-// openArrow reads a file or a stream from its beginning.
-func (f *file) openArrow(src *bufio.Reader, _ *os.File, name string) error {
-	r, err := arrow.New(src, arrow.Options{Source: name})
+// seekable returns the file itself, or a temporary copy of what comes in a
+// stream or packed, with its size. All of src is read.
+func (f *file) seekable(src *bufio.Reader, disk *os.File, name string) (*os.File, int64, error) {
+	if disk == nil || f.info.Compression != "" {
+		spool, err := os.CreateTemp("", "profiler-*")
+		if err != nil {
+			return nil, 0, fmt.Errorf("%s: keep a copy for reading: %w", name, err)
+		}
+		f.closers = append(f.closers, func() error { spool.Close(); return os.Remove(spool.Name()) })
+		if _, err := io.Copy(spool, src); err != nil {
+			return nil, 0, fmt.Errorf("%s: keep a copy for reading: %w", name, err)
+		}
+		disk = spool
+	} else if _, err := io.Copy(io.Discard, src); err != nil { // the content's hash and size
+		return nil, 0, err
+	}
+	info, err := disk.Stat()
+	if err != nil {
+		return nil, 0, unreadable(name, err)
+	}
+	return disk, info.Size(), nil
+}
+
+// openArrow reads a file or a stream from its beginning, or by the footer if
+// the file needs that.
+func (f *file) openArrow(src *bufio.Reader, disk *os.File, name string) error {
+	opts := arrow.Options{Source: name}
+	if head, _ := src.Peek(12); arrow.NeedsFooter(head) {
+		disk, size, err := f.seekable(src, disk, name)
+		if err != nil {
+			return err
+		}
+		r, err := arrow.NewFile(disk, size, opts)
+		if err != nil {
+			return err
+		}
+		f.Reader, f.info.Format = r, "arrow"
+		return nil
+	}
+	r, err := arrow.New(src, opts)
 	if err != nil {
 		return err
 	}

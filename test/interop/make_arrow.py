@@ -1,12 +1,13 @@
 """Writes the Arrow files of this folder: python make_arrow.py
 
-They were written by pyarrow 26.0.1. The expected values stand in
+They were written by pyarrow 26.0.1 and polars 2.1.0. The expected values stand in
 internal/source/arrow/interop_test.go.
 """
 import datetime as dt
 import decimal
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 D, NOW = decimal.Decimal, dt.datetime(2026, 1, 2, 3, 4, 5, 678901)
@@ -103,3 +104,14 @@ for name, deltas in ("deltas", True), ("replaced", False):
             w.write_batch(pa.record_batch([pa.DictionaryArray.from_arrays(pa.array([len(entries) - 1, 0, None], pa.int8()), pa.array(entries))], schema=colors))
 
 write("empty", pa.table({"a": pa.array([], pa.int64()), "b": pa.array([], pa.string())}))
+
+frame = pl.DataFrame({
+    "i": [1, 2, None, 4],
+    "s": ["a", "long text that is more than twelve", "c", None],
+    "c": pl.Series(["x", "y", "x", None], dtype=pl.Categorical),
+    "l": [[1], [], None, [1, 2, 3]],
+    "st": [{"a": 1, "b": "x"}, {"a": 2, "b": None}, {"a": None, "b": "z"}, {"a": 4, "b": "w"}],
+    "d": pl.Series([1.5, None, 2.5, 3.0]),
+}).with_columns(t=pl.lit(dt.datetime(2026, 1, 2, 3, 4, 5)), dur=pl.lit(dt.timedelta(seconds=90)))
+frame.write_ipc("polars_file.arrow", compression="zstd")
+frame.write_ipc_stream("polars_stream.arrow")

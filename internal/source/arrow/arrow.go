@@ -86,18 +86,24 @@ func Is(head []byte) bool {
 // cause if src cannot be read. The caller keeps src open until the last call
 // of Next; Close does not close it.
 func New(src io.Reader, opts Options) (*Reader, error) {
-	r := &Reader{opts: opts, frames: &frames{src: src, source: opts.Source}}
+	f := &frames{source: opts.Source}
 	var head [6]byte
 	n, err := io.ReadFull(src, head[:])
 	if n == 0 && errors.Is(err, io.EOF) {
-		return nil, r.frames.fail(0, "is empty; an Arrow file or stream has at least a schema", adviceAgain, nil)
+		return nil, f.fail(0, "is empty; an Arrow file or stream has at least a schema", adviceAgain, nil)
 	}
-	r.frames.src = io.MultiReader(&prefix{head[:n]}, src)
-	if err := r.frames.begin(head[:n]); err != nil {
+	f.src = io.MultiReader(&prefix{head[:n]}, src)
+	if err := f.begin(head[:n]); err != nil {
 		return nil, err
 	}
+	return open(f, opts)
+}
+
+// open returns a reader of the messages and reads the schema.
+func open(f *frames, opts Options) (*Reader, error) {
+	r := &Reader{opts: opts, frames: f}
 	r.memory.left = batchLimit
-	err = guard(func() (err error) {
+	err := guard(func() (err error) {
 		r.ipc, err = ipc.NewReaderFromMessageReader(r.frames, ipc.WithAllocator(&r.memory))
 		return err
 	})

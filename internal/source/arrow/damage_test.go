@@ -88,8 +88,8 @@ func allocated(f func()) uint64 {
 // TestDamageAnywhere changes each byte. Arrow has no checksums, so a change of
 // a value is not found; what is read stays of bounded size.
 func TestDamageAnywhere(t *testing.T) { //nolint:paralleltest // counts memory
-	for _, name := range []string{"types_stream", "types_lz4", "nested", "dictionary", "deltas"} {
-		b := load(t, name)
+	for _, name := range []string{"pyarrow_types_stream", "pyarrow_types_lz4", "pyarrow_nested", "pyarrow_dictionary", "pyarrow_deltas", "polars_file"} {
+		b := interopFiles(t)[name+".arrow"]
 		refused := 0
 		for i := range b {
 			for _, mask := range [][]byte{{0x01}, {0x80}, {0xff}}[i%3] {
@@ -116,7 +116,7 @@ func TestDamageAnywhere(t *testing.T) { //nolint:paralleltest // counts memory
 // drain reads all rows, or so many: a few bytes may claim billions of nulls.
 func drain(t testing.TB, in []byte, rows int) error {
 	t.Helper()
-	r, err := New(bytes.NewReader(in), Options{Source: "in.arrow"})
+	r, err := openBytes(in)
 	if err != nil {
 		return err
 	}
@@ -141,8 +141,8 @@ func drain(t testing.TB, in []byte, rows int) error {
 // TestLyingSizes changes sizes to values that would take memory if believed.
 func TestLyingSizes(t *testing.T) { //nolint:paralleltest // counts memory
 	sizes := []uint64{1 << 26, 1 << 33, math.MaxInt64, math.MaxUint32, 1<<31 - 1}
-	for _, name := range []string{"types_stream", "types_lz4", "nested", "dictionary"} {
-		b := load(t, name)
+	for _, name := range []string{"pyarrow_types_stream", "pyarrow_types_lz4", "pyarrow_nested", "pyarrow_dictionary", "polars_file"} {
+		b := interopFiles(t)[name+".arrow"]
 		for i := 0; i+8 <= len(b); i += 4 {
 			for _, size := range sizes[i/4%5 : i/4%5+1] {
 				in := bytes.Clone(b)

@@ -39,6 +39,12 @@ type frames struct {
 	marked bool  // messages have a mark before their length
 	err    error // the first error, as the decoder wraps what it gets
 
+	// Of a file of which the messages are found by the footer.
+	blocks io.ReaderAt
+	size   int64
+	first  []byte // the message of the schema
+	queue  []block
+
 	start        int64 // offset of the last message
 	last         header
 	schema       *schema
@@ -112,6 +118,14 @@ func (f *frames) begin(head []byte) error {
 // Message returns the next message, checked. The error is io.EOF after the
 // last one. Its memory is valid until the next call if it is a record batch.
 func (f *frames) Message() (*ipc.Message, error) {
+	if f.first != nil {
+		return f.schemaOnce(), nil
+	}
+	if f.blocks != nil {
+		if err := f.nextBlock(); err != nil {
+			return nil, err
+		}
+	}
 	f.start = f.at
 	length, err := f.length()
 	if err != nil {
@@ -120,7 +134,7 @@ func (f *frames) Message() (*ipc.Message, error) {
 	if length == 0 && f.last.kind == 0 && !f.file {
 		return nil, f.foreign(nil)
 	}
-	if length == 0 {
+	if length == 0 && f.blocks == nil {
 		return nil, f.finish()
 	}
 	if f.start == 0 && (length < 8 || length > metaLimit) {

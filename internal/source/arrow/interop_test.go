@@ -91,9 +91,17 @@ func readAll(t testing.TB, r *Reader) (got result, err error) {
 	}
 }
 
+// openBytes opens data as source does.
+func openBytes(b []byte) (*Reader, error) {
+	if NeedsFooter(b) {
+		return NewFile(bytes.NewReader(b), int64(len(b)), Options{Source: "in.arrow"})
+	}
+	return New(bytes.NewReader(b), Options{Source: "in.arrow"})
+}
+
 func readBytes(t testing.TB, b []byte) (result, error) {
 	t.Helper()
-	r, err := New(bytes.NewReader(b), Options{Source: "in.arrow"})
+	r, err := openBytes(b)
 	if err != nil {
 		return result{}, err
 	}
@@ -223,6 +231,43 @@ func TestInteropDictionaries(t *testing.T) {
 		require.Equal(t, []string{"w string: string b | string a | null | string c | string a | null | string c | string a | null"}, got.byColumn(), name)
 	}
 	require.Equal(t, []string{"a integer:", "b string:"}, readInterop(t, "empty").byColumn())
+}
+
+// TestInteropPolars reads files of Polars, which have no length before their
+// first message and are read by their footer.
+func TestInteropPolars(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"file", "stream"} {
+		b, err := os.ReadFile(interop + "polars_" + name + ".arrow")
+		require.NoError(t, err)
+		require.Equal(t, name == "file", NeedsFooter(b))
+		got, err := readBytes(t, b)
+		require.NoError(t, err, name)
+		require.Equal(t, []string{
+			"i integer: integer 1 | integer 2 | null | integer 4",
+			"s string: string a | string long text that is more than twelve | string c | null",
+			"c string: string x | string y | string x | null",
+			"l list: list 1 | list 0 | null | list 3",
+			"st.a integer: integer 1 | integer 2 | null | integer 4",
+			"st.b string: string x | null | string z | string w",
+			"d number: number 1.5 | null | number 2.5 | number 3",
+			"t timestamp: timestamp 2026-01-02T03:04:05 | timestamp 2026-01-02T03:04:05 | timestamp 2026-01-02T03:04:05 | timestamp 2026-01-02T03:04:05",
+			"dur duration: duration 1m30s | duration 1m30s | duration 1m30s | duration 1m30s",
+		}, got.byColumn(), name)
+	}
+}
+
+// TestFilesByTheirFooter reads by the footer what is else read as a stream.
+func TestFilesByTheirFooter(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"types", "nested", "dictionary", "empty"} {
+		b := load(t, name)
+		r, err := NewFile(bytes.NewReader(b), int64(len(b)), Options{})
+		require.NoError(t, err)
+		got, err := readAll(t, r)
+		require.NoError(t, err)
+		require.Equal(t, readInterop(t, name), got)
+	}
 }
 
 // TestDictionariesNeverChange holds on to the dictionaries of all chunks.

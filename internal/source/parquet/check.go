@@ -87,51 +87,51 @@ func (r *Reader) unsupported(f *field, reason string) error {
 	return &batch.DataError{Source: r.opts.Source, Offset: -1, Reason: fmt.Sprintf("column %s %s", f.name, reason), Advice: adviceType}
 }
 
-// checkFooter makes sure that the file ends in a footer whose lists and texts
-// fit into it, before memory is taken for them.
-func (r *Reader) checkFooter() error {
+// checkFooter returns the footer that the file ends in, after making sure that
+// its lists and texts fit into it, before memory is taken for them.
+func (r *Reader) checkFooter() (footer []byte, err error) {
 	size := r.in.size
 	if size == 0 {
-		return &batch.DataError{Source: r.opts.Source, Offset: 0, Reason: "the file is empty, which no Parquet file is", Advice: adviceAgain}
+		return nil, &batch.DataError{Source: r.opts.Source, Offset: 0, Reason: "the file is empty, which no Parquet file is", Advice: adviceAgain}
 	}
 	var head, tail [8]byte
 	if size >= 4 {
 		if _, err := r.in.ReadAt(head[:4], 0); err != nil {
-			return r.damaged(0, "the first bytes cannot be read", err)
+			return nil, r.damaged(0, "the first bytes cannot be read", err)
 		}
 	}
 	switch string(head[:4]) {
 	case "PARE":
-		return r.encrypted()
+		return nil, r.encrypted()
 	case "PAR1":
 	default:
-		return &batch.DataError{Source: r.opts.Source, Offset: 0, Reason: "is not a Parquet file: it does not begin with PAR1", Advice: adviceFormat}
+		return nil, &batch.DataError{Source: r.opts.Source, Offset: 0, Reason: "is not a Parquet file: it does not begin with PAR1", Advice: adviceFormat}
 	}
 	if size < 12 {
-		return r.damaged(size, "the file ends before its footer", nil)
+		return nil, r.damaged(size, "the file ends before its footer", nil)
 	}
 	if _, err := r.in.ReadAt(tail[:], size-8); err != nil {
-		return r.damaged(size-8, "the last bytes cannot be read", err)
+		return nil, r.damaged(size-8, "the last bytes cannot be read", err)
 	}
 	if string(tail[4:]) != "PAR1" {
-		return r.damaged(size, "the file does not end with its footer", nil)
+		return nil, r.damaged(size, "the file does not end with its footer", nil)
 	}
 	length := int64(binary.LittleEndian.Uint32(tail[:4]))
 	if length > size-12 {
-		return r.damaged(size-8, fmt.Sprintf("the footer should have %d bytes, more than the file", length), nil)
+		return nil, r.damaged(size-8, fmt.Sprintf("the footer should have %d bytes, more than the file", length), nil)
 	}
-	footer := make([]byte, length)
+	footer = make([]byte, length)
 	if _, err := r.in.ReadAt(footer, size-8-length); err != nil {
-		return r.damaged(size-8-length, "the footer cannot be read", err)
+		return nil, r.damaged(size-8-length, "the footer cannot be read", err)
 	}
 	rest, ok := skipStruct(footer, 0)
 	switch {
 	case !ok:
-		return r.damaged(size-8-length, "the footer cannot be read", nil)
+		return nil, r.damaged(size-8-length, "the footer cannot be read", nil)
 	case len(rest) == signature:
-		return r.encrypted() // a readable footer that is signed with a key
+		return nil, r.encrypted() // a readable footer that is signed with a key
 	}
-	return nil
+	return footer, nil
 }
 
 // signature is the length of what follows the readable footer of an encrypted
@@ -243,27 +243,24 @@ func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
 	return n, b[size:], true
 }
 
-// pageLimit is the largest page that is unpacked.
-const pageLimit = 1 << 30
-
 // scanPages walks the headers of the pages of a column in a row group. It
-// returns the offsets of the data pages after making sure that they lie in the
-// file and hold as many values as the footer says.
-func (r *Reader) scanPages(f *field, group int) ([]int64, error) {
+// returns them after making sure that they lie in the file and hold as many
+// values as the footer says.
+func (r *Reader) scanPages(f *field, group int) ([]page, error) {
 	chunk := &r.meta.RowGroups[group].Columns[f.leaf]
 	meta := &chunk.MetaData
 	at := meta.DataPageOffset
 	if meta.DictionaryPageOffset != 0 {
 		at = meta.DictionaryPageOffset
 	}
-	bad := func(reason string, cause error) ([]int64, error) {
+	bad := func(reason string, cause error) ([]page, error) {
 		return nil, r.damagedColumn(f, group, at, reason, cause)
 	}
 	if at < 4 || meta.TotalCompressedSize < 0 || at > r.in.size || meta.TotalCompressedSize > r.in.size-at {
 		return bad("its pages lie outside of the file", nil)
 	}
 	end := at + meta.TotalCompressedSize
-	var pages []int64
+	var pages []page
 	values := int64(0)
 	for values < meta.NumValues {
 		header, size, err := r.pageHeader(at, end)
@@ -274,21 +271,18 @@ func (r *Reader) scanPages(f *field, group int) ([]int64, error) {
 		if header.UncompressedPageSize < 0 || header.UncompressedPageSize > pageLimit || body < 0 || body > end-at-size {
 			return bad("the size of a page is wrong", nil)
 		}
-		n := int64(0)
-		switch {
-		case header.Type == format.DataPage && header.DataPageHeader.Valid:
-			n = int64(header.DataPageHeader.V.NumValues)
-			pages = append(pages, at)
-		case header.Type == format.DataPageV2 && header.DataPageHeaderV2.Valid:
-			n = int64(header.DataPageHeaderV2.V.NumValues)
-			pages = append(pages, at)
-		case header.Type == format.DictionaryPage && header.DictionaryPageHeader.Valid:
-			if d := int64(header.DictionaryPageHeader.V.NumValues); d < 0 || d > 8*int64(header.UncompressedPageSize) {
-				return bad("the size of a dictionary is wrong", nil)
-			}
-		default:
+		p, ok := newPage(header, at, size)
+		if !ok {
 			return bad("a page is of no known kind", nil)
 		}
+		n := int64(p.values)
+		if !p.data() {
+			if n < 0 || n > 8*int64(p.unpacked) {
+				return bad("the size of a dictionary is wrong", nil)
+			}
+			n = 0
+		}
+		pages = append(pages, p)
 		if n < 0 || n > meta.NumValues-values {
 			return bad("its pages hold more values than the footer says", nil)
 		}

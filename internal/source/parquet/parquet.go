@@ -10,6 +10,7 @@
 package parquet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -45,6 +47,10 @@ type Reader struct {
 	perRow   int // bytes of text in a row, as last seen
 	values   []parquet.Value
 	convert  converter
+	protocol thrift.CompactProtocol
+	unpack   unpacker
+	packed   []byte // the page that is read, as it is in the file
+	body     []byte // the same unpacked, with a header
 	notes    []string
 	released bool
 }
@@ -65,17 +71,25 @@ const (
 // it.
 func New(src io.ReaderAt, size int64, opts Options) (*Reader, error) {
 	r := &Reader{opts: opts, in: &source{r: src, size: size}, values: make([]parquet.Value, 512)}
-	if err := r.checkFooter(); err != nil {
+	footer, err := r.checkFooter()
+	if err != nil {
 		return nil, err
 	}
-	err := guard(func() (err error) {
-		r.file, err = parquet.OpenFile(r.in, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(32<<10))
+	err = guard(func() (err error) {
+		r.meta = new(format.FileMetaData)
+		if err := thrift.NewDecoder(r.protocol.NewReaderFromBytes(footer)).Decode(r.meta); err != nil {
+			return err
+		}
+		file, err := image(footer)
+		if err != nil {
+			return err
+		}
+		r.file, err = parquet.OpenFile(bytes.NewReader(file), int64(len(file)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(4<<10))
 		return err
 	})
 	if err != nil {
 		return nil, r.damaged(size, "the footer cannot be read", err)
 	}
-	r.meta = r.file.Metadata()
 	if err := r.checkRows(); err != nil {
 		return nil, err
 	}
@@ -130,6 +144,8 @@ func (r *Reader) Close() error {
 	for i := range r.cursors {
 		r.cursors[i].close()
 	}
+	r.unpack.close()
+	r.packed, r.body = nil, nil
 	return nil
 }
 
@@ -188,7 +204,6 @@ func (r *Reader) openGroup() error {
 	if r.left == 0 {
 		return nil
 	}
-	chunks := r.file.RowGroups()[g].ColumnChunks()
 	for i := range r.fields {
 		f := &r.fields[i]
 		if f.as == asNull {
@@ -198,12 +213,13 @@ func (r *Reader) openGroup() error {
 		if err != nil {
 			return err
 		}
-		r.cursors[i] = cursor{offsets: pages}
-		err = guard(func() error {
-			r.cursors[i].pages = chunks[f.leaf].Pages()
-			return nil
-		})
-		if err != nil {
+		cur := &r.cursors[i]
+		for k := range pages {
+			if pages[k].data() {
+				cur.offsets = append(cur.offsets, pages[k].offset)
+			}
+		}
+		if cur.pages, cur.source, err = r.openPages(f, g, pages); err != nil {
 			return r.damagedColumn(f, g, -1, "the pages cannot be found", err)
 		}
 	}
@@ -226,6 +242,7 @@ func (r *Reader) closeGroup() error {
 // cursor stands in the pages of one column of the open row group.
 type cursor struct {
 	pages   parquet.Pages
+	source  *chunk
 	offsets []int64 // of the pages that are still to be read
 	offset  int64   // of the current page
 	page    parquet.Page
@@ -321,6 +338,9 @@ func (r *Reader) fill(i int, v *batch.Vector, n int) error {
 func (r *Reader) pageError(f *field, cur *cursor, err error) error {
 	if errors.Is(err, io.EOF) {
 		return r.damagedColumn(f, r.group-1, cur.offset, "it holds fewer values than the row group has rows", nil)
+	}
+	if cause := cur.source.err; cause != nil {
+		return r.damagedColumn(f, r.group-1, cur.offset, "a page cannot be decoded: "+cause.Error(), cause)
 	}
 	return r.damagedColumn(f, r.group-1, cur.offset, "a page cannot be decoded", err)
 }

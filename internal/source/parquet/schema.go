@@ -56,6 +56,10 @@ type field struct {
 	listDef int   // definition level from which on a list is not null
 	itemDef int   // definition level from which on it has an item
 	clamped int64 // values that were out of range
+
+	kind           parquet.Kind
+	length         int // bytes of a value of fixed length
+	maxRep, maxDef int
 }
 
 // walker goes over the schema, depth first, as its elements are stored.
@@ -99,7 +103,7 @@ func (w *walker) visit(col *parquet.Column, prefix string, def int) error {
 	}
 	if col.Repeated() || isList(e, col) {
 		f := field{name: name, leaf: w.leaves, as: asList, listDef: def, itemDef: def + 1}
-		if !w.skip(col) {
+		if !w.skip(col, &f) {
 			w.r.notes = append(w.r.notes, fmt.Sprintf("column %s is left out: its items have no fields", name))
 			return nil
 		}
@@ -126,16 +130,21 @@ func (w *walker) visit(col *parquet.Column, prefix string, def int) error {
 	return nil
 }
 
-// skip passes over what is below a node and reports whether there is a leaf.
-func (w *walker) skip(col *parquet.Column) bool {
+// skip passes over what is below a node, the element of which is the last one,
+// and reports whether there is a leaf. The field is of the first one.
+func (w *walker) skip(col *parquet.Column, f *field) bool {
 	if col.Leaf() {
+		if e := &w.elements[w.next-1]; w.leaves == f.leaf {
+			f.kind, f.length = parquet.Kind(e.Type.V), int(e.TypeLength.V)
+			f.maxRep, f.maxDef = col.MaxRepetitionLevel(), col.MaxDefinitionLevel()
+		}
 		w.leaves++
 		return true
 	}
 	found := false
 	for _, child := range col.Columns() {
 		w.next++
-		found = w.skip(child) || found
+		found = w.skip(child, f) || found
 	}
 	return found
 }
@@ -166,7 +175,9 @@ func (r *Reader) setForm(f *field, e *format.SchemaElement, col *parquet.Column)
 	if c := e.ConvertedType; c.Valid && e.LogicalType.Value == nil && (c.V == deprecated.Map || c.V == deprecated.MapKeyValue || c.V == deprecated.List) {
 		return r.unsupported(f, "is annotated as a group but holds values")
 	}
-	typ, physical := col.Type(), parquet.Kind(e.Type.V)
+	f.maxRep, f.maxDef = col.MaxRepetitionLevel(), col.MaxDefinitionLevel()
+	f.kind, f.length = parquet.Kind(e.Type.V), int(e.TypeLength.V)
+	typ, physical := col.Type(), f.kind
 	if typ.Kind() != physical {
 		return r.unsupported(f, fmt.Sprintf("is declared as %s but stored as %s", typ, physical))
 	}

@@ -1,0 +1,198 @@
+package parquet
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+const (
+	pageLimit  = 1 << 30 // bytes of the largest page that is unpacked
+	valueCount = 1 << 26 // values of the largest page that is read
+)
+
+// page is what the header of a page says, and where the page is.
+type page struct {
+	offset   int64
+	header   int32 // bytes
+	packed   int32 // bytes of the body
+	unpacked int32
+	crc      int32 // 0 is none
+	kind     format.PageType
+	encoding format.Encoding
+	values   int32 // nulls included
+	// Of a data page of version 1.
+	repEncoding, defEncoding format.Encoding
+	// Of a data page of version 2.
+	nulls, rows, repBytes, defBytes int32
+	plainBody                       bool // the values are not packed
+}
+
+func (p *page) data() bool { return p.kind != format.DictionaryPage }
+
+// newPage takes what is needed of a header; ok is false if it is of no kind
+// that holds values.
+func newPage(h *format.PageHeader, offset, size int64) (p page, ok bool) {
+	p = page{offset: offset, header: int32(size), packed: h.CompressedPageSize, unpacked: h.UncompressedPageSize, crc: h.CRC, kind: h.Type} //nolint:gosec // a header is of at most 16 MiB
+	switch {
+	case h.Type == format.DataPage && h.DataPageHeader.Valid:
+		d := &h.DataPageHeader.V
+		p.values, p.encoding, p.repEncoding, p.defEncoding = d.NumValues, d.Encoding, d.RepetitionLevelEncoding, d.DefinitionLevelEncoding
+	case h.Type == format.DataPageV2 && h.DataPageHeaderV2.Valid:
+		d := &h.DataPageHeaderV2.V
+		p.values, p.encoding = d.NumValues, d.Encoding
+		p.nulls, p.rows, p.repBytes, p.defBytes = d.NumNulls, d.NumRows, d.RepetitionLevelsByteLength, d.DefinitionLevelsByteLength
+		p.plainBody = d.IsCompressed.Valid && !d.IsCompressed.V
+	case h.Type == format.DictionaryPage && h.DictionaryPageHeader.Valid:
+		p.values, p.encoding = h.DictionaryPageHeader.V.NumValues, h.DictionaryPageHeader.V.Encoding
+	default:
+		return p, false
+	}
+	return p, true
+}
+
+// unpackedHeader returns the header of the page as if it had not been packed.
+func (p *page) unpackedHeader() *format.PageHeader {
+	h := &format.PageHeader{Type: p.kind, UncompressedPageSize: p.unpacked, CompressedPageSize: p.unpacked}
+	switch p.kind {
+	case format.DataPage:
+		h.DataPageHeader = thrift.Null[format.DataPageHeader]{Valid: true, V: format.DataPageHeader{
+			NumValues: p.values, Encoding: p.encoding, RepetitionLevelEncoding: p.repEncoding, DefinitionLevelEncoding: p.defEncoding,
+		}}
+	case format.DataPageV2:
+		h.DataPageHeaderV2 = thrift.Null[format.DataPageHeaderV2]{Valid: true, V: format.DataPageHeaderV2{
+			NumValues: p.values, NumNulls: p.nulls, NumRows: p.rows, Encoding: p.encoding, RepetitionLevelsByteLength: p.repBytes, DefinitionLevelsByteLength: p.defBytes,
+			IsCompressed: thrift.Null[bool]{Valid: true},
+		}}
+	default:
+		h.DictionaryPageHeader = thrift.Null[format.DictionaryPageHeader]{Valid: true, V: format.DictionaryPageHeader{NumValues: p.values, Encoding: p.encoding}}
+	}
+	return h
+}
+
+// chunk hands the pages of one column of a row group to the decoder, one after
+// the other, unpacked and checked: what the decoder takes memory for is known
+// to be there. It is read in sequence only.
+type chunk struct {
+	r     *Reader
+	f     *field
+	codec format.CompressionCodec
+	pages []page
+	left  []byte // of the current page, in the memory of the reader
+	dict  int    // entries of the dictionary
+	err   error  // the first error
+}
+
+var _ io.ReaderAt = (*chunk)(nil)
+
+// ReadAt reads on, at most to the end of a page. It may return fewer bytes
+// than asked for without an error, which the sections that read from it allow.
+func (c *chunk) ReadAt(b []byte, _ int64) (int, error) {
+	if len(c.left) == 0 {
+		if len(c.pages) == 0 {
+			return 0, io.EOF
+		}
+		if c.err == nil {
+			c.err = c.load()
+		}
+		if c.err != nil {
+			return 0, c.err
+		}
+	}
+	n := copy(b, c.left)
+	c.left = c.left[n:]
+	return n, nil
+}
+
+// load reads, unpacks and checks the next page.
+func (c *chunk) load() error {
+	p := &c.pages[0]
+	c.pages = c.pages[1:]
+	r := c.r
+	r.packed = sized(r.packed, int(p.packed))
+	if _, err := r.in.ReadAt(r.packed, p.offset+int64(p.header)); err != nil {
+		return err
+	}
+	if p.crc != 0 && uint32(p.crc) != crc32.ChecksumIEEE(r.packed) { //nolint:gosec // the bits of a checksum
+		return errors.New("its checksum is another")
+	}
+	levels := 0 // which are not packed in version 2
+	if p.kind == format.DataPageV2 {
+		levels = int(p.repBytes) + int(p.defBytes)
+		if p.repBytes < 0 || p.defBytes < 0 || levels > len(r.packed) || levels > int(p.unpacked) {
+			return errors.New("its levels are longer than the page")
+		}
+	}
+	header, err := thrift.Marshal(&r.protocol, p.unpackedHeader())
+	if err != nil {
+		return err
+	}
+	codec := c.codec
+	if p.plainBody {
+		codec = format.Uncompressed
+	}
+	r.body = append(append(r.body[:0], header...), r.packed[:levels]...)
+	if r.body, err = r.unpack.append(r.body, r.packed[levels:], int(p.unpacked)-levels, codec); err != nil {
+		return err
+	}
+	if err := c.check(p, r.body[len(header):]); err != nil {
+		return err
+	}
+	c.left = r.body
+	return nil
+}
+
+// sized returns memory of n bytes, that of b if it reaches.
+func sized(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, n)
+	}
+	return b[:n]
+}
+
+// openPages returns the pages of a column of the row group as the decoder
+// reads them.
+func (r *Reader) openPages(f *field, group int, list []page) (pages parquet.Pages, source *chunk, err error) {
+	source = &chunk{r: r, f: f, codec: r.meta.RowGroups[group].Columns[f.leaf].MetaData.Codec, pages: list, dict: -1}
+	err = guard(func() error {
+		c, ok := r.file.RowGroups()[group].ColumnChunks()[f.leaf].(*parquet.FileColumnChunk)
+		if !ok {
+			return errors.New("the column is not of a file")
+		}
+		pages = c.PagesFrom(source)
+		return nil
+	})
+	return pages, source, err
+}
+
+// image returns a file without pages whose footer is that of the metadata, but
+// for the packing and places of pages: the decoder gets those from a chunk.
+func image(footer []byte) (file []byte, err error) {
+	var meta format.FileMetaData
+	var protocol thrift.CompactProtocol
+	if err := thrift.NewDecoder(protocol.NewReaderFromBytes(footer)).Decode(&meta); err != nil {
+		return nil, err
+	}
+	for g := range meta.RowGroups {
+		for k := range meta.RowGroups[g].Columns {
+			m := &meta.RowGroups[g].Columns[k].MetaData
+			m.Codec, m.DataPageOffset, m.DictionaryPageOffset, m.TotalCompressedSize = format.Uncompressed, 0, 0, math.MaxInt64>>1
+		}
+	}
+	b, err := thrift.Marshal(&protocol, &meta)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > math.MaxInt32 {
+		return nil, fmt.Errorf("the footer has %d bytes", len(b))
+	}
+	file = append([]byte("PAR1"), b...)
+	n := len(b)
+	return append(file, byte(n), byte(n>>8), byte(n>>16), byte(n>>24), 'P', 'A', 'R', '1'), nil
+}
