@@ -118,7 +118,10 @@ func (m *comoments) outcome(*profile.Column) outcome { return outcome{evaluated:
 // pearson returns the correlation; ok is false for fewer than 2 pairs and for
 // a column that does not vary.
 func (m *comoments) pearson() (r float64, ok bool) {
-	scale := math.Sqrt(m.xx) * math.Sqrt(m.yy)
+	scale := math.Sqrt(m.xx * m.yy)
+	if scale == 0 || math.IsInf(scale, 0) { // beyond what a product holds
+		scale = math.Sqrt(m.xx) * math.Sqrt(m.yy)
+	}
 	if m.n < 2 || scale == 0 || math.IsInf(scale, 0) || math.IsNaN(scale) {
 		return 0, false
 	}

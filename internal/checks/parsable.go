@@ -12,6 +12,12 @@ var parsableSpec = Spec{
 		if !p.none(errs) {
 			return nil
 		}
+		for _, key := range []string{"where", "by"} {
+			if n := p.item.KeyNode(key); n != nil {
+				n.Errorf(errs, yamldoc.CodeUnknownKey, "check \"parsable\" is about records that are no rows yet; it has no %q", key)
+				return nil
+			}
+		}
 		if !c.Enabled {
 			errs.Errorf(p.where(), 8, yamldoc.CodeValue, "check \"parsable\" cannot be switched off; fail: 100%% tolerates everything")
 			return nil
