@@ -35,6 +35,7 @@ func (u *use) walk(n *node) {
 			}
 		}
 		return
+	default:
 	}
 	for _, a := range n.args {
 		u.walk(a)

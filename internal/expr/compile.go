@@ -226,20 +226,6 @@ func (c *compiler) balanced(from, to int) (int, int) {
 	return from, to
 }
 
-type spanner struct{ from, to int }
-
-// Visit widens the place by that of a node.
-func (s *spanner) Visit(n *ast.Node) {
-	l := (*n).Location()
-	if l.To <= l.From { // made by the parser, stands nowhere
-		return
-	}
-	if s.from < 0 || l.From < s.from {
-		s.from = l.From
-	}
-	s.to = max(s.to, l.To)
-}
-
 // node compiles a tree; after a mistake, which is reported, it returns nil.
 func (c *compiler) node(n ast.Node) *node {
 	if c.nodes++; c.nodes > maxNodes {

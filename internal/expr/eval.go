@@ -96,6 +96,7 @@ func (e *Evaluator) intern(l *loaded, n *node) int {
 				s.hard = join(s.hard, []int{l.columns[a.column]})
 			}
 		}
+	default:
 	}
 	fmt.Fprintf(&key, ":%q", n.detail)
 	if i, ok := e.index[key.String()]; ok {

@@ -59,6 +59,7 @@ func (r *resolver) kind(n *node) batch.Type {
 		return batch.Boolean
 	case opTruth:
 		return r.want(n.args[0], "a condition", func(t batch.Type) bool { return t == batch.Boolean })
+	default:
 	}
 	if n.op <= opNeg || n.op >= opAbs {
 		return r.computed(n)
@@ -77,6 +78,7 @@ func (r *resolver) kind(n *node) batch.Type {
 		return batch.Integer
 	case opLower, opUpper, opTrim:
 		return batch.String
+	default:
 	}
 	return batch.Boolean
 }

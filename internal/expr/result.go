@@ -172,18 +172,16 @@ func (r *result) columnLen(c *column, n int) {
 	for i := range kinds {
 		plain, j := c.v.At(i)
 		ints[i] = 0
-		switch t := plain.Types[j]; {
-		case t == batch.List:
+		if plain.Types[j] == batch.List {
 			kinds[i], ints[i] = batch.Integer, plain.Ints[j]
-		default:
-			kinds[i] = c.textKind(plain, j)
-			if kinds[i] != batch.String {
-				continue
-			}
-			kinds[i], ints[i] = batch.Integer, int64(len(plain.Bytes(j)))
-			if t != batch.Binary {
-				ints[i] = int64(utf8.RuneCount(plain.Bytes(j)))
-			}
+			continue
+		}
+		if kinds[i] = c.textKind(plain, j); kinds[i] != batch.String {
+			continue
+		}
+		kinds[i], ints[i] = batch.Integer, int64(len(plain.Bytes(j)))
+		if plain.Types[j] != batch.Binary {
+			ints[i] = int64(utf8.RuneCount(plain.Bytes(j)))
 		}
 	}
 }
@@ -254,6 +252,7 @@ func single(n *node, v batch.Value) batch.Value {
 			return mistyped()
 		}
 		return number(float64(v.Int) / float64(n.unit))
+	default:
 	}
 	return part(n.op, v)
 }
@@ -284,6 +283,7 @@ func part(o op, v batch.Value) batch.Value {
 		return integer(int64(t.Hour()))
 	case opMinute:
 		return integer(int64(t.Minute()))
+	default:
 	}
 	return integer(int64(t.Second()))
 }
@@ -338,6 +338,7 @@ func (n *node) holds(a *result, i int) Truth {
 		return truthOf(n.texts[string(a.text.at(i))])
 	case opMatches:
 		return truthOf(n.re.Match(a.text.at(i)))
+	default:
 	}
 	return False // is_null
 }
@@ -433,91 +434,4 @@ func pair(o op, a, b *result, i int) batch.Value {
 		return extreme(o, a.value(i), b.value(i))
 	}
 	return arithmetic(o, a.value(i), b.value(i))
-}
-
-// orders are the results of the comparisons from opEq on, for less, equal,
-// greater and no order.
-var orders = [...][4]Truth{
-	{False, True, False, False}, // ==
-	{True, False, True, True},   // !=
-	{True, False, False, False}, // <
-	{True, True, False, False},  // <=
-	{False, False, True, False}, // >
-	{False, True, True, False},  // >=
-}
-
-// compare compares values.
-func (r *result) compare(o op, a, b *result, rows int) {
-	out, table := r.truths(rows), orders[o-opEq]
-	ak, bk, ai, bi := a.kinds[:rows], b.kinds[:rows], a.ints[:rows], b.ints[:rows]
-	for i := range out {
-		switch {
-		case ak[i] == batch.Integer && bk[i] == batch.Integer:
-			at := 1
-			if ai[i] < bi[i] {
-				at = 0
-			} else if ai[i] > bi[i] {
-				at = 2
-			}
-			out[i] = table[at]
-		case ak[i] == batch.Null || bk[i] == batch.Null:
-			out[i] = Null
-		case !ordered(ak[i]) && ak[i] != batch.Boolean || ak[i].Family() != bk[i].Family():
-			out[i] = Wrong
-		default:
-			at := 3
-			if order, ok := Compare(a.value(i), b.value(i)); ok {
-				at = order + 1
-			}
-			out[i] = table[at]
-		}
-	}
-}
-
-// compareTexts compares texts by code point.
-func (r *result) compareTexts(o op, a, b *result, rows int) {
-	out, table := r.truths(rows), orders[o-opTextEq]
-	for i := range out {
-		if out[i] = present(a.kinds[i], b.kinds[i]); out[i] != True {
-			continue
-		}
-		switch o {
-		case opTextEq:
-			out[i] = truthOf(bytes.Equal(a.text.at(i), b.text.at(i)))
-		case opTextNe:
-			out[i] = truthOf(!bytes.Equal(a.text.at(i), b.text.at(i)))
-		default:
-			out[i] = table[bytes.Compare(a.text.at(i), b.text.at(i))+1]
-		}
-	}
-}
-
-// present is True if both texts are there, else why not.
-func present(a, b batch.Type) Truth {
-	switch {
-	case a == batch.String && b == batch.String:
-		return True
-	case a == batch.Null || b == batch.Null:
-		return Null
-	}
-	return Wrong
-}
-
-// parts looks for one text in another.
-func (r *result) parts(o op, a, b *result, rows int) {
-	out := r.truths(rows)
-	for i := range out {
-		if out[i] = present(a.kinds[i], b.kinds[i]); out[i] != True {
-			continue
-		}
-		text, sub := a.text.at(i), b.text.at(i)
-		switch o {
-		case opContains:
-			out[i] = truthOf(bytes.Contains(text, sub))
-		case opStartsWith:
-			out[i] = truthOf(bytes.HasPrefix(text, sub))
-		default:
-			out[i] = truthOf(bytes.HasSuffix(text, sub))
-		}
-	}
 }

@@ -103,6 +103,7 @@ func floats(o op, x, y float64) batch.Value {
 		return number(x - y)
 	case opMul:
 		return number(x * y)
+	default:
 	}
 	if y == 0 {
 		return none
@@ -229,6 +230,7 @@ func rounded(o op, a batch.Value, digits int64) batch.Value {
 		return whole(math.Floor(f))
 	case opCeil:
 		return whole(math.Ceil(f))
+	default:
 	}
 	if digits == 0 {
 		return whole(math.Round(f))
