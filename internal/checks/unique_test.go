@@ -100,7 +100,9 @@ var fields = map[string]func(rng *rand.Rand, n int) string{
 		v := rng.IntN(n)
 		return []string{"%d", "%d.0", "+%d", "%d.50", "%d.5", "%de0", " %d"}[rng.IntN(7)] + "\x01" + strconv.Itoa(v)
 	},
-	"code": func(rng *rand.Rand, n int) string { return []string{"%d", "0%d", "00%d"}[rng.IntN(3)] + "\x01" + strconv.Itoa(rng.IntN(n)) },
+	"code": func(rng *rand.Rand, n int) string {
+		return []string{"%d", "0%d", "00%d"}[rng.IntN(3)] + "\x01" + strconv.Itoa(rng.IntN(n))
+	},
 	"text": func(rng *rand.Rand, n int) string { return "x" + strconv.Itoa(rng.IntN(n)) },
 	"mixed": func(rng *rand.Rand, n int) string {
 		return []string{"a%d", "%d", "%d.0", "%d.00", "b%d"}[rng.IntN(5)] + "\x01" + strconv.Itoa(rng.IntN(n))
@@ -111,6 +113,10 @@ var fields = map[string]func(rng *rand.Rand, n int) string{
 	},
 	"time": func(rng *rand.Rand, n int) string {
 		return []string{"2026-01-01 %02d:05:00", "2026-01-01 %02d:05:00", "2026-01-01T%02d:05:00", "2026-01-01T%02d:05:00.0Z"}[rng.IntN(4)] + "\x01" + strconv.Itoa(rng.IntN(24))
+	},
+	"days or text": func(rng *rand.Rand, n int) string {
+		d := 1 + rng.IntN(n)%28
+		return []string{"2026-01-%02d", "2026-01-%02dT00:00:00", "x%d", "y%d"}[rng.IntN(4)] + "\x01" + strconv.Itoa(d)
 	},
 	"flag": func(rng *rand.Rand, _ int) string { return []string{"true", "FALSE", "false", "True"}[rng.IntN(4)] },
 }
@@ -136,7 +142,7 @@ func TestUniqueAgainstMaps(t *testing.T) {
 		values int
 	}{
 		{[]string{"integer"}, 100}, {[]string{"integer"}, 1 << 30}, {[]string{"number"}, 4000}, {[]string{"code"}, 3000}, {[]string{"text"}, 1 << 30}, {[]string{"text"}, 9000},
-		{[]string{"mixed"}, 3000}, {[]string{"day"}, 28}, {[]string{"time"}, 24}, {[]string{"flag"}, 2},
+		{[]string{"mixed"}, 3000}, {[]string{"day"}, 28}, {[]string{"time"}, 24}, {[]string{"flag"}, 2}, {[]string{"days or text"}, 28},
 		{[]string{"integer", "integer"}, 70}, {[]string{"text", "number"}, 40}, {[]string{"code", "time"}, 60}, {[]string{"code", "code", "flag"}, 30},
 		{[]string{"mixed", "day"}, 60}, {[]string{"number", "time", "flag"}, 60}, {[]string{"text", "text"}, 1 << 20},
 	} {
@@ -256,6 +262,24 @@ func TestUniqueBeyondTheMemory(t *testing.T) {
 	require.Equal(t, "the keys cannot be counted: a temporary file in /nowhere/at/all is needed: no such file or directory; set TMPDIR to a folder with space", res[1].Message)
 	_, res = judgeIn(t, exact.NewSpace(1<<20, disk.New(t.TempDir())), 3, "columns: {v: [unique]}", b.String())
 	require.Equal(t, checks.Pass, res[1].Status)
+}
+
+// Without room for the keys of all rows, the first row of a group is shown
+// without its key, never with that of another row.
+func TestUniqueWithoutRoomForKeys(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("v,id\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&b, "%d,%s%d\n", i%9_999, strings.Repeat("k", 100), i)
+	}
+	p, res := judgeIn(t, exact.NewSpace(1<<20, nil), 7, "key: [id]\ncolumns: {v: [unique]}", b.String())
+	require.Equal(t, int64(10_000), p.Rows())
+	require.Equal(t, int64(2), *res[1].Failed, res[1].Message)
+	require.Equal(t, []checks.FailingRow{
+		{Row: 1, Value: profile.IntScalar(0)},
+		{Row: 10_000, Value: profile.IntScalar(0), Key: map[string]string{"id": strings.Repeat("k", 100) + "9999"}},
+	}, res[1].FailingRows)
 }
 
 // An evaluation that is not asked for results leaves nothing behind.

@@ -3,18 +3,33 @@ package exact
 import "math/bits"
 
 // fits makes room for all rows of a segment, twice, and reports whether there
-// was memory for that.
+// was memory for that: at once for the largest segment, if it may be.
 func (s *Set) fits(g *segment) bool {
-	st := s.store
-	n := len(g.blocks)*st.perBlock + len(g.buf)
-	if n <= cap(st.ordered) {
+	n := s.onDisk(g)
+	if n <= len(s.store.ordered) {
 		return true
 	}
-	st.dropScratch()
+	s.store.dropScratch()
+	largest := n
+	for i := range s.segments {
+		largest = max(largest, s.onDisk(&s.segments[i]))
+	}
+	return s.store.makeScratch(largest) || s.store.makeScratch(n)
+}
+
+// onDisk returns how many rows of a segment wait for the end.
+func (s *Set) onDisk(g *segment) int {
+	if !g.onDisk {
+		return 0
+	}
+	return len(g.blocks)*s.store.perBlock + len(g.buf)
+}
+
+func (s *store) makeScratch(n int) bool {
 	if !s.space.take(int64(2*n+tableSlots) * slotSize) {
 		return false
 	}
-	st.readIn, st.ordered, st.table = make([]slot, n), make([]slot, n), make([]slot, tableSlots)
+	s.readIn, s.ordered, s.table = make([]slot, n), make([]slot, n), make([]slot, tableSlots)
 	return true
 }
 

@@ -3,6 +3,7 @@ package exact
 import (
 	"errors"
 	"math/bits"
+	"runtime"
 )
 
 // Key is the identity of a row: 93 bits of a 128-bit hash.
@@ -299,6 +300,9 @@ func (s *Set) Settle() {
 // disk, of the memory, or of the context of the space.
 func (s *Set) Finish() error {
 	s.Settle()
+	if s.level == 0 && s.spilled {
+		runtime.GC() // the tables are free for what comes now
+	}
 	for i := range s.segments {
 		g := &s.segments[i]
 		if g.onDisk && s.err == nil {

@@ -146,6 +146,26 @@ func TestSetAgainstMaps(t *testing.T) {
 	}
 }
 
+// Keys that agree in one half of the hash are told apart by the other.
+func TestKeysAreTheWholeHash(t *testing.T) {
+	t.Parallel()
+	for _, memory := range []int64{1 << 30, 0} {
+		for name, keyOf := range map[string]func(i uint64) exact.Key{
+			"first half":  func(i uint64) exact.Key { return exact.NewKey(i<<35, 0) },
+			"second half": func(i uint64) exact.Key { return exact.NewKey(0, i) },
+		} {
+			s := exact.NewSet(exact.NewSpace(memory, disk.New(t.TempDir())), nil)
+			for i := range uint64(1000) {
+				s.Add([]exact.Row{{Key: keyOf(i), Number: int64(i + 1)}})
+			}
+			s.Add([]exact.Row{{Key: keyOf(7), Number: 1001}})
+			require.NoError(t, s.Finish())
+			require.Equal(t, exact.Tally{Rows: 2, Keys: 1}, s.All, "%s, memory %d", name, memory)
+			require.NoError(t, s.Close())
+		}
+	}
+}
+
 // Several levels of files are needed where hardly a partition fits.
 func TestSetDividesPartitionsThatAreTooLarge(t *testing.T) {
 	t.Parallel()
