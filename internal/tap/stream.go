@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"github.com/profilerhq/profiler/internal/batch"
 )
 
 // errShort ends the bytes of a profile where the ones behind were left out and
@@ -214,6 +216,14 @@ func (s *stream) take() (it item, err error) {
 	return it, nil
 }
 
+// uncut is the error of windows whose records cannot be told.
+func (s *stream) uncut() error {
+	return &batch.DataError{
+		Source: "standard input", Offset: s.offset, Reason: "the stream cannot be cut into windows: " + s.form.why,
+		Advice: "--every needs CSV or JSON lines that are not packed",
+	}
+}
+
 // fail ends the stream for the profile.
 func (s *stream) fail(err error) error {
 	s.err = err
@@ -224,7 +234,7 @@ func (s *stream) fail(err error) error {
 func (s *stream) data(it item) error {
 	if !s.form.records && s.every.set() {
 		s.q.release(it.block)
-		return s.fail(fmt.Errorf("the stream cannot be cut into windows: %s; --every needs CSV or JSON lines that are not packed", s.form.why))
+		return s.fail(s.uncut())
 	}
 	if s.skipping && !s.land(&it) {
 		s.q.release(it.block)
@@ -328,7 +338,7 @@ func (s *stream) bound() error {
 	}
 	s.form.records, s.form.why = false, fmt.Sprintf("a record is longer than %d MiB, or a quote is not closed", recordLimit>>20)
 	if s.every.set() {
-		return s.fail(fmt.Errorf("the stream cannot be cut into windows: %s", s.form.why))
+		return s.fail(s.uncut())
 	}
 	s.ready = s.held
 	return nil
@@ -348,7 +358,7 @@ func (s *stream) gap(it item) error {
 		s.win.short = s.form.why
 		s.win.lose(s.offset, -1)
 		if s.every.set() {
-			return s.fail(fmt.Errorf("no record can be found again behind byte %d, where the profile could not keep up: %s", s.offset, s.form.why))
+			return s.fail(s.uncut())
 		}
 		return s.fail(errShort)
 	}

@@ -353,7 +353,7 @@ func TestWindowsOfRows(t *testing.T) {
 func TestWindowsNeedRecords(t *testing.T) {
 	t.Parallel()
 	for data, want := range map[string]string{
-		"\x1f\x8b\x08\x00\x00\x00": "it is packed or no text; --every needs",
+		"\x1f\x8b\x08\x00\x00\x00": "standard input: the stream cannot be cut into windows: it is packed or no text (byte 0); --every needs",
 		"[{\"a\":1}]":              "it is one JSON array",
 		"\xff\xfea\x00\n\x00":      "it is UTF-16",
 		"a,b\r1,2\r":               "its lines end in CR alone",
