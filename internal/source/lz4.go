@@ -68,6 +68,7 @@ func (f *lz4Frames) follow(b []byte) {
 				f.part = lz4BlockSize
 			}
 			continue
+		default: // the others are fields
 		}
 		if len(b) == 0 {
 			return

@@ -180,7 +180,7 @@ func TestUnpackLimit(t *testing.T) {
 		whole := &reporter{src: bytes.NewReader(b.Bytes()), name: "x"}
 		u, closer, err := p.open(whole)
 		require.NoError(t, err)
-		defer closer() //nolint:errcheck // of a reader
+		defer closer()
 		return io.Copy(io.Discard, &reporter{src: u, name: "x.zst", packing: p.name, packed: whole, limit: Options{UnpackLimit: limit}.unpackLimit(), free: free})
 	}
 	ratio := int64(free) / int64(b.Len())

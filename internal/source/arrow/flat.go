@@ -56,13 +56,6 @@ func (t table) byteAt(n int) byte {
 	return 0
 }
 
-func (t table) int16At(n int) int16 {
-	if at := t.slot(n); at != 0 {
-		return int16(binary.LittleEndian.Uint16(t.b[at:])) //nolint:gosec // signed by the format
-	}
-	return 0
-}
-
 func (t table) int64At(n int) int64 {
 	if at := t.slot(n); at != 0 {
 		return signed(t.b[at:])

@@ -69,8 +69,9 @@ func (u *unpacker) append(dst, src []byte, n int, codec format.CompressionCodec)
 		return u.appendZstd(dst, src, n)
 	case format.Gzip, format.Brotli:
 		return u.stream(dst, src, n, codec)
+	default:
+		return dst, fmt.Errorf("it is packed as %s", codec)
 	}
-	return dst, fmt.Errorf("it is packed as %s", codec)
 }
 
 // block appends n bytes that f writes.

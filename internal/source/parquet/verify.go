@@ -100,7 +100,7 @@ func (c *chunk) checkValues(encoding format.Encoding, n int, b []byte) error {
 		case c.f.kind == parquet.ByteArray:
 			return checkLengths(b, n)
 		}
-	case format.PlainDictionary, format.RLEDictionary:
+	case format.PlainDictionary, format.RLEDictionary: //nolint:staticcheck // old files have it
 		if c.dict < 0 {
 			return errors.New("there is no dictionary before it")
 		}
@@ -139,6 +139,8 @@ func (c *chunk) checkValues(encoding format.Encoding, n int, b []byte) error {
 			return nil
 		}
 		return checkPrefixes(b, n)
+	default:
+		return fmt.Errorf("its values are written as %s", encoding)
 	}
 	return nil
 }
