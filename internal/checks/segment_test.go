@@ -89,7 +89,7 @@ var rowItems = map[string]string{
 }
 
 // elsewhere are row kinds that need more than a column of a table.
-var elsewhere = []string{"references", "json_schema", "row"}
+var elsewhere = []string{"references", "json_schema", "row", "parsable"}
 
 func resultOf(t *testing.T, item, data string) checks.Result {
 	t.Helper()
