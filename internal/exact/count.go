@@ -29,12 +29,15 @@ func (s *store) makeScratch(n int) bool {
 	if !s.space.take(int64(2*n+tableSlots) * slotSize) {
 		return false
 	}
-	s.readIn, s.ordered, s.table = make([]slot, n), make([]slot, n), make([]slot, tableSlots)
+	s.readIn, s.ordered, s.table = newSlots(n), newSlots(n), newSlots(tableSlots)
 	return true
 }
 
 func (s *store) dropScratch() {
 	s.space.give(int64(len(s.readIn)+len(s.ordered)+len(s.table)) * slotSize)
+	freeSlots(s.readIn)
+	freeSlots(s.ordered)
+	freeSlots(s.table)
 	s.readIn, s.ordered, s.table = nil, nil, nil
 }
 
@@ -94,7 +97,8 @@ func (s *Set) countBucket(rows []slot, part int) {
 	}
 	if n > len(st.table) { // many rows of few keys, or of one
 		s.space.force(int64(n-len(st.table)) * slotSize)
-		st.table = make([]slot, n)
+		freeSlots(st.table)
+		st.table = newSlots(n)
 	}
 	table := st.table[:n]
 	clear(table)

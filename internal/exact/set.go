@@ -3,7 +3,6 @@ package exact
 import (
 	"errors"
 	"math/bits"
-	"runtime"
 )
 
 // Key is the identity of a row: 93 bits of a 128-bit hash.
@@ -232,7 +231,7 @@ func (s *Set) grow(g *segment) bool {
 		return false
 	}
 	old := g.slots
-	g.slots = make([]slot, n)
+	g.slots = newSlots(n)
 	for _, sl := range old {
 		if sl.meta == 0 {
 			continue
@@ -246,12 +245,14 @@ func (s *Set) grow(g *segment) bool {
 		g.slots[i] = sl
 	}
 	s.space.give(slotSize * int64(len(old)))
+	freeSlots(old)
 	return true
 }
 
 // release gives the memory of a table back.
 func (s *Set) release(g *segment) {
 	s.space.give(slotSize * int64(len(g.slots)))
+	freeSlots(g.slots)
 	g.slots, g.n = nil, 0
 }
 
@@ -300,9 +301,6 @@ func (s *Set) Settle() {
 // disk, of the memory, or of the context of the space.
 func (s *Set) Finish() error {
 	s.Settle()
-	if s.level == 0 && s.spilled {
-		runtime.GC() // the tables are free for what comes now
-	}
 	for i := range s.segments {
 		g := &s.segments[i]
 		if g.onDisk && s.err == nil {

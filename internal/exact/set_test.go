@@ -149,16 +149,16 @@ func TestSetAgainstMaps(t *testing.T) {
 // Keys that agree in one half of the hash are told apart by the other.
 func TestKeysAreTheWholeHash(t *testing.T) {
 	t.Parallel()
-	for _, memory := range []int64{1 << 30, 0} {
+	for _, memory := range []int64{1 << 30, 350 << 10, 0} {
 		for name, keyOf := range map[string]func(i uint64) exact.Key{
 			"first half":  func(i uint64) exact.Key { return exact.NewKey(i<<35, 0) },
 			"second half": func(i uint64) exact.Key { return exact.NewKey(0, i) },
 		} {
 			s := exact.NewSet(exact.NewSpace(memory, disk.New(t.TempDir())), nil)
-			for i := range uint64(1000) {
+			for i := range uint64(8000) {
 				s.Add([]exact.Row{{Key: keyOf(i), Number: int64(i + 1)}})
 			}
-			s.Add([]exact.Row{{Key: keyOf(7), Number: 1001}})
+			s.Add([]exact.Row{{Key: keyOf(7), Number: 8001}})
 			require.NoError(t, s.Finish())
 			require.Equal(t, exact.Tally{Rows: 2, Keys: 1}, s.All, "%s, memory %d", name, memory)
 			require.NoError(t, s.Close())
@@ -396,12 +396,17 @@ func TestTheLogMakesRoomForTheSet(t *testing.T) {
 	all, _, _ := truth(d)
 	for i, k := range d.keys {
 		s.Add([]exact.Row{{Key: key(k), Number: int64(i + 1)}})
-		l.Append(int64(i+1), []byte("0123456789"))
+		if i < 4_000 {
+			l.Append(int64(i+1), []byte("0123456789012345678901234567890123456789"))
+		}
+		if _, ok := l.Get(4_000); i == 4_000 {
+			require.True(t, ok, "the log is the first to have what it needs")
+		}
 	}
 	require.NoError(t, s.Finish())
 	require.Equal(t, all, s.All)
 	require.True(t, small.refused)
-	_, ok := l.Get(15_000)
+	_, ok := l.Get(4_000)
 	require.False(t, ok)
 	require.NoError(t, s.Close())
 	require.Equal(t, int64(300<<10), small.left)
