@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/stretchr/testify/require"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -273,4 +276,30 @@ func FuzzReader(f *testing.F) {
 		}
 		require.ErrorIs(t, err, io.EOF)
 	})
+}
+
+func TestBatchFitsTheSchema(t *testing.T) {
+	t.Parallel()
+	s := &schema{layout{nodes: 3, views: 1}, map[int64]layout{7: {nodes: 2}}}
+	require.NoError(t, s.fits(&header{kind: kindBatch, layout: layout{3, 1}}))
+	require.NoError(t, s.fits(&header{kind: kindDictionary, id: 7, layout: layout{nodes: 2}}))
+	for _, h := range []header{
+		{kind: kindBatch, layout: layout{2, 1}}, {kind: kindBatch, layout: layout{3, 0}},
+		{kind: kindDictionary, id: 7, layout: layout{nodes: 1}}, {kind: kindDictionary, id: 8, layout: layout{3, 1}},
+	} {
+		require.Error(t, s.fits(&h), "%+v", h)
+	}
+	require.Error(t, (*schema)(nil).fits(&header{kind: kindBatch}))
+}
+
+func TestBuffersThatAreTooShort(t *testing.T) {
+	t.Parallel()
+	buffer := func(n int) *memory.Buffer { return memory.NewBufferBytes(make([]byte, n, 64)) }
+	int64s := func(nulls int, buffers ...*memory.Buffer) arrow.Array {
+		return array.MakeFromData(array.NewData(arrow.PrimitiveTypes.Int64, 3, buffers, nil, nulls, 0))
+	}
+	require.NoError(t, checkBuffers(int64s(1, buffer(1), buffer(24))))
+	require.NoError(t, checkBuffers(int64s(0, nil, buffer(24))))
+	require.EqualError(t, checkBuffers(int64s(1, nil, buffer(24))), "its nulls are not there")
+	require.EqualError(t, checkBuffers(int64s(0, nil, buffer(23))), "it has fewer than 3 values")
 }
