@@ -143,7 +143,7 @@ func TestAPanicIsThatOfTheCaller(t *testing.T) {
 	m := monitor.New(monitor.Options{Now: clock})
 	for _, chunks := range []int{1, 4} {
 		require.PanicsWithValue(t, "a mistake", func() {
-			m.Observe(t.Context(), &seen{Reader: reader(t, strings.NewReader(lines(100_000))), chunks: chunks}, monitor.Subject{Dataset: "a/b"}) //nolint:errcheck // it panics
+			m.Observe(t.Context(), &seen{Reader: reader(t, strings.NewReader(lines(100_000))), chunks: chunks}, monitor.Subject{Dataset: "a/b"})
 		})
 	}
 }

@@ -71,7 +71,7 @@ func TestBytesAreEqual(t *testing.T) {
 	}
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
-	z.Write(lines(50_000)) //nolint:errcheck // memory
+	z.Write(lines(50_000))
 	require.NoError(t, z.Close())
 	for name, data := range map[string][]byte{
 		"nothing": nil, "one byte": {'x'}, "csv": lines(60_000), "noise": noise, "packed": packed.Bytes(),
@@ -177,8 +177,8 @@ func TestAFailingProfileStopsNothing(t *testing.T) {
 
 func TestAGateEndsWithItsJudge(t *testing.T) {
 	t.Parallel()
-	r, w := io.Pipe()         // nobody ever closes it
-	go w.Write(lines(20_000)) //nolint:errcheck // a pipe
+	r, w := io.Pipe() // nobody ever closes it
+	go w.Write(lines(20_000))
 	res, err := tap.New(r, io.Discard, tap.Options{Wait: true}).Run(t.Context(), func(context.Context, *tap.Window) error { return errors.New("no store") }, nil)
 	require.NoError(t, err)
 	require.ErrorContains(t, res.Err, "no store")
@@ -239,7 +239,7 @@ func TestWindowsByTheClock(t *testing.T) {
 		go func() {
 			say := func(after time.Duration, text string) {
 				time.Sleep(time.Until(begin.Add(after))) //nolint:forbidigo // of the bubble
-				w.Write([]byte(text))                    //nolint:errcheck // a pipe
+				w.Write([]byte(text))
 			}
 			say(20*time.Second, "id,text\n1,a\n2,\"b")
 			say(70*time.Second, "\n\"\n3,c\n")
@@ -300,7 +300,7 @@ func TestCopyingAllocatesNothing(t *testing.T) {
 			for i := range src {
 				src[i] = bytes.NewReader(data)
 			}
-			tap.New(io.MultiReader(src...), io.Discard, tap.Options{}).Run(context.Background(), func(context.Context, *tap.Window) error { return errors.New("over") }, nil) //nolint:errcheck // counted
+			tap.New(io.MultiReader(src...), io.Discard, tap.Options{}).Run(context.Background(), func(context.Context, *tap.Window) error { return errors.New("over") }, nil)
 		})
 	}
 	few, many := run(10), run(110)
@@ -318,13 +318,13 @@ func BenchmarkCopy(b *testing.B) {
 		require.NoError(b, err)
 		go func() {
 			for range 100 {
-				feed.Write(block) //nolint:errcheck // a pipe
+				feed.Write(block)
 			}
 			feed.Close()
 		}()
 		done := make(chan int64)
 		go func() {
-			n, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{drain}, make([]byte, 256<<10)) //nolint:errcheck // counted
+			n, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{drain}, make([]byte, 256<<10))
 			done <- n
 		}()
 		_, err = tap.New(in, out, tap.Options{}).Run(b.Context(), func(context.Context, *tap.Window) error { return errors.New("over") }, nil)
