@@ -3,6 +3,7 @@
 package exact
 
 import (
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -18,6 +19,7 @@ func newSlots(n int) []slot {
 	if err != nil {
 		panic("out of memory: " + err.Error()) // as the heap does it
 	}
+	mapped.Add(int64(n))
 	return unsafe.Slice((*slot)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
 
@@ -30,7 +32,11 @@ func freeSlots(s []slot) {
 	if err := syscall.Munmap(b); err != nil {
 		panic("BUG: a table was freed twice: " + err.Error())
 	}
+	mapped.Add(-int64(cap(s)))
 }
+
+// mapped is how many slots lie outside of the heap.
+var mapped atomic.Int64
 
 // mappedSlots is the size from which on a table lies outside of the heap.
 const mappedSlots = 64 << 10 / slotSize
