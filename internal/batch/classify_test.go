@@ -174,18 +174,19 @@ func TestVector(t *testing.T) {
 	require.Equal(t, "ab", string(v.Bytes(0)))
 	require.Empty(t, v.Bytes(1))
 	require.Equal(t, "x", string(v.Bytes(2)))
-	require.Equal(t, 1, v.Zoned)
+	require.True(t, v.Zoned)
 	v.Truncate(1)
 	require.Equal(t, 1, v.Len())
 	v.HasText, v.Inferred, v.Declared = true, true, Integer
 	v.Reset()
-	require.Zero(t, v.Len()+v.Zoned+v.Size())
+	require.Zero(t, v.Len()+v.Size())
+	require.False(t, v.Zoned)
 	require.False(t, v.HasText || v.Inferred || v.Declared != Null, "a vector forgets its column")
 	var c Chunk
-	c.Reset(3)
+	c.Reset(3, nil)
 	c.Vectors[2].AppendNull()
-	c.Reset(2)
-	c.Reset(4)
+	c.Reset(2, nil)
+	c.Reset(4, nil)
 	for i := range c.Vectors {
 		require.Zero(t, c.Vectors[i].Len())
 	}

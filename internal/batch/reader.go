@@ -12,35 +12,131 @@ type Column struct {
 	Declared Type
 }
 
-// Chunk is a run of rows of one batch.
+// Chunk is a run of rows of one batch. A reader tells with Next which rows it
+// has; its columns are filled one by one, on demand, and different columns may
+// be filled by different goroutines.
 type Chunk struct {
-	// Vectors has one vector for each column of the reader's schema, all of
-	// length Rows.
+	// Vectors has one vector for each column of the reader's schema, of length
+	// Rows once it is filled.
 	Vectors []Vector
 	// Rows is the number of rows.
 	Rows int
 	// First is the number of the first row in its batch, from 1.
 	First int64
+	// Raw is the text of the rows for formats that have one. It belongs to the
+	// reader, and goes with the chunk so that several chunks can be at work.
+	Raw Raw
+
+	filler Filler
+	filled []bool
+	from   []int   // where the reader has column i; nil is i, -1 is nowhere
+	keep   []int32 // the reader's rows that count; nil is all
 }
 
-// Reset empties the chunk for n columns and keeps its memory.
-func (c *Chunk) Reset(n int) {
+// Filler fills the columns of its chunks. Calls for one column follow each
+// other in the order of the chunks; those for different columns may run side
+// by side.
+type Filler interface {
+	// Fill sets v, which is empty, to the rows of a column. An error ends the
+	// batch.
+	Fill(c *Chunk, column int, v *Vector) error
+}
+
+// Reset empties the chunk for n columns of a reader that will fill them, and
+// keeps its memory.
+func (c *Chunk) Reset(n int, f Filler) {
+	c.grow(n)
+	for i := range c.Vectors {
+		c.Vectors[i].Reset()
+	}
+	c.filled = resize(c.filled, n)
+	clear(c.filled)
+	c.Rows, c.filler, c.from, c.keep = 0, f, nil, nil
+}
+
+func (c *Chunk) grow(n int) {
 	if n <= cap(c.Vectors) {
 		c.Vectors = c.Vectors[:n]
 	} else {
 		c.Vectors = append(c.Vectors[:cap(c.Vectors)], make([]Vector, n-cap(c.Vectors))...)
 	}
+}
+
+// Arrange makes the columns those of another schema: column i is the reader's
+// column from[i], all null if that is -1. It must be called before any column
+// is filled; from is kept.
+func (c *Chunk) Arrange(from []int) {
+	n := len(from)
+	c.grow(n)
 	for i := range c.Vectors {
 		c.Vectors[i].Reset()
 	}
-	c.Rows = 0
+	c.filled = resize(c.filled, n)
+	clear(c.filled)
+	c.from = from
 }
 
-// Reader gives the rows of one batch in chunks. It is used by one goroutine.
+// Keep drops all rows but those with the given indexes, which ascend. It must
+// be called before any column is filled; rows is kept.
+func (c *Chunk) Keep(rows []int32) {
+	c.keep, c.Rows = rows, len(rows)
+}
+
+// Fill makes column i ready for use and returns it. It is safe for concurrent
+// use with other columns.
+func (c *Chunk) Fill(i int) (*Vector, error) {
+	v := &c.Vectors[i]
+	if c.filled[i] {
+		return v, nil
+	}
+	c.filled[i] = true
+	from := i
+	if c.from != nil {
+		from = c.from[i]
+	}
+	if from < 0 {
+		v.SetNull(c.Rows)
+		return v, nil
+	}
+	if err := c.filler.Fill(c, from, v); err != nil {
+		return v, err
+	}
+	if c.keep != nil {
+		v.Select(c.keep)
+	}
+	v.Truncate(c.Rows)
+	return v, nil
+}
+
+// FillAll makes all columns ready for use.
+func (c *Chunk) FillAll() error {
+	for i := range c.Vectors {
+		if _, err := c.Fill(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Filled marks all columns as ready, for chunks that are made by hand.
+func (c *Chunk) Filled() {
+	c.filled = resize(c.filled, len(c.Vectors))
+	for i := range c.filled {
+		c.filled[i] = true
+	}
+}
+
+// InFlight is how many chunks of a reader may be at work together: when Next is
+// called for a chunk, the one InFlight before it is no longer filled.
+const InFlight = 3
+
+// Reader gives the rows of one batch in chunks. Next is called by one
+// goroutine; up to InFlight chunks that it gave may be at work meanwhile.
 type Reader interface {
-	// Next fills the chunk with the next rows, reusing its memory. It returns
-	// io.EOF after the last row, with an empty chunk. Any other error ends the
-	// batch: data that cannot be read (*DataError), or the context's error.
+	// Next finds the next rows and sets the chunk to them, reusing its memory;
+	// its columns are not filled yet. It returns io.EOF after the last row,
+	// with an empty chunk. Any other error ends the batch: data that cannot be
+	// read (*DataError), or the context's error.
 	Next(ctx context.Context, c *Chunk) error
 	// Columns returns the columns found so far. Columns may be added while
 	// reading (JSON), never removed or moved; rows before a new column have
@@ -48,7 +144,7 @@ type Reader interface {
 	Columns() []Column
 	// Stats returns what was met so far besides rows.
 	Stats() Stats
-	// Close releases what the reader holds.
+	// Close releases what the reader holds. No chunk may be filled any more.
 	Close() error
 }
 
@@ -120,8 +216,10 @@ func (e *DataError) Error() string {
 func (e *DataError) Unwrap() error { return e.Err }
 
 // ChunkRows returns how many rows a chunk of the given number of columns
-// should have, so that memory per chunk stays bounded.
+// should have: enough to spread the fixed costs of a column over its rows, few
+// enough to stay in the caches and to bound memory.
 func ChunkRows(columns int) int {
-	const cells = 48 * 1024
-	return min(2048, max(16, cells/max(1, columns)))
+	const cells, wide, rows = 48 * 1024, 512 * 1024, 256
+	n := max(1, columns)
+	return min(8192, max(1, cells/n, min(rows, wide/n)))
 }

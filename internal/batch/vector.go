@@ -1,8 +1,13 @@
 package batch
 
-// Vector holds the values of one column for the rows of one chunk. Its slices
-// run in parallel, one entry a row. The reader that filled it owns the memory
-// and reuses it for the next chunk.
+import "slices"
+
+// Vector holds the values of one column for the rows of one chunk, in one of
+// two forms. The plain form has its slices in parallel, one entry a row. The
+// dictionary form has one code a row, the place of its value in a plain vector
+// of distinct values. At serves both.
+//
+// The reader that filled it owns the memory and reuses it for the next chunk.
 type Vector struct {
 	// Types is the type of each value; Null where there is none.
 	Types []Type
@@ -19,16 +24,18 @@ type Vector struct {
 	// Declared is the type that the format declares for the column, Null where
 	// values type themselves.
 	Declared Type
-	// Dict and Codes are the second form of a column: row i has the value
-	// Codes[i] of Dict, which is a plain vector of distinct values. Types, Ints
-	// and Floats are empty then. Dict is nil in the plain form. At serves both.
+	// Dict is set in the dictionary form: row i has the value Codes[i] of Dict,
+	// and Types, Ints and Floats are empty. Chunks that follow each other may
+	// share a dictionary; it then only grows, and only while the column is
+	// filled. No two entries need to differ.
 	Dict  *Vector
 	Codes []uint32
-	// Zoned counts the timestamps that were written with an offset.
-	Zoned int
+	// Zoned is set when a value was a timestamp written with an offset.
+	Zoned bool
 
-	data []byte
-	ends []uint32
+	data         []byte // arena, or the text of the chunk
+	starts, ends []uint32
+	borrowed     bool // data belongs to the chunk
 }
 
 // Len returns the number of rows.
@@ -48,69 +55,132 @@ func (v *Vector) At(i int) (plain *Vector, index int) {
 	return v, i
 }
 
-// Bytes returns the text or the bytes of row i: the source text if HasText is
-// set, the value of a String or Binary otherwise, nothing for other types. The
-// memory is valid until the vector is reset.
+// Bytes returns the text or the bytes of row i of a plain vector: the source
+// text if HasText is set, the value of a String or Binary otherwise, nothing
+// for other types. The memory is valid until the vector is reset.
 func (v *Vector) Bytes(i int) []byte {
-	start := uint32(0)
-	if i > 0 {
-		start = v.ends[i-1]
-	}
-	return v.data[start:v.ends[i]:v.ends[i]]
+	end := v.ends[i]
+	return v.data[v.starts[i]:end:end]
 }
 
-// Value returns the classified value of row i.
+// Value returns the classified value of row i of a plain vector.
 func (v *Vector) Value(i int) Value {
 	return Value{Type: v.Types[i], Int: v.Ints[i], Float: v.Floats[i]}
 }
 
-// AppendText appends the text of row i as a report shows it: the source text,
-// or the canonical text of a typed value.
+// AppendText appends the text of row i of a plain vector as a report shows it:
+// the source text, or the canonical text of a typed value.
 func (v *Vector) AppendText(b []byte, i int) []byte {
 	if v.HasText || v.Types[i] == String || v.Types[i] == Binary {
 		return append(b, v.Bytes(i)...)
 	}
-	return v.Value(i).AppendText(b, v.Zoned > 0)
+	return v.Value(i).AppendText(b, v.Zoned)
 }
 
 // Reset empties the vector and keeps its memory.
 func (v *Vector) Reset() {
 	v.Types, v.Ints, v.Floats = v.Types[:0], v.Ints[:0], v.Floats[:0]
-	v.data, v.ends = v.data[:0], v.ends[:0]
-	v.Zoned = 0
-	v.HasText, v.Inferred, v.Declared = false, false, Null
+	v.starts, v.ends = v.starts[:0], v.ends[:0]
+	v.Dict, v.Codes = nil, v.Codes[:0]
+	if v.borrowed {
+		v.data, v.borrowed = nil, false
+	}
+	v.data = v.data[:0]
+	v.Zoned, v.HasText, v.Inferred, v.Declared = false, false, false, Null
 }
 
-// Append adds a value with its text; text is copied. Formats with declared
-// types pass no text but for strings and bytes.
+// Append adds a value with its text to a plain vector; text is copied. Formats
+// with declared types pass no text but for strings and bytes.
 func (v *Vector) Append(val Value, text []byte) {
+	v.starts = append(v.starts, uint32(len(v.data))) //nolint:gosec // a chunk is far below 4 GiB
+	v.data = append(v.data, text...)
+	v.ends = append(v.ends, uint32(len(v.data))) //nolint:gosec // see above
 	v.Types = append(v.Types, val.Type)
 	v.Ints = append(v.Ints, val.Int)
 	v.Floats = append(v.Floats, val.Float)
-	v.data = append(v.data, text...)
-	v.ends = append(v.ends, uint32(len(v.data))) //nolint:gosec // a chunk is far below 4 GiB
-	if val.Zoned {
-		v.Zoned++
-	}
+	v.Zoned = v.Zoned || val.Zoned
 }
 
-// AppendNull adds a place without a value.
+// AppendNull adds a place without a value to a plain vector.
 func (v *Vector) AppendNull() { v.Append(Value{}, nil) }
 
-// PadTo adds nulls until the vector has n rows.
+// PadTo adds nulls to a plain vector until it has n rows.
 func (v *Vector) PadTo(n int) {
 	for v.Len() < n {
 		v.AppendNull()
 	}
 }
 
-// Size returns the bytes of text that the vector holds.
+// Extend adds n rows to a plain vector and returns their slices, all zero and
+// without text.
+func (v *Vector) Extend(n int) (types []Type, ints []int64, floats []float64) {
+	at := len(v.Types)
+	v.Types, v.Ints, v.Floats = extend(v.Types, n), extend(v.Ints, n), extend(v.Floats, n)
+	v.starts, v.ends = extend(v.starts, n), extend(v.ends, n)
+	return v.Types[at:], v.Ints[at:], v.Floats[at:]
+}
+
+func extend[T any](s []T, n int) []T {
+	at := len(s)
+	s = slices.Grow(s, n)[:at+n]
+	clear(s[at:])
+	return s
+}
+
+// nothing is the dictionary of columns without any value.
+var nothing = func() *Vector {
+	v := &Vector{}
+	v.AppendNull()
+	return v
+}()
+
+// SetNull makes the vector n rows without a value.
+func (v *Vector) SetNull(n int) {
+	v.Reset()
+	v.Dict = nothing
+	v.Codes = resize(v.Codes, n)
+	clear(v.Codes)
+}
+
+// Size returns the bytes of text that the vector holds itself.
 func (v *Vector) Size() int { return len(v.data) }
 
 // Truncate drops the rows from n on.
 func (v *Vector) Truncate(n int) {
-	if n >= v.Len() {
+	switch {
+	case n >= v.Len():
+	case v.Dict != nil:
+		v.Codes = v.Codes[:n]
+	default:
+		v.cut(n)
+	}
+}
+
+func (v *Vector) cut(n int) {
+	v.Types, v.Ints, v.Floats, v.starts, v.ends = v.Types[:n], v.Ints[:n], v.Floats[:n], v.starts[:n], v.ends[:n]
+}
+
+// Select keeps the rows with the given indexes, which ascend.
+func (v *Vector) Select(rows []int32) {
+	if v.Dict != nil {
+		for to, from := range rows {
+			v.Codes[to] = v.Codes[from]
+		}
+		v.Codes = v.Codes[:len(rows)]
 		return
 	}
-	v.Types, v.Ints, v.Floats, v.ends = v.Types[:n], v.Ints[:n], v.Floats[:n], v.ends[:n]
+	for to, from := range rows {
+		v.Types[to], v.Ints[to], v.Floats[to] = v.Types[from], v.Ints[from], v.Floats[from]
+		v.starts[to], v.ends[to] = v.starts[from], v.ends[from]
+	}
+	v.cut(len(rows))
+}
+
+// resize returns a slice of n elements of any content, reusing the memory of
+// s.
+func resize[T any](s []T, n int) []T {
+	if n <= cap(s) {
+		return s[:n]
+	}
+	return make([]T, n, n+n/4)
 }

@@ -33,8 +33,8 @@ func judge(t testing.TB, ruleText, data string, past map[checks.Need]checks.Past
 			break
 		}
 		require.NoError(t, err)
-		b.Add(r.Columns(), &c)
-		ev.Observe(r.Columns(), &c)
+		require.NoError(t, b.Add(r.Columns(), &c))
+		require.NoError(t, ev.Observe(r.Columns(), &c))
 	}
 	ev.Needs(r.Columns())
 	p := b.Finish(r.Columns(), profile.Info{Dataset: "default/in", Stats: r.Stats()})
@@ -49,7 +49,7 @@ func profileOf(t testing.TB, data string) *profile.Profile {
 	b := profile.NewBuilder()
 	var c batch.Chunk
 	for r.Next(t.Context(), &c) == nil {
-		b.Add(r.Columns(), &c)
+		require.NoError(t, b.Add(r.Columns(), &c))
 	}
 	return b.Finish(r.Columns(), profile.Info{Dataset: "default/in"})
 }
@@ -307,8 +307,8 @@ func TestNoFailingRowsOnRequest(t *testing.T) {
 	ev, b := checks.New(rules.Plan(sets, -1)), profile.NewBuilder()
 	var c batch.Chunk
 	for r.Next(t.Context(), &c) == nil {
-		b.Add(r.Columns(), &c)
-		ev.Observe(r.Columns(), &c)
+		require.NoError(t, b.Add(r.Columns(), &c))
+		require.NoError(t, ev.Observe(r.Columns(), &c))
 	}
 	for _, res := range ev.Results(checks.Input{Profile: b.Finish(r.Columns(), profile.Info{})})[1:] {
 		require.Equal(t, checks.Fail, res.Status)

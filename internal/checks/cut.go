@@ -223,7 +223,7 @@ func (s *subset) extend(names []string) {
 func (s *subset) observe(names []string, c *batch.Chunk) {
 	s.extend(names)
 	if s.cut.program >= 0 && len(s.cut.selected) > 0 {
-		s.total.Add(s.present, s.take(c, s.cut.selected))
+		_ = s.total.Add(s.present, s.take(c, s.cut.selected)) // nothing is left to fill
 	}
 	if s.cut.by == "" {
 		return
@@ -232,13 +232,14 @@ func (s *subset) observe(names []string, c *batch.Chunk) {
 		s.parts = append(s.parts, profile.NewPartBuilder())
 	}
 	for _, seg := range s.cut.touched {
-		s.parts[seg].Add(s.present, s.take(c, s.cut.rows(seg)))
+		_ = s.parts[seg].Add(s.present, s.take(c, s.cut.rows(seg))) // nothing is left to fill
 	}
 }
 
 // take copies some rows of the columns.
 func (s *subset) take(c *batch.Chunk, sel []int32) *batch.Chunk {
-	s.chunk.Reset(len(s.at))
+	s.chunk.Reset(len(s.at), nil)
+	s.chunk.Filled()
 	s.chunk.Rows, s.chunk.First = len(sel), c.First+int64(sel[0])
 	for k, i := range s.at {
 		copyRows(&s.chunk.Vectors[k], &c.Vectors[i], sel)
@@ -254,7 +255,7 @@ func copyRows(to, from *batch.Vector, sel []int32) {
 	}
 	to.HasText, to.Inferred = from.HasText || plain.HasText, from.Inferred || plain.Inferred
 	to.Declared = max(from.Declared, plain.Declared)
-	zoned := from.Zoned+plain.Zoned > 0
+	zoned := from.Zoned || plain.Zoned
 	for _, i := range sel {
 		v, j := from.At(int(i))
 		value := v.Value(j)

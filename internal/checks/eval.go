@@ -101,16 +101,22 @@ type scanJudge interface {
 }
 
 // Evaluation judges one batch: it observes the rows and then the profile. It
-// is used by one goroutine and has to be closed.
+// is used by one goroutine, but for Column, and has to be closed.
 type Evaluation struct {
 	plan Plan
 	// parsableRule sets the limits of the built-in check; nil is the plan's.
 	parsableRule *Check
 	names        []string // of the columns so far
 	bound        []*binding
-	open         map[place]bool  // bindings, to add each once
-	ids          map[string]bool // ids that are taken
-	rows         int64
+	// Those of bound that judge rows: of one column, by its index, and of
+	// several.
+	single [][]*binding
+	across []*binding
+	keys   []keyColumn     // of the chunk at hand
+	rowsOf []rows          // what the checks of a column see, by its index, then those of several
+	open   map[place]bool  // bindings, to add each once
+	ids    map[string]bool // ids that are taken
+	rows   int64
 	// of the checks that need several columns of a chunk at once
 	cond     *conditions
 	cuts     []*cut
@@ -144,31 +150,70 @@ func New(plan Plan) *Evaluation {
 	return e
 }
 
-// Observe takes the rows of a chunk; columns are the reader's, one for each
-// vector. Nothing of the chunk is kept but the values of failing rows.
-func (e *Evaluation) Observe(columns []batch.Column, c *batch.Chunk) {
+// Begin starts a chunk; columns are the reader's, one for each vector. It fills
+// the columns that name failing rows. Then Column is called for each column,
+// and End.
+func (e *Evaluation) Begin(columns []batch.Column, c *batch.Chunk) error {
 	e.bind(columns)
-	r := rows{chunk: c}
+	e.keys = e.keys[:0]
 	for _, k := range e.plan.Key {
-		if i := slices.Index(e.names, k); i >= 0 {
-			r.keys = append(r.keys, keyColumn{k, &c.Vectors[i]})
-		}
-	}
-	for _, b := range e.bound {
-		if b.eval == nil {
+		i := slices.Index(e.names, k)
+		if i < 0 {
 			continue
 		}
+		v, err := c.Fill(i)
+		if err != nil {
+			return err
+		}
+		e.keys = append(e.keys, keyColumn{k, v})
+	}
+	return nil
+}
+
+// Column judges column i, which is filled, of the chunk that was begun.
+// Different columns may be judged by different goroutines. Nothing of the chunk
+// is kept but the values of failing rows, and its dictionary until the column
+// has another one.
+func (e *Evaluation) Column(c *batch.Chunk, i int) {
+	r := &e.rowsOf[i] // outlives the call, so that it costs no memory
+	*r = rows{chunk: c, v: &c.Vectors[i], keys: e.keys}
+	for _, b := range e.single[i] {
+		b.eval.observe(r)
+	}
+}
+
+// End judges what needs several columns, once all are filled.
+func (e *Evaluation) End(c *batch.Chunk) {
+	r := &e.rowsOf[len(e.names)]
+	*r = rows{chunk: c, keys: e.keys, cols: r.cols}
+	for _, b := range e.across {
 		r.v, r.cols = nil, r.cols[:0]
 		if b.index >= 0 {
 			r.v = &c.Vectors[b.index]
 		}
-		if !e.gather(b.check.Columns, c, &r) {
-			continue
+		if e.gather(b.check.Columns, c, r) {
+			b.eval.observe(r)
 		}
-		b.eval.observe(&r)
 	}
-	e.observeJoint(c, &r)
+	r.v, r.cols = nil, r.cols[:0]
+	e.observeJoint(c, r)
 	e.rows += int64(c.Rows)
+}
+
+// Observe takes the rows of a chunk, filling its columns: Begin, Column and End
+// in one. The error is that of filling.
+func (e *Evaluation) Observe(columns []batch.Column, c *batch.Chunk) error {
+	if err := e.Begin(columns, c); err != nil {
+		return err
+	}
+	for i := range c.Vectors {
+		if _, err := c.Fill(i); err != nil {
+			return err
+		}
+		e.Column(c, i)
+	}
+	e.End(c)
+	return nil
 }
 
 // gather collects the vectors of a check over several columns.
@@ -191,7 +236,9 @@ func (e *Evaluation) bind(columns []batch.Column) {
 	from := len(e.names)
 	for _, c := range columns[from:] {
 		e.names = append(e.names, c.Name)
+		e.single = append(e.single, nil)
 	}
+	e.rowsOf = make([]rows, len(e.names)+1)
 	for order, c := range e.plan.Checks {
 		if !c.Enabled {
 			continue
@@ -242,6 +289,13 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 	}
 	if x, ok := b.eval.(exactEvaluator); ok {
 		x.useSpace(e.plan.Space)
+	}
+	switch {
+	case b.eval == nil:
+	case index < 0 || len(c.Columns) > 0:
+		e.across = append(e.across, b)
+	default:
+		e.single[index] = append(e.single[index], b)
 	}
 }
 

@@ -74,8 +74,7 @@ type previous struct {
 func (o *order) evaluator(s *sampler) rowEvaluator {
 	var last [batch.TypeCount]previous
 	var buf []byte
-	return newValueEvaluator(s, orderFamilies, func(v *batch.Vector, i int, family batch.Type) verdict {
-		v, i = v.At(i)
+	e := newValueEvaluator(s, orderFamilies, func(v *batch.Vector, i int, family batch.Type) verdict {
 		if isNull(v, i, family) {
 			return skipped
 		}
@@ -94,6 +93,8 @@ func (o *order) evaluator(s *sampler) rowEvaluator {
 		p.value = value
 		return o.judge(p, c)
 	})
+	e.inOrder = true
+	return e
 }
 
 func (o *order) judge(p *previous, c int) verdict {

@@ -98,6 +98,10 @@ type valueEvaluator struct {
 	tallies  []tally
 	// judge judges row i as a value of a column of the family.
 	judge func(v *batch.Vector, i int, family batch.Type) verdict
+	codes codeVerdicts
+	// inOrder is set when the judgement of a row depends on those before it, so
+	// that equal values are not judged once.
+	inOrder bool
 	// check tells, for the finished column, why it cannot be judged; nil is
 	// never.
 	check func(col *profile.Column) string
@@ -108,16 +112,22 @@ func newValueEvaluator(s *sampler, families []batch.Type, judge func(v *batch.Ve
 }
 
 func (e *valueEvaluator) observe(r *rows) {
+	if r.v.Dict != nil && !e.inOrder {
+		e.codes.observe(e, r)
+		return
+	}
 	for f, family := range e.families {
 		t := &e.tallies[f]
 		if r.sel != nil {
 			for _, i := range r.sel {
-				t.count(e.judge(r.v, int(i), family), e.s, r, int(i))
+				v, j := r.v.At(int(i))
+				t.count(e.judge(v, j, family), e.s, r, int(i))
 			}
 			continue
 		}
-		for i := range r.v.Types {
-			t.count(e.judge(r.v, i, family), e.s, r, i)
+		for i := range r.v.Len() {
+			v, j := r.v.At(i)
+			t.count(e.judge(v, j, family), e.s, r, i)
 		}
 	}
 }
@@ -221,7 +231,7 @@ func (r *rows) show(i int) FailingRow {
 	f := FailingRow{Row: r.chunk.First + int64(i)}
 	switch {
 	case r.v != nil:
-		f.Value = scalarOf(r.v, i)
+		f.Value = scalarAt(r.v, i)
 	case len(r.cols) > 0:
 		parts := make([]string, len(r.cols))
 		for k, v := range r.cols {
@@ -233,7 +243,7 @@ func (r *rows) show(i int) FailingRow {
 		if f.Key == nil {
 			f.Key = map[string]string{}
 		}
-		f.Key[k.name] = scalarOf(k.v, i).String()
+		f.Key[k.name] = scalarAt(k.v, i).String()
 	}
 	return f
 }
@@ -242,14 +252,19 @@ func (r *rows) show(i int) FailingRow {
 func (r *rows) part(k int, v *batch.Vector, i int) string {
 	switch {
 	case r.names == nil:
-		return scalarOf(v, i).String()
-	case v == nil || scalarOf(v, i).IsNull():
+		return scalarAt(v, i).String()
+	case v == nil || scalarAt(v, i).IsNull():
 		return r.names[k] + " null"
 	}
-	return r.names[k] + " " + scalarOf(v, i).String()
+	return r.names[k] + " " + scalarAt(v, i).String()
 }
 
-// scalarOf returns a value as the JSON shows it: numbers as numbers, all else
+func scalarAt(v *batch.Vector, i int) profile.Scalar {
+	plain, j := v.At(i)
+	return scalarOf(plain, j)
+}
+
+// scalarOf returns a value of a plain vector as the JSON shows it: numbers as numbers, all else
 // as text.
 func scalarOf(v *batch.Vector, i int) profile.Scalar {
 	switch v.Types[i] {

@@ -174,7 +174,7 @@ func (r *table) Close() error { return nil }
 func (r *table) Next(_ context.Context, c *batch.Chunk) error { return r.next(c) }
 
 func (r *table) next(c *batch.Chunk) error {
-	c.Reset(1)
+	c.Reset(1, nil)
 	c.First = int64(r.at) + 1
 	for ; c.Rows < r.size && r.at < len(r.values); r.at++ {
 		text := ""
@@ -187,6 +187,7 @@ func (r *table) next(c *batch.Chunk) error {
 	if c.Rows == 0 {
 		return io.EOF
 	}
+	c.Filled()
 	return nil
 }
 

@@ -63,7 +63,9 @@ func (t trial) text(keep func(row [4]string) bool) string {
 }
 
 // null reports whether v has no value in a row.
-func (t trial) null(row [4]string) bool { return row[0] == "" || row[0] == quoted && (!t.isText || t.emptyIsNull) }
+func (t trial) null(row [4]string) bool {
+	return row[0] == "" || row[0] == quoted && (!t.isText || t.emptyIsNull)
+}
 
 func wholeNumber(s string) (int, bool) { n, err := strconv.Atoi(s); return n, err == nil }
 

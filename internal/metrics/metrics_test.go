@@ -77,8 +77,9 @@ func profileOf(t testing.TB, values map[string][]float64) *profile.Profile {
 		chunk.Vectors = append(chunk.Vectors, v)
 		chunk.Rows = len(values[n])
 	}
+	chunk.Filled()
 	b := profile.NewBuilder()
-	b.Add(cols, chunk)
+	require.NoError(t, b.Add(cols, chunk))
 	return b.Finish(cols, profile.Info{Dataset: "shop/orders", ProfiledAt: clock})
 }
 

@@ -8,11 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
@@ -84,6 +80,9 @@ type Options struct {
 	// Space is the memory and the disk of all checks that count exactly; nil is
 	// the default memory alone, for each batch.
 	Space *exact.Space
+	// Workers is how many goroutines work on the columns of a batch; 0 is one
+	// for each processor. The outcome does not depend on it.
+	Workers int
 }
 
 // Monitor observes batches. It is safe for concurrent use if its history and
@@ -129,11 +128,8 @@ func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outc
 	}
 	eval := checks.New(plan)
 	defer eval.Close()
-	err := read(ctx, r, func(columns []batch.Column, c *batch.Chunk) {
-		builder.Add(columns, c)
-		eval.Observe(columns, c)
-	})
-	if err != nil {
+	p := pass{builder: builder, eval: eval, workers: m.opts.Workers}
+	if err := p.read(ctx, r); err != nil {
 		return nil, err
 	}
 	if h, ok := r.(hashed); ok && s.Batch == "" {
@@ -161,69 +157,6 @@ func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outc
 		errs = append(errs, sink.Accept(ctx, o))
 	}
 	return o, errors.Join(errs...)
-}
-
-// read passes the chunks of a reader to take, reading ahead while take works.
-func read(ctx context.Context, r batch.Reader, take func([]batch.Column, *batch.Chunk)) error {
-	type part struct {
-		chunk   *batch.Chunk
-		columns []batch.Column
-	}
-	free, full := make(chan *batch.Chunk, 3), make(chan part, 2)
-	for range cap(free) {
-		free <- &batch.Chunk{}
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		defer close(full)
-		defer caught(&err)
-		var columns []batch.Column
-		for {
-			var c *batch.Chunk
-			select {
-			case c = <-free:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			err := r.Next(ctx, c)
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if now := r.Columns(); len(now) != len(columns) {
-				columns = slices.Clone(now) // the reader's own slice changes while take works
-			}
-			full <- part{c, columns}
-		}
-	})
-	g.Go(func() (err error) {
-		defer caught(&err)
-		for p := range full {
-			take(p.columns, p.chunk)
-			free <- p.chunk
-		}
-		return nil
-	})
-	err := g.Wait()
-	var p *panicError
-	if errors.As(err, &p) {
-		panic(p.value)
-	}
-	return err
-}
-
-// panicError carries a panic to the goroutine that can recover it.
-type panicError struct{ value any }
-
-func (e *panicError) Error() string { return fmt.Sprint(e.value) }
-
-// caught makes an error of a panic.
-func caught(err *error) {
-	if p := recover(); p != nil {
-		*err = &panicError{p}
-	}
 }
 
 // past answers the needs: those about the step's input here, all others by the

@@ -42,6 +42,9 @@ func readCells(ctx context.Context, r io.Reader, o source.Options) (out cells) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		if err == nil {
+			err = c.FillAll()
+		}
 		if err != nil {
 			out.err = err
 			break

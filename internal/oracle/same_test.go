@@ -107,7 +107,7 @@ func TestBuilderIsTheMonitor(t *testing.T) {
 			break
 		}
 		require.NoError(t, err)
-		b.Add(r.Columns(), &c)
+		require.NoError(t, b.Add(r.Columns(), &c))
 	}
 	p := b.Finish(r.Columns(), profile.Info{Dataset: "default/in", Source: want.Source, Stats: r.Stats(), ProfiledAt: profiledAt})
 	require.Equal(t, summaryJSON(t, want), summaryJSON(t, p))

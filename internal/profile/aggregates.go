@@ -37,17 +37,15 @@ func (f *facts) add(flags uint8, chars uint32, n uint64) {
 		f.minWidth, f.maxWidth = min(f.minWidth, chars), max(f.maxWidth, chars)
 		f.digits += n
 	}
-	for _, c := range [...]struct {
-		flag  uint8
-		count *uint64
-	}{
-		{flagZeroFirst, &f.zeroFirst}, {flagEpoch, &f.epochs}, {flagWord, &f.words},
-		{flagBlank, &f.blank}, {flagNonASCII, &f.nonASCII}, {flagInvalid, &f.invalid},
-	} {
-		if flags&c.flag != 0 {
-			*c.count += n
-		}
+	if flags&^flagDigits == 0 {
+		return
 	}
+	f.zeroFirst += n * uint64(flags/flagZeroFirst&1)
+	f.epochs += n * uint64(flags/flagEpoch&1)
+	f.words += n * uint64(flags/flagWord&1)
+	f.blank += n * uint64(flags/flagBlank&1)
+	f.nonASCII += n * uint64(flags/flagNonASCII&1)
+	f.invalid += n * uint64(flags/flagInvalid&1)
 }
 
 func (f *facts) merge(o facts) {
@@ -198,6 +196,11 @@ func (s *times) add(v batch.Value, n uint64) {
 	s.n += n
 	s.sum.AddWeighted(v.Int, n)
 	s.moments.AddWeighted(float64(v.Int), n)
+	s.bound(v)
+}
+
+// bound takes a value into the bounds alone.
+func (s *times) bound(v batch.Value) {
 	if !s.haveBounds {
 		s.min, s.max, s.haveBounds = v, v, true
 		return
@@ -244,11 +247,7 @@ func (a *aggregates) add(v batch.Value, text []byte, hasText bool, chars uint32,
 	case batch.Integer, batch.Number:
 		a.nums.add(v, n)
 	case batch.Date, batch.Timestamp, batch.Time, batch.Duration:
-		f := v.Type.Family()
-		if a.times[f] == nil {
-			a.times[f] = &times{}
-		}
-		a.times[f].add(v, n)
+		a.timesOf(v.Type.Family()).add(v, n)
 	case batch.Boolean:
 		a.trues += uint64(v.Int) * n
 	case batch.List:

@@ -15,19 +15,22 @@ import (
 // text column that looked like numbers at first loses nothing.
 type column struct {
 	name     string
+	salt     uint64 // of the column in the hashes of rows
+	part     bool   // of one of many profiles: no counts by code
 	declared batch.Type
 	hasText  bool // values have source texts
 	inferred bool // types were inferred from bare text
 
 	rows, nulls uint64
 	empties     uint64 // quoted empty fields of inferred columns: "" or null by the column's type
-	zoned       uint64 // timestamps that name a zone
+	zoned       bool   // a timestamp named a zone
 	types       [batch.TypeCount]uint64
 	first       [batch.TypeCount]firstValue
 
-	dict *dict      // nil once it was too large
-	sk   *sketches  // nil until then
-	agg  aggregates // fed together with sk
+	codes codes      // counts that are not in what follows yet
+	dict  *dict      // nil once it was too large
+	sk    *sketches  // nil until then
+	agg   aggregates // fed together with sk
 }
 
 // firstValue is the place of the first value of a type.
@@ -44,6 +47,9 @@ type sketches struct {
 	nums    *sketch.KLL[float64]
 	times   [batch.TypeCount]*sketch.KLL[int64] // by family
 	seed    uint64
+
+	scratch scratch
+	text    []byte
 }
 
 // group counts distinct and frequent values of one identity.
@@ -52,13 +58,15 @@ type group struct {
 	top *sketch.Frequent
 }
 
-func (g *group) add(hash uint64, text []byte, n uint64) {
+func (g *group) distinct(hash uint64) {
 	if g.hll == nil {
 		g.hll, g.top = sketch.NewHLL(), sketch.NewFrequent()
 	}
 	g.hll.Add(hash)
-	g.top.Add(hash, text, n)
 }
+
+// frequent follows distinct.
+func (g *group) frequent(hash uint64, text []byte, n uint64) { g.top.Add(hash, text, n) }
 
 func (g *group) merge(o group) {
 	if o.hll == nil {
@@ -72,7 +80,7 @@ func (g *group) merge(o group) {
 }
 
 func newColumn(name string) *column {
-	return &column{name: name, dict: newDict()}
+	return &column{name: name, salt: xxh3.HashString(name), dict: newDict()}
 }
 
 // add takes the values of a vector. first is the row number of its first row.
@@ -82,9 +90,23 @@ func (c *column) add(v *batch.Vector, first int64, rowHashes []uint64) {
 	c.declare(v.Declared)
 	c.hasText = c.hasText || v.HasText
 	c.inferred = c.inferred || v.Inferred
-	c.zoned += uint64(v.Zoned)
+	c.zoned = c.zoned || v.Zoned
 	c.rows += uint64(v.Len())
-	salt := xxh3.HashString(c.name)
+	switch {
+	case v.Dict != nil && c.part:
+		c.addEach(v, first, rowHashes)
+	case v.Dict != nil:
+		c.addCodes(v, first, rowHashes)
+	case c.dict != nil:
+		c.addCounted(v, first, rowHashes)
+	default:
+		c.addSketched(v, first, rowHashes)
+	}
+}
+
+// addCounted counts the values of a plain vector.
+func (c *column) addCounted(v *batch.Vector, first int64, rowHashes []uint64) {
+	salt := c.salt
 	for i, typ := range v.Types {
 		if typ == batch.Null {
 			c.nulls++
@@ -96,37 +118,44 @@ func (c *column) add(v *batch.Vector, first int64, rowHashes []uint64) {
 			rowHashes[i] += mix64(1, salt)
 			continue
 		}
-		var hash uint64
-		if v.HasText || typ == batch.String {
-			hash = hashText(text)
-		} else {
-			hash = hashTyped(v.Value(i), text)
-		}
+		hash := identity(v, i, text)
 		rowHashes[i] += mix64(hash, salt)
-		if c.types[typ] == 0 {
-			c.first[typ] = firstValue{Row: first + int64(i), Text: string(v.AppendText(nil, i))}
-			if len(c.first[typ].Text) > maxText {
-				c.first[typ].Text = string(cutText([]byte(c.first[typ].Text)))
-			}
+		if c.first[typ].Row == 0 {
+			c.meet(v, i, first+int64(i))
 		}
 		c.types[typ]++
-		if c.dict == nil {
-			c.addSketched(v.Value(i), text, hash)
-			continue
-		}
 		if e := c.dict.find(hash, typ); e != nil {
 			e.count++
 			continue
 		}
-		c.addNew(v.Value(i), text, hash)
+		c.addNew(v.Value(i), text, hash, 1)
 	}
+}
+
+// identity is the hash that tells the values of a column apart: by text where
+// they have one, else by meaning.
+func identity(v *batch.Vector, i int, text []byte) uint64 {
+	if v.HasText || v.Types[i] == batch.String {
+		return hashText(text)
+	}
+	return hashTyped(v.Value(i), text)
+}
+
+// meet keeps the first value of a type.
+func (c *column) meet(v *batch.Vector, i int, row int64) {
+	text := v.AppendText(nil, i)
+	c.first[v.Types[i]] = firstValue{Row: row, Text: string(cutText(text))}
 }
 
 // declare takes the type that the format declares for further values. Where
 // parts of a batch disagree, the values decide.
 func (c *column) declare(t batch.Type) {
+	if c.declared == t {
+		return
+	}
+	c.fold()
 	switch {
-	case c.rows == c.nulls, c.declared == t:
+	case c.rows == c.nulls:
 		c.declared = t
 	case c.declared.Family() == t.Family():
 		c.declared = max(c.declared, t) // number over integer, timestamp over date
@@ -136,8 +165,8 @@ func (c *column) declare(t batch.Type) {
 }
 
 // addNew counts a value that was not met before.
-func (c *column) addNew(v batch.Value, text []byte, hash uint64) {
-	e := entry{hash: hash, count: 1, typ: v.Type, bits: bitsOf(v), sub: uint16(0)}
+func (c *column) addNew(v batch.Value, text []byte, hash, n uint64) {
+	e := entry{hash: hash, count: n, typ: v.Type, bits: bitsOf(v), sub: uint16(0)}
 	if v.Type == batch.Timestamp {
 		e.sub = uint16(v.Float)
 	}
@@ -149,54 +178,10 @@ func (c *column) addNew(v batch.Value, text []byte, hash uint64) {
 	c.dict.insert(e, text)
 }
 
-// addSketched feeds a value to the sketches and aggregates.
-func (c *column) addSketched(v batch.Value, text []byte, hash uint64) {
-	var chars uint32
-	var flags uint8
-	if c.hasText || v.Type == batch.String {
-		chars, flags = describe(text, v.Type, c.inferred)
-	}
-	c.agg.add(v, text, c.hasText, chars, flags, 1)
-	c.sk.add(v, cutText(text), hash, c.hasText, 1)
-}
-
-func (s *sketches) add(v batch.Value, text []byte, hash uint64, hasText bool, n uint64) {
-	if v.Type == batch.String {
-		s.strings.add(hash, text, n)
-		return
-	}
-	if hasText {
-		s.texts.add(hash, text, n)
-		hash = hashTyped(v, text)
-	}
-	if v.Type != batch.Binary {
-		var buf [40]byte
-		text = v.AppendText(buf[:0], false)
-	}
-	s.typed.add(hash, text, n)
-	switch {
-	case v.Type == batch.Integer:
-		s.addNumber(float64(v.Int), n)
-	case v.Type == batch.Number && v.Float-v.Float == 0: // finite
-		s.addNumber(v.Float, n)
-	case v.Type.Temporal():
-		f := v.Type.Family()
-		if s.times[f] == nil {
-			s.times[f] = sketch.NewKLL[int64](s.seed)
-		}
-		s.times[f].AddWeighted(v.Int, n)
-	}
-}
-
-func (s *sketches) addNumber(f float64, n uint64) {
-	if s.nums == nil {
-		s.nums = sketch.NewKLL[float64](s.seed)
-	}
-	if n == 1 {
-		s.nums.Add(f)
-	} else {
-		s.nums.AddWeighted(f, n)
-	}
+// add takes a value n times.
+func (s *sketches) add(v batch.Value, text []byte, hash uint64, texts bool, n uint64) {
+	s.count(v, hash, text, texts)
+	s.rank(v, text, hash, texts, n)
 }
 
 // flush gives the counted values to sketches; they are no longer exact.
@@ -216,7 +201,7 @@ func (c *column) flush() {
 // batch of the given size. The rule looks at totals only, so it does not
 // matter in which order or in how many parts the rows came.
 func (c *column) limit(rows uint64, columns int) {
-	if c.dict == nil {
+	if c.dict == nil || c.dict.len() <= 1024 {
 		return
 	}
 	n := min(exactDistinct, max(1024, exactBudget/max(1, columns)))
@@ -236,6 +221,7 @@ func (c *column) limit(rows uint64, columns int) {
 
 // merge adds the state of the same column of another part. o is unchanged.
 func (c *column) merge(o *column) {
+	c.fold()
 	c.declared = mergeDeclared(c, o)
 	for t := range c.types {
 		if c.types[t] == 0 {
@@ -248,7 +234,7 @@ func (c *column) merge(o *column) {
 	c.rows += o.rows
 	c.nulls += o.nulls
 	c.empties += o.empties
-	c.zoned += o.zoned
+	c.zoned = c.zoned || o.zoned
 	switch {
 	case c.dict != nil && o.dict != nil:
 		c.mergeDict(o.dict)

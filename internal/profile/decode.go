@@ -165,7 +165,7 @@ func (r *reader) columnPart(tag uint64, c *column) {
 		c.name = r.text()
 	case tagCounts:
 		c.declared, c.hasText, c.inferred = r.typ(), r.bool(), r.bool()
-		c.rows, c.nulls, c.empties, c.zoned = r.uint(), r.uint(), r.uint(), r.uint()
+		c.rows, c.nulls, c.empties, c.zoned = r.uint(), r.uint(), r.uint(), r.uint() > 0
 		for i := range r.uint() {
 			n := r.uint()
 			if i < uint64(batch.TypeCount) {

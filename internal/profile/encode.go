@@ -222,7 +222,7 @@ func (w *writer) column(c *column) {
 		w.byte(uint8(c.declared))
 		w.bool(c.hasText)
 		w.bool(c.inferred)
-		for _, n := range []uint64{c.rows, c.nulls, c.empties, c.zoned} {
+		for _, n := range []uint64{c.rows, c.nulls, c.empties, uint64(b2i(c.zoned))} {
 			w.uint(n)
 		}
 		w.uint(uint64(len(c.types)))

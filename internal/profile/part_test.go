@@ -18,14 +18,15 @@ func TestPartsAreSmall(t *testing.T) {
 	columns := []batch.Column{{Name: "v"}}
 	var c batch.Chunk
 	for chunk := range 20 {
-		c.Reset(1)
+		c.Reset(1, nil)
+		c.Filled()
 		for i := range 1000 {
 			n := int64(chunk*1000 + i)
 			c.Vectors[0].Append(batch.Value{Type: batch.Integer, Int: n % 15_000}, []byte(strconv.FormatInt(n%15_000, 10)))
 		}
 		c.Vectors[0].HasText, c.Rows, c.First = true, 1000, int64(chunk*1000+1)
-		whole.Add(columns, &c)
-		part.Add(columns, &c)
+		require.NoError(t, whole.Add(columns, &c))
+		require.NoError(t, part.Add(columns, &c))
 		if d := part.p.columns[0].dict; d != nil {
 			require.LessOrEqual(t, d.len(), 2048)
 			require.Less(t, uintptr(cap(d.entries))*unsafe.Sizeof(entry{}), uintptr(256<<10))

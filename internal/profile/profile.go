@@ -101,7 +101,8 @@ func (s *rowSet) duplicates(rows uint64) Estimate {
 	return Estimate{Value: d, Error: bound}
 }
 
-// Builder accumulates the chunks of one batch.
+// Builder accumulates the chunks of one batch. For each chunk Begin is called,
+// then Column for each of its columns, then End.
 type Builder struct {
 	p      *Profile
 	hashes []uint64
@@ -128,23 +129,50 @@ func NewPartBuilder() *Builder {
 
 func empty() *Profile { return &Profile{index: map[string]int{}} }
 
-// Add takes the rows of a chunk. columns are the reader's columns, one for
-// each vector; columns may have been added since the last chunk. Nothing of
-// the chunk is kept.
-func (b *Builder) Add(columns []batch.Column, c *batch.Chunk) {
+// Begin counts the rows of a chunk. columns are the reader's columns, one for
+// each vector; columns may have been added since the last chunk.
+func (b *Builder) Begin(columns []batch.Column, c *batch.Chunk) {
+	p := b.p
+	b.addColumns(columns)
+	p.rows += uint64(c.Rows)
+}
+
+// Column takes the rows of column i, which is filled, of the chunk that was
+// begun. hashes has a place for each row and is added to: the sum over all
+// columns is what End wants. Different columns may be taken by different
+// goroutines, with hashes of their own. Nothing of the chunk is kept but its
+// dictionary, until the column has another one.
+func (b *Builder) Column(c *batch.Chunk, i int, hashes []uint64) {
+	p := b.p
+	p.columns[i].add(&c.Vectors[i], c.First, hashes)
+	p.columns[i].limit(p.rows, max(len(p.columns), b.share))
+}
+
+// End takes the sums of the hashes of the rows.
+func (b *Builder) End(hashes []uint64) { b.p.dups.add(hashes) }
+
+// Add takes the rows of a chunk, filling its columns: Begin, Column and End
+// in one. The error is that of filling.
+func (b *Builder) Add(columns []batch.Column, c *batch.Chunk) error {
+	b.Begin(columns, c)
+	b.hashes = slices.Grow(b.hashes[:0], c.Rows)[:c.Rows]
+	clear(b.hashes)
+	for i := range c.Vectors {
+		if _, err := c.Fill(i); err != nil {
+			return err
+		}
+		b.Column(c, i, b.hashes)
+	}
+	b.End(b.hashes)
+	return nil
+}
+
+func (b *Builder) addColumns(columns []batch.Column) {
 	p := b.p
 	for i := len(p.columns); i < len(columns); i++ {
 		p.addColumn(columns[i].Name)
-		p.columns[i].declared = columns[i].Declared
+		p.columns[i].declared, p.columns[i].part = columns[i].Declared, b.share > 0
 	}
-	b.hashes = slices.Grow(b.hashes[:0], c.Rows)[:c.Rows]
-	clear(b.hashes)
-	p.rows += uint64(c.Rows)
-	for i := range c.Vectors {
-		p.columns[i].add(&c.Vectors[i], c.First, b.hashes)
-		p.columns[i].limit(p.rows, max(len(p.columns), b.share))
-	}
-	p.dups.add(b.hashes)
 }
 
 // addColumn appends a column that has no value in the rows so far.
@@ -159,9 +187,10 @@ func (p *Profile) addColumn(name string) {
 // batch without rows keeps its header. The builder must not be used again.
 func (b *Builder) Finish(columns []batch.Column, info Info) *Profile {
 	p := b.p
-	for i := len(p.columns); i < len(columns); i++ {
-		p.addColumn(columns[i].Name)
-		p.columns[i].declared = columns[i].Declared
+	b.addColumns(columns)
+	for _, c := range p.columns {
+		c.fold()
+		c.limit(p.rows, max(len(p.columns), b.share))
 	}
 	p.Info = info
 	b.p = nil
@@ -349,7 +378,7 @@ func (p *Profile) Values(name string, n int) (values []ValueCount, missing uint6
 		missing = vals[n].count
 	}
 	for _, v := range vals[:min(n, len(vals))] {
-		values = append(values, ValueCount{Text: v.show(c.zoned > 0), Count: v.count})
+		values = append(values, ValueCount{Text: v.show(c.zoned), Count: v.count})
 	}
 	return values, missing
 }

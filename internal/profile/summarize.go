@@ -174,7 +174,7 @@ func (c *column) summarize() Column {
 	d := c.decide(&agg.facts)
 	s := Column{
 		Name: validText(c.name), Type: d.typ.String(), kind: d.typ, Types: map[string]int64{},
-		Count: int64(d.values), Nulls: int64(d.nulls), zoned: c.zoned > 0, codes: d.codes,
+		Count: int64(d.values), Nulls: int64(d.nulls), zoned: c.zoned, codes: d.codes,
 		InvalidUTF8: int64(agg.facts.invalid), Top: []TopValue{}, trues: int64(agg.trues),
 	}
 	for t, n := range d.types {
@@ -263,7 +263,7 @@ func (c *column) values(typ batch.Type) []counted {
 		case byText && c.hasText:
 			v.value = batch.Value{Type: batch.String}
 		case byText:
-			v.text = v.value.AppendText(nil, c.zoned > 0)
+			v.text = v.value.AppendText(nil, c.zoned)
 			v.hash, v.value = hashText(v.text), batch.Value{Type: batch.String}
 		case c.hasText:
 			v.hash = hashTyped(v.value, v.text)
@@ -325,7 +325,7 @@ func (v *counted) show(zoned bool) string {
 
 // topOf returns the most frequent values, ties by code point of their texts.
 func (c *column) topOf(vals []counted) []TopValue {
-	zoned := c.zoned > 0
+	zoned := c.zoned
 	top := make([]*counted, 0, maxTop+1)
 	compare := func(a, b *counted) int {
 		if a.count != b.count {
@@ -360,11 +360,27 @@ func (c *column) groupOf(typ batch.Type) group {
 		g.merge(c.sk.texts)
 	} else {
 		g.merge(c.sk.typed)
+		if top := c.sk.texts.top; top != nil && g.top != nil {
+			g.top.Merge(top.Map(meaning))
+		}
 	}
 	if typ == batch.String && c.empties > 0 {
-		g.add(hashText(nil), nil, c.empties)
+		hash := hashText(nil)
+		g.distinct(hash)
+		g.frequent(hash, nil, c.empties)
 	}
 	return g
+}
+
+// meaning returns the identity and the canonical text of a typed value by its
+// source text.
+func meaning(text []byte) (hash uint64, as []byte, ok bool) {
+	var classify batch.Classifier
+	v := classify.Text(text)
+	if v.Type == batch.String {
+		return 0, nil, false // a list or an object, which count by themselves
+	}
+	return hashTyped(v, text), v.AppendText(nil, false), true
 }
 
 // estimates returns distinct and top from the sketches.
@@ -377,7 +393,7 @@ func (c *column) estimates(d decision) (Estimate, []TopValue) {
 	top := []TopValue{}
 	for _, it := range g.top.Top(maxTop) {
 		text := validText(it.Text)
-		if c.zoned > 0 && d.typ == batch.Timestamp {
+		if c.zoned && d.typ == batch.Timestamp {
 			text += "Z"
 		}
 		top = append(top, TopValue{Value: text, Count: int64(it.Count), Error: int64(it.Error)})

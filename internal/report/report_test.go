@@ -34,7 +34,7 @@ func ofCSV(t testing.TB, dataset, text string) *profile.Summary {
 			break
 		}
 		require.NoError(t, err)
-		b.Add(r.Columns(), &c)
+		require.NoError(t, b.Add(r.Columns(), &c))
 	}
 	stats := r.Stats()
 	stats.Bytes = int64(len(text))

@@ -228,6 +228,9 @@ func FuzzOpen(f *testing.F) {
 		var c batch.Chunk
 		for err == nil {
 			if err = r.Next(t.Context(), &c); err == nil {
+				if err = c.FillAll(); err != nil {
+					break
+				}
 				for i := range c.Vectors {
 					require.Equal(t, c.Rows, c.Vectors[i].Len())
 				}

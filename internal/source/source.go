@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -254,15 +255,24 @@ type Reader struct {
 	next    int   // index of the next file
 	info    Info
 	columns []batch.Column
-	place   []int // of the open file's columns in columns; -1 is left out
-	chunk   batch.Chunk
+	place   []int      // of the open file's columns in columns; -1 is left out
+	from    []int      // the way back: of columns in the open file's, -1 is nowhere
+	placed  int        // how many places from was made of
+	done    []finished // files that are read, whose last chunks may be at work
+	chunks  int64      // chunks given out
 	rows    int64
-	stats   batch.Stats // of the files that are done
+	stats   batch.Stats // of the files that are closed
 	hash    *contentHash
 	bytes   int64
 }
 
 var _ batch.Reader = (*Reader)(nil)
+
+// finished is a file after its last chunk, with the number of that.
+type finished struct {
+	*file
+	chunk int64
+}
 
 // Open opens the first file of an input, so that what cannot be read is known
 // at once. The caller closes the reader.
@@ -312,6 +322,9 @@ func (r *Reader) Columns() []batch.Column { return r.columns }
 // Stats returns what was met so far besides rows.
 func (r *Reader) Stats() batch.Stats {
 	s := r.stats
+	for _, f := range r.done {
+		s = s.Add(f.Stats())
+	}
 	if r.file != nil {
 		s = s.Add(r.file.Stats())
 	}
@@ -325,12 +338,23 @@ func (r *Reader) Hash() string { return r.hash.sum() }
 
 // Close closes the open file.
 func (r *Reader) Close() error {
-	if r.file == nil {
-		return nil
+	if r.file != nil {
+		r.done = append(r.done, finished{r.file, r.chunks})
+		r.file = nil
 	}
-	err := r.file.Close()
-	r.file = nil
-	return err
+	return r.retire(math.MaxInt64)
+}
+
+// retire closes the files whose chunks are no longer at work: those before the
+// given number.
+func (r *Reader) retire(chunk int64) error {
+	var errs []error
+	for len(r.done) > 0 && r.done[0].chunk < chunk {
+		r.stats = r.stats.Add(r.done[0].Stats())
+		errs = append(errs, r.done[0].Close())
+		r.done = r.done[1:]
+	}
+	return errors.Join(errs...)
 }
 
 func (r *Reader) open(ctx context.Context) error {
@@ -348,7 +372,7 @@ func (r *Reader) open(ctx context.Context) error {
 	if r.next == 1 {
 		r.info = f.info
 	}
-	r.place = r.place[:0]
+	r.place, r.placed = r.place[:0], -1
 	r.adopt()
 	return nil
 }
@@ -383,13 +407,16 @@ func (r *Reader) adopt() {
 // Next fills the chunk with the next rows of the open file, or of the one
 // after it.
 func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
+	if err := r.retire(r.chunks - batch.InFlight); err != nil {
+		return err
+	}
 	for {
 		if r.opts.Rows > 0 && r.rows >= r.opts.Rows {
-			c.Reset(len(r.columns))
+			c.Reset(len(r.columns), nil)
 			return io.EOF
 		}
 		if r.file == nil {
-			c.Reset(len(r.columns))
+			c.Reset(len(r.columns), nil)
 			if r.next == len(r.in.Files) {
 				return io.EOF
 			}
@@ -397,14 +424,11 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 				return err
 			}
 		}
-		clearCodes(&r.chunk)
-		err := r.file.Next(ctx, &r.chunk)
+		err := r.file.Next(ctx, c)
 		r.adopt()
 		if errors.Is(err, io.EOF) {
-			r.stats = r.stats.Add(r.file.Stats())
-			if err := r.Close(); err != nil {
-				return err
-			}
+			r.done = append(r.done, finished{r.file, r.chunks})
+			r.file = nil
 			continue
 		}
 		if err != nil {
@@ -415,24 +439,26 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 	}
 }
 
-// arrange moves the vectors of the file's chunk to their places; columns that
-// the file lacks are null.
+// arrange gives the chunk of a file the columns of the union; those that the
+// file lacks are null.
 func (r *Reader) arrange(c *batch.Chunk) {
-	c.Reset(len(r.columns))
-	n := r.chunk.Rows
 	if r.opts.Rows > 0 {
-		n = int(min(int64(n), r.opts.Rows-r.rows))
+		c.Rows = int(min(int64(c.Rows), r.opts.Rows-r.rows))
 	}
-	for from, to := range r.place {
-		if to >= 0 {
-			c.Vectors[to], r.chunk.Vectors[from] = r.chunk.Vectors[from], c.Vectors[to]
+	c.First = r.rows + 1
+	r.rows += int64(c.Rows)
+	r.chunks++
+	if len(r.from) != len(r.columns) || r.placed != len(r.place) {
+		r.placed = len(r.place)
+		r.from = make([]int, len(r.columns)) // chunks keep the one before
+		for i := range r.from {
+			r.from[i] = -1
+		}
+		for from, to := range r.place {
+			if to >= 0 {
+				r.from[to] = from
+			}
 		}
 	}
-	for i := range c.Vectors {
-		plain(&c.Vectors[i], n)
-		c.Vectors[i].Truncate(n)
-		c.Vectors[i].PadTo(n)
-	}
-	c.Rows, c.First = n, r.rows+1
-	r.rows += int64(n)
+	c.Arrange(r.from)
 }

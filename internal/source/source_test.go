@@ -44,12 +44,13 @@ func rowsOf(t testing.TB, in Input, opts Options) (rows []string, r *Reader, err
 			return rows, r, err
 		}
 		require.Equal(t, int64(len(rows)+1), c.First)
+		require.NoError(t, c.FillAll())
 		for i := range c.Rows {
 			var cells []string
 			for j := range c.Vectors {
 				cell := "∅"
-				if c.Vectors[j].Types[i] != batch.Null {
-					cell = string(c.Vectors[j].AppendText(nil, i))
+				if v, k := c.Vectors[j].At(i); v.Types[k] != batch.Null {
+					cell = string(v.AppendText(nil, k))
 				}
 				cells = append(cells, r.Columns()[j].Name+"="+cell)
 			}

@@ -50,7 +50,7 @@ func ofCSV(t testing.TB, name, text string) *profile.Profile {
 			break
 		}
 		require.NoError(t, err)
-		b.Add(r.Columns(), &c)
+		require.NoError(t, b.Add(r.Columns(), &c))
 	}
 	return b.Finish(r.Columns(), profile.Info{Dataset: name, Stats: r.Stats(), ProfiledAt: start})
 }

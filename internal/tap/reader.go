@@ -75,7 +75,7 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) (err error) {
 	defer recovered(&err)
 	err = r.src.Next(ctx, c)
 	if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil && r.window.short != "" {
-		c.Reset(len(r.src.Columns()))
+		c.Reset(len(r.src.Columns()), nil)
 		return io.EOF
 	}
 	return err

@@ -65,6 +65,9 @@ func rowsOf(ctx context.Context, r batch.Reader) (out []string, err error) {
 		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
+		if err == nil {
+			err = c.FillAll()
+		}
 		if err != nil {
 			return out, err
 		}

@@ -43,6 +43,8 @@ type Reader struct {
 	at, end int // rows of the record batch that were read, and all
 	rows    int64
 	perRow  int // bytes of text in a row, as last seen
+	spans   [batch.InFlight + 1]span
+	chunks  int
 	notes   []string
 	done    bool
 }
@@ -182,8 +184,7 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c.Reset(len(r.columns))
-	c.First = r.rows + 1
+	c.Reset(len(r.columns), nil)
 	for r.at == r.end {
 		if r.done {
 			return io.EOF
@@ -192,30 +193,57 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 			return err
 		}
 	}
-	for i := range c.Vectors {
-		v := &c.Vectors[i]
+	s := &r.spans[r.chunks%len(r.spans)]
+	r.chunks++
+	rows, err := r.take(s)
+	if err != nil {
+		return err
+	}
+	c.Reset(len(r.columns), s)
+	c.First, c.Rows = r.rows+1, rows
+	r.rows += int64(rows)
+	return nil
+}
+
+// span holds the columns of a chunk. They are read with the rows, since a
+// record batch gives its memory back as a whole.
+type span struct{ vectors []batch.Vector }
+
+// Fill hands a column over.
+func (s *span) Fill(_ *batch.Chunk, i int, v *batch.Vector) error {
+	*v, s.vectors[i] = s.vectors[i], *v
+	return nil
+}
+
+// take reads the next rows of the record batch and returns their number.
+func (r *Reader) take(s *span) (rows int, err error) {
+	if s.vectors == nil {
+		s.vectors = make([]batch.Vector, len(r.columns))
+	}
+	for i := range s.vectors {
+		v := &s.vectors[i]
+		v.Reset()
 		v.HasText, v.Inferred, v.Declared = false, false, r.columns[i].Declared
 		v.Dict, v.Codes = r.fields[i].dict, v.Codes[:0]
 		r.fields[i].texts = 0
 	}
 	limit := min(batch.ChunkRows(len(r.columns)), r.end-r.at)
-	for size := 0; c.Rows < limit && size < chunkBytes; {
-		n := min(limit-c.Rows, r.block())
+	for size := 0; rows < limit && size < chunkBytes; {
+		n := min(limit-rows, r.block())
 		before := size
 		size = 0
 		for i := range r.fields {
 			f := &r.fields[i]
-			if err := guard(func() error { return f.fill(&c.Vectors[i], r.at, r.at+n) }); err != nil {
-				return r.damaged(fmt.Sprintf("column %s in record batch %d: %s", f.name, r.batches, wording(err)), err)
+			if err := guard(func() error { return f.fill(&s.vectors[i], r.at, r.at+n) }); err != nil {
+				return 0, r.damaged(fmt.Sprintf("column %s in record batch %d: %s", f.name, r.batches, wording(err)), err)
 			}
-			size += c.Vectors[i].Size() + f.texts
+			size += s.vectors[i].Size() + f.texts
 		}
 		r.perRow = (size - before) / n
-		c.Rows += n
+		rows += n
 		r.at += n
 	}
-	r.rows += int64(c.Rows)
-	return nil
+	return rows, nil
 }
 
 // block returns for how many rows the columns are read in turn, so that long

@@ -129,6 +129,7 @@ func drain(t testing.TB, in []byte, rows int) error {
 		if err := r.Next(t.Context(), &c); err != nil {
 			return err
 		}
+		require.NoError(t, c.FillAll())
 		for j := range c.Vectors {
 			v := &c.Vectors[j]
 			require.Equal(t, c.Rows, v.Len())

@@ -140,7 +140,7 @@ func (f *field) fillCodes(v *batch.Vector, from, to int) error {
 		v.Codes = append(v.Codes, code)
 		f.texts += len(f.dict.Bytes(int(code)))
 		if f.zoned && code != f.null {
-			v.Zoned++
+			v.Zoned = true
 		}
 	}
 	return nil

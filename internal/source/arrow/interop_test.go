@@ -19,7 +19,7 @@ import (
 type result struct {
 	columns []string
 	rows    [][]string
-	zoned   []int
+	zoned   []bool
 	dicts   []int // chunks in which a column had codes
 	notes   []string
 }
@@ -48,7 +48,7 @@ func cell(v *batch.Vector, i int) string {
 	if t := plain.Types[j]; t == batch.String || t == batch.Binary {
 		return t.String() + " " + string(plain.Bytes(j))
 	}
-	return plain.Types[j].String() + " " + string(plain.Value(j).AppendText(nil, v.Zoned > 0))
+	return plain.Types[j].String() + " " + string(plain.Value(j).AppendText(nil, v.Zoned))
 }
 
 func readAll(t testing.TB, r *Reader) (got result, err error) {
@@ -56,7 +56,7 @@ func readAll(t testing.TB, r *Reader) (got result, err error) {
 	for _, c := range r.Columns() {
 		got.columns = append(got.columns, c.Name+" "+c.Declared.String())
 	}
-	got.zoned, got.dicts = make([]int, len(got.columns)), make([]int, len(got.columns))
+	got.zoned, got.dicts = make([]bool, len(got.columns)), make([]int, len(got.columns))
 	var c batch.Chunk
 	for {
 		err := r.Next(t.Context(), &c)
@@ -70,12 +70,13 @@ func readAll(t testing.TB, r *Reader) (got result, err error) {
 		}
 		require.NotZero(t, c.Rows)
 		require.Equal(t, int64(len(got.rows)+1), c.First)
+		require.NoError(t, c.FillAll())
 		for j := range c.Vectors {
 			v := &c.Vectors[j]
 			require.Equal(t, c.Rows, v.Len())
 			require.False(t, v.HasText)
 			require.Equal(t, r.Columns()[j].Declared, v.Declared)
-			got.zoned[j] += v.Zoned
+			got.zoned[j] = got.zoned[j] || v.Zoned
 			if v.Dict != nil {
 				require.Nil(t, v.Dict.Dict, "a dictionary is plain")
 				got.dicts[j]++
@@ -295,6 +296,7 @@ func TestDictionariesNeverChange(t *testing.T) {
 			if err = r.Next(t.Context(), &c); err != nil {
 				break
 			}
+			require.NoError(t, c.FillAll())
 			all = append(all, held{c.Vectors[0].Dict, text(c.Vectors[0].Dict)})
 		}
 		require.ErrorIs(t, err, io.EOF)

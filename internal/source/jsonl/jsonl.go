@@ -43,20 +43,19 @@ type Options struct {
 
 // Reader reads JSON objects as batches. It implements batch.Reader.
 type Reader struct {
-	opts     Options
-	in       input
-	array    bool // the input is one array, not lines
-	begun    bool // the opening bracket was read
-	closed   bool // the closing bracket was read
-	parse    parser
-	classify batch.Classifier
+	opts   Options
+	in     input
+	array  bool // the input is one array, not lines
+	begun  bool // the opening bracket was read
+	closed bool // the closing bracket was read
+	parse  parser
 
-	columns []batch.Column
-	folded  int // index of FoldedColumn, -1 until it is needed
-	scratch []byte
-	records int64 // records met, malformed ones counted
-	rows    int64
-	stats   batch.Stats
+	columns  []batch.Column
+	encoders []*batch.Encoder
+	folded   int   // index of FoldedColumn, -1 until it is needed
+	records  int64 // records met, malformed ones counted
+	rows     int64
+	stats    batch.Stats
 }
 
 var _ batch.Reader = (*Reader)(nil)
@@ -120,17 +119,16 @@ func (r *Reader) Close() error {
 	return nil
 }
 
-// Next fills the chunk with the next rows.
+// Next finds the next rows. The chunk gets a copy of their text and the places
+// of the values in it.
 func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c.Reset(len(r.columns))
-	c.First = r.rows + 1
-	for i := range c.Vectors {
-		prepare(&c.Vectors[i])
-	}
-	for size := 0; size < 4<<20 && c.Rows < batch.ChunkRows(len(r.columns)); {
+	raw := &c.Raw
+	raw.Text, raw.Fields, raw.Stride = raw.Text[:0], raw.Fields[:0], max(8, len(r.columns))
+	rows := 0
+	for len(raw.Text) < chunkText && rows < batch.ChunkRows(len(r.columns)) {
 		record, err := r.record()
 		if errors.Is(err, io.EOF) {
 			break
@@ -139,22 +137,26 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 			return err
 		}
 		if record != nil {
-			size += len(record)
-			r.append(c, record)
+			r.append(raw, record)
+			rows++
 		}
 	}
-	if c.Rows == 0 {
-		return io.EOF
+	raw.Text = slices.Grow(raw.Text, batch.RawSpare)
+	if len(r.columns) > raw.Stride {
+		widen(raw, len(r.columns)) // columns of nulls alone
 	}
-	for i := range c.Vectors {
-		c.Vectors[i].PadTo(c.Rows)
+	raw.Encoders = r.encoders
+	c.Reset(len(r.columns), raw)
+	c.First, c.Rows = r.rows+1, rows
+	r.rows += int64(rows)
+	if rows == 0 {
+		return io.EOF
 	}
 	return nil
 }
 
-func prepare(v *batch.Vector) {
-	v.HasText, v.Inferred, v.Declared = true, false, batch.Null
-}
+// chunkText is how many bytes of text a chunk should have.
+const chunkText = 1 << 20
 
 // record returns the next record after parsing it, nil if it was malformed and
 // counted, or io.EOF.
@@ -190,83 +192,84 @@ func (r *Reader) record() ([]byte, error) {
 	return nil, nil
 }
 
-// append copies the cells of the parsed record to the chunk, adding columns
-// for paths that have none.
-func (r *Reader) append(c *batch.Chunk, record []byte) {
+// forms are how values are written, by kind.
+var forms = [...]batch.Form{
+	kindString: batch.FormString, kindInteger: batch.FormNumber, kindNumber: batch.FormNumber, kindBoolean: batch.FormWord,
+	kindList: batch.FormArray, kindStruct: batch.FormObject,
+}
+
+// append copies a parsed record to the text of the chunk and adds its cells as
+// a row, with columns for paths that have none.
+func (r *Reader) append(raw *batch.Raw, record []byte) {
+	base := len(raw.Text)
+	raw.Text = append(raw.Text, record...)
+	row := len(raw.Fields)
+	raw.Fields = slices.Grow(raw.Fields, raw.Stride)[:row+raw.Stride]
+	clear(raw.Fields[row:])
 	for i := range r.parse.cells {
 		cell := &r.parse.cells[i]
 		if cell.node.col < 0 {
 			cell.node.col = r.addColumn(cell.node.path())
 		}
-		v := r.vector(c, cell.node.col)
-		text := record[cell.start:cell.end]
+		start, end := base+cell.start, base+cell.end
 		switch cell.kind {
+		case kindNull:
+			continue
 		case kindString:
 			if cell.escaped {
-				r.scratch = unescape(r.scratch[:0], text)
-				text = r.scratch
+				end = start + len(unescape(raw.Text[start:start], raw.Text[start:end]))
 			}
-			v.Append(r.classify.Quoted(text), text)
-		case kindInteger:
-			v.Append(batch.Value{Type: batch.Integer, Int: cell.n}, text)
-		case kindNumber:
-			v.Append(r.classify.NumberLiteral(text), text)
-		case kindBoolean:
-			v.Append(batch.Value{Type: batch.Boolean, Int: cell.n}, text)
-		case kindList:
-			v.Append(batch.Value{Type: batch.List, Int: cell.n}, text)
 		case kindStruct:
-			v.Append(batch.Value{Type: batch.Struct}, emptyObject)
-		case kindNull:
-			v.AppendNull()
+			start = len(raw.Text)
+			raw.Text = append(raw.Text, "{}"...)
+			end = len(raw.Text)
+		default:
 		}
+		r.set(raw, cell.node.col, batch.NewField(start, end, forms[cell.kind]))
 	}
 	if len(r.parse.folded) > 0 {
-		r.appendFolded(c)
+		r.appendFolded(raw)
 	}
 	if len(r.parse.fresh) > 0 {
 		r.parse.settle()
 	}
-	c.Rows++
-	r.rows++
 }
 
-var emptyObject = []byte("{}")
+// set sets a field of the last row.
+func (r *Reader) set(raw *batch.Raw, col int, f batch.Field) {
+	if col >= raw.Stride {
+		widen(raw, max(2*raw.Stride, col+1))
+	}
+	raw.Fields[len(raw.Fields)-raw.Stride+col] = f
+}
 
-// vector returns the vector of a column, with a place for each row before the
-// current one.
-func (r *Reader) vector(c *batch.Chunk, col int) *batch.Vector {
-	for len(c.Vectors) <= col {
-		if len(c.Vectors) < cap(c.Vectors) {
-			c.Vectors = c.Vectors[:len(c.Vectors)+1]
-		} else {
-			c.Vectors = append(c.Vectors, batch.Vector{})
-		}
-		v := &c.Vectors[len(c.Vectors)-1]
-		v.Reset()
-		prepare(v)
+// widen gives the rows room for more columns.
+func widen(raw *batch.Raw, stride int) {
+	rows := raw.Rows()
+	fields := make([]batch.Field, rows*stride)
+	for i := range rows {
+		copy(fields[i*stride:], raw.Fields[i*raw.Stride:(i+1)*raw.Stride])
 	}
-	v := &c.Vectors[col]
-	if v.Len() < c.Rows {
-		v.PadTo(c.Rows)
-	}
-	return v
+	raw.Fields, raw.Stride = fields, stride
 }
 
 func (r *Reader) addColumn(name string) int {
 	r.columns = append(r.columns, batch.Column{Name: name})
+	r.encoders = append(r.encoders, batch.NewEncoder(batch.EncoderOptions{Limit: batch.DictLimit(len(r.columns))}))
 	r.parse.columns = len(r.columns)
 	return len(r.columns) - 1
 }
 
 // appendFolded writes the members without a column as one struct.
-func (r *Reader) appendFolded(c *batch.Chunk) {
+func (r *Reader) appendFolded(raw *batch.Raw) {
 	if r.folded < 0 {
 		r.folded = r.addColumn(FoldedColumn)
 		r.stats.Notes = append(r.stats.Notes, fmt.Sprintf(
 			"there are more than %d columns; the rest is kept together in the column %s, from row %d on; first: %s",
-			r.parse.limit, FoldedColumn, r.rows+1, r.parse.firstFolded))
+			r.parse.limit, FoldedColumn, r.rows+int64(raw.Rows()), r.parse.firstFolded))
 	}
 	r.parse.folded = append(r.parse.folded, '}')
-	r.vector(c, r.folded).Append(batch.Value{Type: batch.Struct}, r.parse.folded)
+	start := len(raw.Text)
+	raw.Text = append(raw.Text, r.parse.folded...)
+	r.set(raw, r.folded, batch.NewField(start, len(raw.Text), batch.FormObject))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"sync"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -18,9 +19,8 @@ import (
 type source struct {
 	r    io.ReaderAt
 	size int64
+	mu   sync.Mutex // columns are read side by side
 	err  error
-
-	ahead []byte // for headers of pages
 }
 
 // ReadAt reads as io.ReaderAt, never beyond the size of the file.
@@ -36,13 +36,24 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 	if n == len(p) {
 		err = nil
 	}
-	if err != nil && !errors.Is(err, io.EOF) && s.err == nil {
-		s.err = err
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.mu.Lock()
+		if s.err == nil {
+			s.err = err
+		}
+		s.mu.Unlock()
 	}
 	if err == nil && short {
 		err = io.EOF
 	}
 	return n, err
+}
+
+// failure returns the first error of reading.
+func (s *source) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
 }
 
 // guard calls f and returns a panic of it as an error: decoders of damaged
@@ -67,8 +78,8 @@ const (
 // damaged returns the error for a file that cannot be read, or the cause if
 // reading itself failed.
 func (r *Reader) damaged(offset int64, reason string, cause error) error {
-	if r.in.err != nil {
-		return fmt.Errorf("read %s: %w", r.opts.Source, r.in.err)
+	if err := r.in.failure(); err != nil {
+		return fmt.Errorf("read %s: %w", r.opts.Source, err)
 	}
 	return &batch.DataError{Source: r.opts.Source, Offset: offset, Reason: reason, Advice: adviceAgain, Err: cause}
 }
@@ -261,9 +272,10 @@ func (r *Reader) scanPages(f *field, group int) ([]page, error) {
 	}
 	end := at + meta.TotalCompressedSize
 	var pages []page
+	var ahead []byte
 	values := int64(0)
 	for values < meta.NumValues {
-		header, size, err := r.pageHeader(at, end)
+		header, size, err := r.pageHeader(at, end, &ahead)
 		if err != nil {
 			return bad("the header of a page cannot be read", err)
 		}
@@ -296,25 +308,25 @@ func (r *Reader) scanPages(f *field, group int) ([]page, error) {
 }
 
 // pageHeader reads the header at an offset and returns its size with it. Its
-// bytes are read ahead and bounded, so that a damaged length cannot take
+// bytes are read ahead into a buffer that is kept, and bounded, so that a damaged length cannot take
 // memory.
-func (r *Reader) pageHeader(at, end int64) (*format.PageHeader, int64, error) {
+func (r *Reader) pageHeader(at, end int64, ahead *[]byte) (*format.PageHeader, int64, error) {
 	var protocol thrift.CompactProtocol
-	for ahead := int64(256); ; ahead *= 16 {
-		n := min(ahead, end-at)
+	for size := int64(256); ; size *= 16 {
+		n := min(size, end-at)
 		if n <= 0 {
 			return nil, 0, io.ErrUnexpectedEOF
 		}
-		if int64(len(r.in.ahead)) < n {
-			r.in.ahead = make([]byte, n)
+		if int64(len(*ahead)) < n {
+			*ahead = make([]byte, n)
 		}
-		b := r.in.ahead[:n]
+		b := (*ahead)[:n]
 		if _, err := r.in.ReadAt(b, at); err != nil {
 			return nil, 0, err
 		}
 		rest, ok := skipStruct(b, 0)
 		if !ok {
-			if n == end-at || ahead >= 16<<20 {
+			if n == end-at || size >= 16<<20 {
 				return nil, 0, io.ErrUnexpectedEOF
 			}
 			continue

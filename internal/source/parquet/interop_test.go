@@ -18,7 +18,7 @@ import (
 type table struct {
 	columns []string
 	rows    [][]string
-	zoned   []int
+	zoned   []bool
 	notes   []string
 }
 
@@ -42,7 +42,7 @@ func readAll(t testing.TB, r *Reader) (got table, err error) {
 	for _, c := range r.Columns() {
 		got.columns = append(got.columns, c.Name+" "+c.Declared.String())
 	}
-	got.zoned = make([]int, len(got.columns))
+	got.zoned = make([]bool, len(got.columns))
 	var c batch.Chunk
 	for {
 		err := r.Next(t.Context(), &c)
@@ -56,6 +56,9 @@ func readAll(t testing.TB, r *Reader) (got table, err error) {
 		}
 		require.NotZero(t, c.Rows)
 		require.Equal(t, int64(len(got.rows)+1), c.First)
+		if err := c.FillAll(); err != nil {
+			return got, err
+		}
 		for i := range c.Rows {
 			row := make([]string, len(c.Vectors))
 			for j := range c.Vectors {
@@ -63,15 +66,16 @@ func readAll(t testing.TB, r *Reader) (got table, err error) {
 				require.Equal(t, c.Rows, v.Len())
 				require.False(t, v.HasText)
 				require.Equal(t, r.Columns()[j].Declared, v.Declared)
-				row[j] = v.Types[i].String()
-				if v.Types[i] != batch.Null {
-					row[j] += " " + string(v.AppendText(nil, i))
+				v, k := v.At(i)
+				row[j] = v.Types[k].String()
+				if v.Types[k] != batch.Null {
+					row[j] += " " + string(v.AppendText(nil, k))
 				}
 			}
 			got.rows = append(got.rows, row)
 		}
 		for j := range c.Vectors {
-			got.zoned[j] += c.Vectors[j].Zoned
+			got.zoned[j] = got.zoned[j] || c.Vectors[j].Zoned
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"sync"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -84,7 +85,8 @@ type chunk struct {
 	f     *field
 	codec format.CompressionCodec
 	pages []page
-	left  []byte // of the current page, in the memory of the reader
+	pager *pager // holds the current page, nil if none is left of it
+	left  []byte // of the current page
 	dict  int    // entries of the dictionary
 	err   error  // the first error
 }
@@ -106,17 +108,72 @@ func (c *chunk) ReadAt(b []byte, _ int64) (int, error) {
 		}
 	}
 	n := copy(b, c.left)
-	c.left = c.left[n:]
+	if c.left = c.left[n:]; len(c.left) == 0 {
+		c.release()
+	}
 	return n, nil
+}
+
+// release gives the memory of the page back.
+func (c *chunk) release() {
+	if c.pager != nil {
+		c.r.pagers.put(c.pager)
+		c.pager, c.left = nil, nil
+	}
+}
+
+// pager is the memory and the decoders that a page is read with.
+type pager struct {
+	protocol thrift.CompactProtocol
+	unpack   unpacker
+	packed   []byte // the page as it is in the file
+	body     []byte // the same unpacked, with a header
+}
+
+// pagers are those that nobody uses. There are about as many as workers, since
+// the decoder takes a page as a whole.
+type pagers struct {
+	mu   sync.Mutex
+	free []*pager
+}
+
+func (p *pagers) get() *pager {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.free)
+	if n == 0 {
+		return &pager{}
+	}
+	got := p.free[n-1]
+	p.free = p.free[:n-1]
+	return got
+}
+
+func (p *pagers) put(x *pager) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, x)
+}
+
+func (p *pagers) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.free {
+		x.unpack.close()
+	}
+	p.free = nil
 }
 
 // load reads, unpacks and checks the next page.
 func (c *chunk) load() error {
 	p := &c.pages[0]
 	c.pages = c.pages[1:]
-	r := c.r
+	if c.pager == nil {
+		c.pager = c.r.pagers.get()
+	}
+	r := c.pager
 	r.packed = sized(r.packed, int(p.packed))
-	if _, err := r.in.ReadAt(r.packed, p.offset+int64(p.header)); err != nil {
+	if _, err := c.r.in.ReadAt(r.packed, p.offset+int64(p.header)); err != nil {
 		return err
 	}
 	if p.crc != 0 && uint32(p.crc) != crc32.ChecksumIEEE(r.packed) { //nolint:gosec // the bits of a checksum

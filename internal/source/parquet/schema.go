@@ -53,6 +53,7 @@ type field struct {
 	scale   int   // decimal digits behind the point
 	unit    int64 // nanoseconds of a unit of time
 	utc     bool  // timestamps are points in time, not readings of a local clock
+	def     byte  // definition level of a value that is not null
 	listDef int   // definition level from which on a list is not null
 	itemDef int   // definition level from which on it has an item
 	clamped int64 // values that were out of range
@@ -121,7 +122,7 @@ func (w *walker) visit(col *parquet.Column, prefix string, def int) error {
 		}
 		return nil
 	}
-	f := field{name: name, leaf: w.leaves}
+	f := field{name: name, leaf: w.leaves, def: byte(def)} //nolint:gosec // levels fit a byte, as the library stores them
 	w.leaves++
 	if err := w.r.setForm(&f, e, col); err != nil {
 		return err

@@ -1,0 +1,324 @@
+package batch
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/zeebo/xxh3"
+)
+
+// Raw is the text of a run of rows and where its fields stand: what a scanner
+// of a text format finds before anything is classified.
+type Raw struct {
+	// Text holds the fields. Behind its length are at least RawSpare bytes of
+	// capacity, of any content, so that fields can be read by words.
+	Text []byte
+	// Fields are those of row r at r*Stride, in the order of the columns.
+	Fields []Field
+	Stride int
+	// Encoders fill the columns.
+	Encoders []*Encoder
+}
+
+// Fill sets v to the rows of a column; it makes a Raw the Filler of its chunk.
+// The error is always nil.
+func (r *Raw) Fill(_ *Chunk, column int, v *Vector) error {
+	r.Encoders[column].Fill(r, r.Rows(), column, v)
+	return nil
+}
+
+var _ Filler = (*Raw)(nil)
+
+// Rows returns the number of rows.
+func (r *Raw) Rows() int { return len(r.Fields) / max(1, r.Stride) }
+
+// RawSpare is how many readable bytes must follow a Raw's text.
+const RawSpare = 32
+
+// Field is where the text of a field stands and how it is written: the start
+// in the low 32 bits, then 28 bits of length, then 4 bits of Form. The zero
+// value is a field without a value.
+type Field uint64
+
+// Form says how a field is written.
+type Form uint8
+
+// The forms of fields.
+const (
+	// FormBare is a text that may be anything; an empty one is null.
+	FormBare Form = iota
+	// FormQuoted is a text in quotes that may be anything, or the empty string.
+	FormQuoted
+	// FormString is a text that is no number: a string of JSON.
+	FormString
+	// FormNumber is a number of JSON.
+	FormNumber
+	// FormWord is true or false of JSON.
+	FormWord
+	// FormArray is an array of JSON.
+	FormArray
+	// FormObject is an object of JSON that was not taken apart.
+	FormObject
+)
+
+const fieldSizeBits = 28
+
+// MaxField is the longest field in bytes.
+const MaxField = 1<<fieldSizeBits - 1
+
+// NewField returns the field of text[start:end] in the given form.
+func NewField(start, end int, form Form) Field {
+	return Field(uint64(uint32(start)) | uint64(uint32(end-start)|uint32(form)<<fieldSizeBits)<<32) //nolint:gosec // records are limited to 16 MiB
+}
+
+// Span returns where the field begins and ends in the text.
+func (f Field) Span() (start, end int) {
+	start, size, _ := f.parts()
+	return start, start + int(size)
+}
+
+// Form returns how the field is written.
+func (f Field) Form() Form { return Form(f >> (32 + fieldSizeBits)) } //nolint:gosec // 4 bits
+
+func (f Field) parts() (start int, size uint32, form Form) {
+	meta := uint32(f >> 32)
+	return int(uint32(f)), meta & MaxField, Form(meta >> fieldSizeBits) //nolint:gosec // the low half
+}
+
+// Encoder fills a column of a text format from its fields. As long as its
+// distinct fields are few it keeps them in a dictionary, so that a field that
+// was met before costs one look-up by its bytes: it is neither classified nor
+// hashed again. The zero value is not ready; see NewEncoder.
+type Encoder struct {
+	opts     EncoderOptions
+	classify Classifier
+	dict     *Vector
+	slots    []slot
+	shift    uint
+	rows     int // fields met with the dictionary
+	off      bool
+}
+
+// EncoderOptions say how fields are read.
+type EncoderOptions struct {
+	// Inferred is set for formats whose bare text may be anything.
+	Inferred bool
+	// Nulls are bare texts that mean null.
+	Nulls map[string]bool
+	// Limit is how many distinct fields the dictionary holds; 0 is none.
+	Limit int
+}
+
+// slot is a place of the dictionary's table: the bytes of a field of up to 16
+// bytes, or the 128-bit hash of a longer one, with its length and form.
+type slot struct {
+	lo, hi uint64
+	meta   uint32
+	code   uint32 // index in the dictionary + 1; 0 is a free slot
+}
+
+// dictText is how many bytes of text a dictionary holds at most.
+const dictText = 4 << 20
+
+// DictLimit returns how many distinct values a column's dictionary should hold
+// in a table of the given width.
+func DictLimit(columns int) int {
+	switch {
+	case columns > 500:
+		return 1024
+	case columns > 64:
+		return 4096
+	}
+	return 16_384
+}
+
+// NewEncoder returns an encoder of one column.
+func NewEncoder(opts EncoderOptions) *Encoder {
+	return &Encoder{opts: opts, off: opts.Limit == 0}
+}
+
+// Fill sets v to the rows of a column of raw text. v refers to the text: it is
+// valid as long as that.
+func (e *Encoder) Fill(raw *Raw, rows, column int, v *Vector) {
+	if !e.off {
+		e.encode(raw, rows, column, v)
+		return
+	}
+	v.HasText, v.Inferred = true, e.opts.Inferred
+	v.data, v.borrowed = raw.Text, true
+	v.Types, v.Ints, v.Floats = resize(v.Types, rows), resize(v.Ints, rows), resize(v.Floats, rows)
+	v.starts, v.ends = resize(v.starts, rows), resize(v.ends, rows)
+	for i := range rows {
+		start, size, form := raw.Fields[i*raw.Stride+column].parts()
+		text := raw.Text[start : start+int(size)]
+		val := e.value(text, form)
+		v.Types[i], v.Ints[i], v.Floats[i] = val.Type, val.Int, val.Float
+		v.starts[i], v.ends[i] = uint32(start), uint32(start)+size //nolint:gosec // within the text
+		v.Zoned = v.Zoned || val.Zoned
+	}
+}
+
+// value classifies a field.
+func (e *Encoder) value(text []byte, form Form) Value {
+	switch form {
+	case FormBare:
+		if len(text) == 0 || e.opts.Nulls != nil && e.opts.Nulls[string(text)] {
+			return Value{}
+		}
+		return e.classify.Text(text)
+	case FormQuoted:
+		return e.classify.Text(text)
+	case FormString:
+		return e.classify.Quoted(text)
+	case FormNumber:
+		return e.classify.NumberLiteral(text)
+	case FormWord:
+		return Value{Type: Boolean, Int: int64(len(text)&1 ^ 1)} // true has four letters, false five
+	case FormArray:
+		return Value{Type: List, Int: countItems(text)}
+	default:
+		return Value{Type: Struct}
+	}
+}
+
+// countItems counts the items of a valid JSON array.
+func countItems(b []byte) int64 {
+	depth, quoted, n, empty := 0, false, int64(0), true
+	for i := 0; i < len(b); i++ {
+		ch := b[i]
+		switch {
+		case quoted:
+			if ch == '\\' {
+				i++
+			} else if ch == '"' {
+				quoted = false
+			}
+			continue
+		case ch == '"':
+			quoted, empty = true, false
+		case ch == '[' || ch == '{':
+			empty = empty && depth == 0
+			depth++
+		case ch == ']' || ch == '}':
+			depth--
+		case ch == ',':
+			if depth == 1 {
+				n++
+			}
+		case ch > ' ':
+			empty = false
+		}
+	}
+	if empty {
+		return 0
+	}
+	return n + 1
+}
+
+// lowBytes masks the first n bytes of two words that hold a field.
+var lowBytes = func() (m [17]struct{ lo, hi uint64 }) {
+	for n := range m {
+		m[n].lo, m[n].hi = ^uint64(0), ^uint64(0)
+		if n < 8 {
+			m[n].lo = 1<<(8*n) - 1
+		}
+		m[n].hi = 1<<(8*max(0, n-8)) - 1
+		if n == 16 {
+			m[n].hi = ^uint64(0)
+		}
+	}
+	return m
+}()
+
+// encode sets v to codes of the dictionary and adds fields that are new to it.
+func (e *Encoder) encode(raw *Raw, rows, column int, v *Vector) {
+	if e.dict == nil {
+		e.dict = &Vector{HasText: true, Inferred: e.opts.Inferred}
+		e.resize(128)
+	}
+	v.HasText, v.Inferred, v.Dict = true, e.opts.Inferred, e.dict
+	v.Codes = resize(v.Codes, rows)
+	text := raw.Text[:len(raw.Text)+RawSpare]
+	before := len(e.dict.Types)
+	at := column
+	slots, shift := e.slots, e.shift
+	for i := range v.Codes {
+		f := raw.Fields[at]
+		at += raw.Stride
+		start, meta := int(uint32(f)), uint32(f>>32) //nolint:gosec // the low half
+		size := meta & MaxField
+		var lo, hi uint64
+		if size <= 16 {
+			b := text[start : start+16]
+			m := &lowBytes[size]
+			lo, hi = binary.LittleEndian.Uint64(b)&m.lo, binary.LittleEndian.Uint64(b[8:])&m.hi
+		} else {
+			h := xxh3.Hash128(text[start : start+int(size)])
+			lo, hi = h.Lo, h.Hi
+		}
+		h := place(lo, hi, meta) >> shift
+		for {
+			s := &slots[h]
+			if s.lo == lo && s.hi == hi && s.meta == meta && s.code != 0 {
+				v.Codes[i] = s.code - 1
+				break
+			}
+			if s.code == 0 {
+				v.Codes[i] = e.add(s, lo, hi, meta, text[start:start+int(size)])
+				slots, shift = e.slots, e.shift
+				break
+			}
+			if h++; h == uint64(len(slots)) {
+				h = 0
+			}
+		}
+	}
+	v.Zoned = e.dict.Zoned
+	e.rows += rows
+	e.judge(len(e.dict.Types)-before, rows)
+}
+
+// place spreads a key over 64 bits.
+func place(lo, hi uint64, meta uint32) uint64 {
+	a, b := bits.Mul64(lo^0x9e3779b97f4a7c15, hi^0xe7037ed1a0b428db^uint64(meta)<<32)
+	return (a ^ b) * 0x9fb21c651e98df25
+}
+
+// add enters a new field and returns its code.
+func (e *Encoder) add(s *slot, lo, hi uint64, meta uint32, text []byte) uint32 {
+	code := uint32(len(e.dict.Types)) //nolint:gosec // at most a few 10,000
+	val := e.value(text, Form(meta>>fieldSizeBits))
+	e.dict.Append(val, text)
+	*s = slot{lo: lo, hi: hi, meta: meta, code: code + 1}
+	if 2*int(code+1) > len(e.slots) {
+		e.resize(4 * len(e.slots))
+	}
+	return code
+}
+
+// resize makes the table n slots, a power of two.
+func (e *Encoder) resize(n int) {
+	old := e.slots
+	e.slots, e.shift = make([]slot, n), uint(64-bits.TrailingZeros(uint(n)))
+	for _, s := range old {
+		if s.code == 0 {
+			continue
+		}
+		h := place(s.lo, s.hi, s.meta) >> e.shift
+		for e.slots[h].code != 0 {
+			if h++; h == uint64(n) {
+				h = 0
+			}
+		}
+		e.slots[h] = s
+	}
+}
+
+// judge gives the dictionary up when it is too large, or when most fields turn
+// out to be new, so that it does not pay.
+func (e *Encoder) judge(added, rows int) {
+	n := len(e.dict.Types)
+	if n > e.opts.Limit || len(e.dict.data) > dictText || n > 4096 && 2*added > rows || n > 768 && 8*n > 7*e.rows {
+		e.off, e.slots, e.dict = true, nil, nil
+	}
+}

@@ -1,0 +1,294 @@
+package csv
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+
+	"github.com/profilerhq/profiler/internal/batch"
+)
+
+// formDoubled is a quoted field with doubled quotes, until its record is
+// accepted.
+const formDoubled batch.Form = 15
+
+// rowsLimit is how many rows a chunk has at most.
+const rowsLimit = 16_384
+
+// scanner finds the fields of the records in a block of text. Separators are
+// found eight bytes at a time; a field that opens with a quote is followed to
+// its end, so that a separator inside never counts.
+type scanner struct {
+	r      *Reader
+	raw    *batch.Raw
+	header bool // read one record of any width
+
+	count   int  // records accepted
+	begin   int  // of the record that is read
+	last    int  // begin of the header
+	open    bool // the text ends inside a quote
+	doubled int  // fields of the record with doubled quotes
+	width   int  // fields of the record so far
+	base    int  // place of its first field
+}
+
+const (
+	ones  = 0x0101010101010101
+	lows  = 0x7f7f7f7f7f7f7f7f
+	highs = 0x8080808080808080
+)
+
+// zeros marks the zero bytes of x by their highest bit.
+func zeros(x uint64) uint64 { return ^((x&lows + lows) | x | lows) }
+
+// rows reads the complete records of the text from at on, at the end of the
+// input the last one too. It returns where it stopped: at the first record that
+// is not complete, or behind the last one.
+func (s *scanner) rows(at int) int {
+	text, eof := s.raw.Text, s.r.eof
+	end := len(text)
+	words := text[:end+batch.RawSpare]
+	delimiter, quote, ending := s.r.opts.Delimiter, s.r.opts.Quote, s.r.lineEnd()
+	delimiters, endings := ones*uint64(delimiter), ones*uint64(ending)
+	start := at
+	s.begin = at
+	s.room()
+field:
+	for start < end {
+		if s.width == 0 && start == s.begin && s.stop(&start) {
+			return s.begin
+		}
+		if start < end && text[start] == quote {
+			next, ok := s.quoted(start)
+			if !ok {
+				return s.begin
+			}
+			start = next
+			continue
+		}
+		for p := start; p < end; p += 8 {
+			w := binary.LittleEndian.Uint64(words[p:])
+			m := zeros(w^delimiters) | zeros(w^endings)
+			if p+8 > end {
+				m &= 1<<(8*(end-p)) - 1
+			}
+			for ; m != 0; m &= m - 1 {
+				i := p + bits.TrailingZeros64(m)>>3
+				if text[i] != delimiter {
+					s.bare(start, i)
+					start = i + 1
+					s.endRecord(i, start)
+					continue field
+				}
+				s.put(batch.Field(uint64(start) | uint64(i-start)<<32))
+				start = i + 1
+				if words[start] == quote {
+					continue field
+				}
+			}
+		}
+		break
+	}
+	if !eof || s.begin == end {
+		return s.begin
+	}
+	s.bare(start, end)
+	s.endRecord(end, end)
+	return s.begin
+}
+
+// stop reports whether nothing more is to be read at the start of a record. It
+// passes over comments.
+func (s *scanner) stop(start *int) bool {
+	if s.header && s.count == 1 || s.count == rowsLimit {
+		return true
+	}
+	text := s.raw.Text
+	for c := s.r.opts.Comment; c != 0 && *start < len(text) && text[*start] == c; {
+		i := bytes.IndexByte(text[*start:], s.r.lineEnd())
+		if i < 0 {
+			if !s.r.eof {
+				return true
+			}
+			i = len(text) - *start - 1
+		}
+		*start += i + 1
+		s.begin = *start
+	}
+	return *start == len(text)
+}
+
+// put keeps a field of the record as long as it has not too many.
+func (s *scanner) put(f batch.Field) {
+	if at := s.base + s.width; at < len(s.raw.Fields) {
+		s.raw.Fields[at] = f
+	}
+	s.width++
+}
+
+// bare keeps the last field of a record, without the CR of its line end.
+func (s *scanner) bare(start, end int) {
+	if end > start && s.raw.Text[end-1] == '\r' && !s.r.crOnly {
+		end--
+	}
+	s.put(batch.Field(uint64(start) | uint64(end-start)<<32))
+}
+
+// room makes room for the fields of one more record.
+func (s *scanner) room() {
+	need := s.base + s.raw.Stride
+	if s.header {
+		need = len(s.raw.Text) + 1
+	}
+	if need <= len(s.raw.Fields) {
+		return
+	}
+	if need <= cap(s.raw.Fields) {
+		s.raw.Fields = s.raw.Fields[:cap(s.raw.Fields)]
+		return
+	}
+	grown := make([]batch.Field, max(need, 2*len(s.raw.Fields), 64*s.raw.Stride))
+	copy(grown, s.raw.Fields)
+	s.raw.Fields = grown
+}
+
+// endRecord accepts or counts the record whose line ends at end; the next one
+// begins at next.
+func (s *scanner) endRecord(end, next int) {
+	begin := s.begin
+	s.begin = next
+	width, r := s.width, s.r
+	s.width = 0
+	if width == 1 && (end == begin || end == begin+1 && s.raw.Text[begin] == '\r' && !r.crOnly) {
+		r.stats.BlankLines++
+		return
+	}
+	r.records++
+	if s.header {
+		s.raw.Fields = s.raw.Fields[:width]
+		s.count, s.last = 1, begin
+		return
+	}
+	if width != s.raw.Stride {
+		s.doubled = 0
+		r.malformed(begin, fmt.Sprintf("%s instead of %d", plural(width, "field"), s.raw.Stride))
+		return
+	}
+	if s.doubled > 0 {
+		s.unescape(s.raw.Fields[s.base : s.base+width])
+	}
+	s.count++
+	s.base += width
+	s.room()
+}
+
+// quoted reads the field whose quote opens at start and what must follow it.
+// It returns where the next field begins; not ok says that the text ends
+// before that is known.
+func (s *scanner) quoted(start int) (next int, ok bool) {
+	text, r := s.raw.Text, s.r
+	form := batch.FormQuoted
+	i := start + 1
+	for {
+		j := bytes.IndexByte(text[i:], r.opts.Quote)
+		switch {
+		case j < 0 && !r.eof && len(text)-s.begin <= RecordLimit:
+			s.open = true
+			return 0, false
+		case j < 0 || i+j-s.begin > RecordLimit:
+			s.open = true
+			return s.resume(s.begin, "a quote is not closed")
+		}
+		i += j
+		if i+1 == len(text) && !r.eof {
+			return 0, false
+		}
+		if i+1 == len(text) || text[i+1] != r.opts.Quote {
+			break
+		}
+		form = formDoubled
+		i += 2
+	}
+	if form == formDoubled {
+		s.doubled++
+	}
+	s.put(batch.NewField(start+1, i, form))
+	return s.afterQuote(i + 1)
+}
+
+// afterQuote expects a delimiter or the end of the record at i.
+func (s *scanner) afterQuote(i int) (next int, ok bool) {
+	text, r := s.raw.Text, s.r
+	switch {
+	case i == len(text):
+		s.endRecord(i, i)
+		return i, true
+	case text[i] == r.opts.Delimiter:
+		return i + 1, true
+	case text[i] == r.lineEnd():
+		s.endRecord(i, i+1)
+		return i + 1, true
+	case text[i] == '\r' && i+1 == len(text):
+		if !r.eof {
+			return 0, false
+		}
+		s.endRecord(i, i+1)
+		return i + 1, true
+	case text[i] == '\r' && text[i+1] == '\n':
+		s.endRecord(i, i+2)
+		return i + 2, true
+	}
+	return s.resume(i, "text after a closing quote")
+}
+
+// resume counts the record as malformed and goes on behind the line in which
+// from stands.
+func (s *scanner) resume(from int, reason string) (next int, ok bool) {
+	text := s.raw.Text
+	i := bytes.IndexByte(text[from:], s.r.lineEnd())
+	switch {
+	case i >= 0:
+		next = from + i + 1
+	case !s.r.eof:
+		return 0, false
+	default:
+		next = len(text)
+	}
+	s.r.records++
+	s.r.malformed(s.begin, reason)
+	s.begin, s.width, s.doubled, s.open = next, 0, 0, false
+	return next, true
+}
+
+// unescape makes doubled quotes single ones, in place.
+func (s *scanner) unescape(fields []batch.Field) {
+	for i, f := range fields {
+		if f.Form() != formDoubled {
+			continue
+		}
+		start, end := f.Span()
+		to := start
+		for from := start; from < end; from++ {
+			b := s.raw.Text[from]
+			s.raw.Text[to] = b
+			to++
+			if b == s.r.opts.Quote {
+				from++
+			}
+		}
+		fields[i] = batch.NewField(start, to, batch.FormQuoted)
+	}
+	s.doubled = 0
+}
+
+// text returns the text of a field of the header.
+func (s *scanner) text(f batch.Field) []byte {
+	start, end := f.Span()
+	text := s.raw.Text[start:end]
+	if f.Form() == formDoubled {
+		q := string(s.r.opts.Quote)
+		return bytes.ReplaceAll(text, []byte(q+q), []byte(q))
+	}
+	return text
+}

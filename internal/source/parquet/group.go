@@ -1,0 +1,357 @@
+package parquet
+
+import (
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/profilerhq/profiler/internal/batch"
+)
+
+// group is an open row group.
+type group struct {
+	r       *Reader
+	index   int
+	cursors []cursor // by column
+}
+
+// span is the part of a row group that a chunk has.
+type span struct {
+	group *group
+	rows  int
+	last  bool // of the row group
+}
+
+// Fill reads the rows of a column.
+func (s *span) Fill(_ *batch.Chunk, i int, v *batch.Vector) error {
+	g := s.group
+	f, cur := &g.r.fields[i], &g.cursors[i]
+	v.Declared = declaredTypes[f.as]
+	if f.as == asNull {
+		v.SetNull(s.rows)
+		return nil
+	}
+	if err := g.open(f, cur); err != nil {
+		return err
+	}
+	if err := g.fill(f, cur, v, s.rows); err != nil {
+		return err
+	}
+	v.Zoned = v.Zoned || v.Dict != nil && v.Dict.Zoned
+	if !s.last {
+		return nil
+	}
+	if !cur.exhausted() || len(cur.offsets) > 0 {
+		return g.r.damagedColumn(f, g.index, cur.offset, "it holds more values than the row group has rows", nil)
+	}
+	cur.close()
+	return nil
+}
+
+// open opens the pages of a column after comparing their headers with the
+// footer.
+func (g *group) open(f *field, cur *cursor) error {
+	if cur.opened {
+		return nil
+	}
+	cur.opened = true
+	pages, err := g.r.scanPages(f, g.index)
+	if err != nil {
+		return err
+	}
+	for i := range pages {
+		if pages[i].data() {
+			cur.offsets = append(cur.offsets, pages[i].offset)
+		}
+	}
+	if cur.pages, cur.source, err = g.r.openPages(f, g.index, pages); err != nil {
+		return g.r.damagedColumn(f, g.index, -1, "the pages cannot be found", err)
+	}
+	return nil
+}
+
+func (g *group) close() {
+	for i := range g.cursors {
+		g.cursors[i].close()
+	}
+}
+
+// cursor stands in the pages of one column of a row group.
+type cursor struct {
+	opened  bool
+	pages   parquet.Pages
+	source  *chunk
+	offsets []int64 // of the pages that are still to be read
+	offset  int64   // of the current page
+	page    parquet.Page
+	left    int    // rows left in the page
+	rep     []byte // levels left in the page; no definition levels means that no value is null
+	def     []byte
+	convert converter
+
+	// Of a page with a dictionary.
+	codes []int32 // left in the page, without nulls
+	dict  *batch.Vector
+	size  int // of the dictionary; the next entry is null
+
+	// Of any other page.
+	plain  plain
+	values parquet.ValueReader
+	buf    []parquet.Value
+}
+
+func (c *cursor) exhausted() bool { return c.left == 0 && len(c.def) == 0 }
+
+func (c *cursor) close() {
+	if c.page != nil {
+		parquet.Release(c.page)
+	}
+	if c.pages != nil {
+		c.pages.Close() // closes no file, it returns buffers
+	}
+	if c.source != nil {
+		c.source.release()
+	}
+	*c = cursor{opened: true}
+}
+
+// nextPage reads the next page of the column. The error is io.EOF if there is
+// none.
+func (c *cursor) nextPage(f *field) error {
+	if len(c.offsets) == 0 {
+		return io.EOF
+	}
+	c.offset, c.offsets = c.offsets[0], c.offsets[1:]
+	return guard(func() error {
+		if c.page != nil {
+			parquet.Release(c.page)
+			c.page = nil
+		}
+		page, err := c.pages.ReadPage()
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return err
+		}
+		c.page = page
+		if f.as == asList {
+			c.rep, c.def = page.RepetitionLevels(), page.DefinitionLevels()
+			if len(c.rep) != len(c.def) {
+				return errors.New("levels of different number")
+			}
+			return nil
+		}
+		return c.begin(f, page)
+	})
+}
+
+// begin prepares for the values of a page.
+func (c *cursor) begin(f *field, page parquet.Page) error {
+	c.left, c.def = int(page.NumValues()), page.DefinitionLevels()
+	c.codes, c.values = nil, nil
+	dict := page.Dictionary()
+	switch {
+	case dict != nil:
+		data := page.Data()
+		return c.beginCodes(f, dict, data.Int32())
+	case c.plain.begin(f, page):
+		return nil
+	}
+	c.values = page.Values()
+	if c.buf == nil {
+		c.buf = make([]parquet.Value, 512)
+	}
+	return nil
+}
+
+// beginCodes prepares for the indexes of a page. The dictionary of the row
+// group is converted once; its last entry is null.
+func (c *cursor) beginCodes(f *field, dict parquet.Dictionary, codes []int32) error {
+	n := dict.Len()
+	if c.dict == nil {
+		c.dict = &batch.Vector{Declared: declaredTypes[f.as]}
+		var one [1]parquet.Value
+		for i := range n {
+			one[0] = dict.Index(int32(i)) //nolint:gosec // a dictionary fits a page
+			if err := c.convert.values(f, c.dict, one[:]); err != nil {
+				return err
+			}
+		}
+		c.dict.AppendNull()
+		c.size = n
+	}
+	if n != c.size {
+		return errors.New("two dictionaries in one row group")
+	}
+	if len(codes) > 0 && (slices.Min(codes) < 0 || int(slices.Max(codes)) >= n) {
+		return errors.New("an index lies outside of the dictionary")
+	}
+	c.codes = codes
+	return nil
+}
+
+// fill appends the next n rows of a column to its vector.
+func (g *group) fill(f *field, cur *cursor, v *batch.Vector, n int) error {
+	if f.as == asList {
+		return g.fillList(f, cur, v, n)
+	}
+	for n > 0 {
+		if cur.left == 0 {
+			if err := cur.nextPage(f); err != nil {
+				return g.pageError(f, cur, err)
+			}
+			continue
+		}
+		got := min(n, cur.left)
+		var def []byte
+		if len(cur.def) > 0 {
+			if len(cur.def) < got {
+				return g.r.damagedColumn(f, g.index, cur.offset, "a page holds fewer levels than values", nil)
+			}
+			def, cur.def = cur.def[:got], cur.def[got:]
+		}
+		err := guard(func() error { return cur.take(f, v, def, got) })
+		if err != nil {
+			return g.r.damagedColumn(f, g.index, cur.offset, "a page cannot be decoded: "+err.Error(), nil)
+		}
+		cur.left -= got
+		n -= got
+	}
+	return nil
+}
+
+var errFewer = errors.New("it holds fewer values than it names")
+
+// take appends n rows of the page.
+func (c *cursor) take(f *field, v *batch.Vector, def []byte, n int) error {
+	if c.codes != nil {
+		return c.takeCodes(f, v, def, n)
+	}
+	to := v
+	if v.Dict != nil { // the rows before have codes: these are new entries
+		to = c.dict
+		for i := range n {
+			v.Codes = append(v.Codes, uint32(to.Len()+i)) //nolint:gosec // a chunk has a few thousand rows
+		}
+	}
+	if c.values != nil {
+		return c.takeValues(f, to, n)
+	}
+	return c.plain.take(f, to, def, n, &c.convert)
+}
+
+// takeCodes appends rows by their indexes in the dictionary.
+func (c *cursor) takeCodes(f *field, v *batch.Vector, def []byte, n int) error {
+	if v.Len() == 0 {
+		v.Dict = c.dict
+	}
+	at := len(v.Codes)
+	v.Codes = slices.Grow(v.Codes, n)[:at+n]
+	null := uint32(c.size) //nolint:gosec // a dictionary fits a page
+	out := v.Codes[at:]
+	used := 0
+	if def == nil {
+		if used = n; n > len(c.codes) {
+			return errFewer
+		}
+		for i, code := range c.codes[:n] {
+			out[i] = uint32(code) //nolint:gosec // not negative
+		}
+	} else {
+		for i := range out {
+			if def[i] != f.def {
+				out[i] = null
+				continue
+			}
+			if used == len(c.codes) {
+				return errFewer
+			}
+			out[i] = uint32(c.codes[used]) //nolint:gosec // not negative
+			used++
+		}
+	}
+	c.codes = c.codes[used:]
+	if c.codes == nil {
+		c.codes = []int32{}
+	}
+	if v.Dict == nil { // the rows before came from a page without dictionary
+		for _, code := range out {
+			v.Append(c.dict.Value(int(code)), c.dict.Bytes(int(code)))
+		}
+		v.Codes = v.Codes[:at]
+	}
+	return nil
+}
+
+// takeValues appends rows by the library's boxed values, for types that are
+// rare.
+func (c *cursor) takeValues(f *field, v *batch.Vector, n int) error {
+	for n > 0 {
+		got, err := c.values.ReadValues(c.buf[:min(n, len(c.buf))])
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if got == 0 {
+			return errFewer
+		}
+		if err := c.convert.values(f, v, c.buf[:got]); err != nil {
+			return err
+		}
+		n -= got
+	}
+	return nil
+}
+
+func (g *group) pageError(f *field, cur *cursor, err error) error {
+	if errors.Is(err, io.EOF) {
+		return g.r.damagedColumn(f, g.index, cur.offset, "it holds fewer values than the row group has rows", nil)
+	}
+	if cause := cur.source.err; cause != nil {
+		return g.r.damagedColumn(f, g.index, cur.offset, "a page cannot be decoded: "+cause.Error(), cause)
+	}
+	return g.r.damagedColumn(f, g.index, cur.offset, "a page cannot be decoded", err)
+}
+
+// fillList appends the number of items of the next n rows. A row begins at
+// repetition level 0, an item at level 1; the definition level tells a null
+// from an empty list.
+func (g *group) fillList(f *field, cur *cursor, v *batch.Vector, n int) error {
+	for range n {
+		for len(cur.def) == 0 {
+			if err := cur.nextPage(f); err != nil {
+				return g.pageError(f, cur, err)
+			}
+		}
+		if cur.rep[0] != 0 {
+			return g.r.damagedColumn(f, g.index, cur.offset, "a page begins inside a row", nil)
+		}
+		def, items := int(cur.def[0]), int64(0)
+		if def >= f.itemDef {
+			items = 1
+		}
+		cur.rep, cur.def = cur.rep[1:], cur.def[1:]
+		for {
+			for len(cur.rep) > 0 && cur.rep[0] > 0 {
+				if cur.rep[0] == 1 {
+					items++
+				}
+				cur.rep, cur.def = cur.rep[1:], cur.def[1:]
+			}
+			if len(cur.rep) > 0 || len(cur.offsets) == 0 {
+				break
+			}
+			if err := cur.nextPage(f); err != nil { // the row may go on there
+				return g.pageError(f, cur, err)
+			}
+		}
+		if def < f.listDef {
+			v.AppendNull()
+		} else {
+			v.Append(batch.Value{Type: batch.List, Int: items}, nil)
+		}
+	}
+	return nil
+}
