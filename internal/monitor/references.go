@@ -53,9 +53,16 @@ func readKnown(ctx context.Context, ref checks.Reference, k *checks.Known) (err 
 			continue // it may still come up
 		}
 		column[0] = r.Columns()[i]
+		v, err := c.Fill(i)
+		if err != nil {
+			return err
+		}
 		one.Vectors, one.Rows, one.First = c.Vectors[i:i+1], c.Rows, c.First
-		b.Add(column, &one)
-		if !k.Add(&c.Vectors[i]) {
+		one.Filled()
+		if err := b.Add(column, &one); err != nil {
+			return err
+		}
+		if !k.Add(v) {
 			return nil
 		}
 	}

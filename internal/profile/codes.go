@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/sketch"
 )
 
 // codes counts the values of vectors in dictionary form by their codes. They
@@ -97,6 +98,7 @@ func (k *codes) extend(n int, salt uint64) {
 func (c *column) fold() {
 	k := &c.codes
 	d := k.dict
+	var w weighing
 	for i, n := range k.counts {
 		if n == 0 {
 			continue
@@ -114,7 +116,7 @@ func (c *column) fold() {
 		text := d.Bytes(i)
 		hash := identity(d, i, text)
 		if c.dict == nil {
-			c.addWeighted(d.Value(i), text, hash, n)
+			c.weigh(&w, d.Value(i), text, hash, n)
 			continue
 		}
 		if e := c.dict.find(hash, typ); e != nil {
@@ -123,16 +125,85 @@ func (c *column) fold() {
 		}
 		c.addNew(d.Value(i), text, hash, n)
 	}
+	c.settle(&w)
 	k.dict, k.counts, k.hashes = nil, k.counts[:0], k.hashes[:0]
 }
 
-// addWeighted feeds a value n times to the sketches and aggregates.
-func (c *column) addWeighted(v batch.Value, text []byte, hash, n uint64) {
+// weighing collects values with their counts for the quantiles, which take
+// them together.
+type weighing struct {
+	nums  []sketch.Weighted[float64]
+	times [batch.TypeCount][]sketch.Weighted[int64] // by family
+	buf   []byte
+}
+
+// weigh feeds a value n times to the sketches and aggregates, but for the
+// quantiles, for which settle is called in the end.
+func (c *column) weigh(w *weighing, v batch.Value, text []byte, hash, n uint64) {
 	var chars uint32
 	var flags uint8
 	if c.hasText || v.Type == batch.String {
 		chars, flags = describe(text, v.Type, c.inferred)
 	}
-	c.agg.add(v, text, c.hasText, chars, flags, n)
-	c.sk.add(v, cutText(text), hash, c.hasText, n)
+	c.weighDescribed(w, v, text, c.hasText, hash, n, chars, flags)
+}
+
+func (c *column) weighDescribed(w *weighing, v batch.Value, text []byte, texts bool, hash, n uint64, chars uint32, flags uint8) {
+	c.agg.add(v, text, texts, chars, flags, n)
+	text = cutText(text)
+	if v.Type == batch.String {
+		c.sk.strings.add(hash, text, n)
+		return
+	}
+	if texts {
+		c.sk.texts.add(hash, text, n)
+		hash = hashTyped(v, text)
+	}
+	if v.Type != batch.Binary {
+		w.buf = v.AppendText(w.buf[:0], false)
+		text = w.buf
+	}
+	c.sk.typed.add(hash, text, n)
+	switch {
+	case v.Type == batch.Integer:
+		w.nums = append(w.nums, sketch.Weighted[float64]{Value: float64(v.Int), Weight: n})
+	case v.Type == batch.Number && v.Float-v.Float == 0: // finite
+		w.nums = append(w.nums, sketch.Weighted[float64]{Value: v.Float, Weight: n})
+	case v.Type.Temporal():
+		f := v.Type.Family()
+		w.times[f] = append(w.times[f], sketch.Weighted[int64]{Value: v.Int, Weight: n})
+	}
+}
+
+// settle gives the quantiles what was weighed.
+func (c *column) settle(w *weighing) {
+	if len(w.nums) > 0 {
+		c.sk.numbers().AddCounts(w.nums)
+	}
+	for f, t := range w.times {
+		if len(t) > 0 {
+			c.sk.timesOf(batch.Type(f)).AddCounts(t) //nolint:gosec // a type
+		}
+	}
+}
+
+// addWeighted feeds a value n times to the sketches and aggregates.
+func (c *column) addWeighted(v batch.Value, text []byte, hash, n uint64) {
+	var w weighing
+	c.weigh(&w, v, text, hash, n)
+	c.settle(&w)
+}
+
+// addEntries feeds counted values to the sketches and aggregates. texts says
+// that they have source texts.
+func (c *column) addEntries(entries []entry, d *dict, texts bool) {
+	if c.sk == nil {
+		c.sk = &sketches{seed: seedOf(c.name)}
+	}
+	var w weighing
+	for i := range entries {
+		e := &entries[i]
+		c.weighDescribed(&w, e.value(), d.text(e), texts, e.hash, e.count, e.chars, e.flags)
+	}
+	c.settle(&w)
 }

@@ -48,8 +48,7 @@ type sketches struct {
 	times   [batch.TypeCount]*sketch.KLL[int64] // by family
 	seed    uint64
 
-	scratch scratch
-	text    []byte
+	stream *stream // what comes by the vector; nil until it does
 }
 
 // group counts distinct and frequent values of one identity.
@@ -58,23 +57,23 @@ type group struct {
 	top *sketch.Frequent
 }
 
-func (g *group) distinct(hash uint64) {
+func (g *group) init() {
 	if g.hll == nil {
 		g.hll, g.top = sketch.NewHLL(), sketch.NewFrequent()
 	}
-	g.hll.Add(hash)
 }
 
-// frequent follows distinct.
-func (g *group) frequent(hash uint64, text []byte, n uint64) { g.top.Add(hash, text, n) }
+func (g *group) add(hash uint64, text []byte, n uint64) {
+	g.init()
+	g.hll.Add(hash)
+	g.top.Add(hash, text, n)
+}
 
 func (g *group) merge(o group) {
 	if o.hll == nil {
 		return
 	}
-	if g.hll == nil {
-		g.hll, g.top = sketch.NewHLL(), sketch.NewFrequent()
-	}
+	g.init()
 	g.hll.Merge(o.hll)
 	g.top.Merge(o.top)
 }
@@ -93,6 +92,9 @@ func (c *column) add(v *batch.Vector, first int64, rowHashes []uint64) {
 	c.zoned = c.zoned || v.Zoned
 	c.rows += uint64(v.Len())
 	switch {
+	case v.Dict != nil && c.dict == nil && v.Dict.Len() > exactDistinct/2:
+		c.fold()
+		c.addSketched(v, first, rowHashes)
 	case v.Dict != nil && c.part:
 		c.addEach(v, first, rowHashes)
 	case v.Dict != nil:
@@ -178,23 +180,15 @@ func (c *column) addNew(v batch.Value, text []byte, hash, n uint64) {
 	c.dict.insert(e, text)
 }
 
-// add takes a value n times.
-func (s *sketches) add(v batch.Value, text []byte, hash uint64, texts bool, n uint64) {
-	s.count(v, hash, text, texts)
-	s.rank(v, text, hash, texts, n)
-}
-
 // flush gives the counted values to sketches; they are no longer exact.
 func (c *column) flush() {
 	if c.dict == nil {
 		return
 	}
 	c.sk = &sketches{seed: seedOf(c.name)}
-	for _, e := range c.dict.sorted() {
-		c.agg.add(e.value(), c.dict.text(&e), c.hasText, e.chars, e.flags, e.count)
-		c.sk.add(e.value(), c.dict.text(&e), e.hash, c.hasText, e.count)
-	}
+	d := c.dict
 	c.dict = nil
+	c.addEntries(d.sorted(), d, c.hasText)
 }
 
 // limit flushes the counted values if they are more than may be kept for a
@@ -239,10 +233,7 @@ func (c *column) merge(o *column) {
 	case c.dict != nil && o.dict != nil:
 		c.mergeDict(o.dict)
 	case o.dict != nil:
-		for _, e := range o.dict.sorted() {
-			c.agg.add(e.value(), o.dict.text(&e), o.hasText, e.chars, e.flags, e.count)
-			c.sk.add(e.value(), o.dict.text(&e), e.hash, o.hasText, e.count)
-		}
+		c.addEntries(o.dict.sorted(), o.dict, o.hasText)
 	default:
 		c.flush()
 		c.agg.merge(&o.agg)

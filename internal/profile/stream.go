@@ -5,114 +5,138 @@ import (
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/sketch"
+	"github.com/profilerhq/profiler/internal/textfacts"
 )
 
-// scratch collects the numbers and times of a vector, so that they are added
-// together.
-type scratch struct {
-	ints   []int64
-	floats []float64
-	times  [batch.TypeCount][]int64 // by family
+// stream feeds sketches with the values of a column that repeat too seldom to
+// be counted. The values of a vector are collected by what is done with them,
+// so that each sketch gets a slice. Distinct values, bounds and sums take all of
+// them; quantiles and frequent values draw samples of a long column.
+type stream struct {
+	v       *batch.Vector // the vector at hand, for the texts below
+	strings lane          // String values
+	others  lane          // all other values, by their text
+	typed   lane          // the same by their meaning
+	nums    draw
+	ints    []int64
+	floats  []float64
+	times   [batch.TypeCount]timeLane // by family
+	buf     []byte
 }
 
-// addSketched feeds the values of a plain vector to sketches and aggregates.
+// lane is the part of a vector that feeds one group.
+type lane struct {
+	draw
+	hashes []uint64
+	rows   []int32 // of v, or entries of its dictionary
+	text   func(i int) []byte
+}
+
+type timeLane struct {
+	draw
+	values []int64
+}
+
+// draw samples the values of a lane.
+type draw struct {
+	sampler *sketch.Sampler
+	buf     []int32
+}
+
+func (d *draw) next(n int) sketch.Sample {
+	s := d.sampler.Draw(d.buf, n)
+	d.buf = s.Rows
+	return s
+}
+
+func newStream(seed uint64) *stream {
+	s := &stream{}
+	source := func(l *lane) func(int) []byte {
+		return func(i int) []byte { return cutText(s.v.Bytes(int(l.rows[i]))) }
+	}
+	s.strings.text, s.others.text = source(&s.strings), source(&s.others)
+	s.typed.text = s.canonical
+	for i, d := range []*draw{&s.strings.draw, &s.others.draw, &s.typed.draw, &s.nums} {
+		d.sampler = sketch.NewSampler(mix64(uint64(i), seed))
+	}
+	for f := range s.times {
+		s.times[f].sampler = sketch.NewSampler(mix64(uint64(f), ^seed))
+	}
+	return s
+}
+
+// canonical returns the text of a typed value without its source's spelling.
+func (s *stream) canonical(i int) []byte {
+	row := int(s.typed.rows[i])
+	if s.v.Types[row] == batch.Binary {
+		return cutText(s.v.Bytes(row))
+	}
+	s.buf = s.v.Value(row).AppendText(s.buf[:0], false)
+	return s.buf
+}
+
+// addSketched feeds the values of a vector to sketches and aggregates.
 func (c *column) addSketched(v *batch.Vector, first int64, rowHashes []uint64) {
-	s, a := c.sk, &c.agg
-	texts := v.HasText
-	for i, typ := range v.Types {
+	if c.sk.stream == nil {
+		c.sk.stream = newStream(c.sk.seed)
+	}
+	s, a := c.sk.stream, &c.agg
+	plain, codes := v, v.Codes
+	if v.Dict != nil {
+		plain = v.Dict
+	}
+	s.begin(plain)
+	texts := plain.HasText
+	for i := range rowHashes[:v.Len()] {
+		j := i
+		if v.Dict != nil {
+			j = int(codes[i])
+		}
+		typ := plain.Types[j]
 		if typ == batch.Null {
 			c.nulls++
 			continue
 		}
-		text := v.Bytes(i)
-		if v.Inferred && len(text) == 0 {
+		text := plain.Bytes(j)
+		if plain.Inferred && len(text) == 0 {
 			c.empties++
 			rowHashes[i] += mix64(1, c.salt)
 			continue
 		}
-		hash := identity(v, i, text)
+		hash := identity(plain, j, text)
 		rowHashes[i] += mix64(hash, c.salt)
 		if c.first[typ].Row == 0 {
-			c.meet(v, i, first+int64(i))
+			c.meet(plain, j, first+int64(i))
 		}
 		c.types[typ]++
 		if texts || typ == batch.String {
-			chars, flags := describe(text, typ, c.inferred)
-			a.facts.add(flags, chars, 1)
-			a.text.addLength(chars, 1)
-			a.text.addText(text)
+			a.addText(text, typ, c.inferred)
 		}
-		s.count(v.Value(i), hash, text, texts)
-		a.collect(&s.scratch, v.Value(i))
-		s.rank(v.Value(i), text, hash, texts, 1)
-	}
-	a.addCollected(&s.scratch)
-}
-
-// count feeds what counts distinct values.
-func (s *sketches) count(v batch.Value, hash uint64, text []byte, texts bool) {
-	if v.Type == batch.String {
-		s.strings.distinct(hash)
-		return
-	}
-	if texts {
-		s.texts.distinct(hash)
-		hash = hashTyped(v, text)
-	}
-	s.typed.distinct(hash)
-}
-
-// rank feeds what ranks values: frequent values and quantiles.
-func (s *sketches) rank(v batch.Value, text []byte, hash uint64, texts bool, n uint64) {
-	if v.Type == batch.String {
-		s.strings.frequent(hash, cutText(text), n)
-		return
-	}
-	s.frequentTyped(v, text, hash, texts, n)
-	switch {
-	case v.Type == batch.Integer:
-		s.addNumber(float64(v.Int), n)
-	case v.Type == batch.Number && v.Float-v.Float == 0: // finite
-		s.addNumber(v.Float, n)
-	case v.Type.Temporal():
-		f := v.Type.Family()
-		if s.times[f] == nil {
-			s.times[f] = sketch.NewKLL[int64](s.seed)
+		if typ == batch.String {
+			s.strings.hashes, s.strings.rows = append(s.strings.hashes, hash), append(s.strings.rows, int32(j)) //nolint:gosec // an index of a chunk
+			continue
 		}
-		s.times[f].AddWeighted(v.Int, n)
-	}
-}
-
-// frequentTyped counts a value that is no string. Where it has a text that
-// alone counts: what it means can be told from it in the end.
-func (s *sketches) frequentTyped(v batch.Value, text []byte, hash uint64, texts bool, n uint64) {
-	if texts {
-		s.texts.frequent(hash, cutText(text), n)
-		if v.Type != batch.List && v.Type != batch.Struct {
-			return
+		val := plain.Value(j)
+		if texts {
+			s.others.hashes, s.others.rows = append(s.others.hashes, hash), append(s.others.rows, int32(j)) //nolint:gosec // an index of a chunk
+			hash = hashTyped(val, text)
 		}
-		hash = hashTyped(v, text)
+		s.typed.hashes, s.typed.rows = append(s.typed.hashes, hash), append(s.typed.rows, int32(j)) //nolint:gosec // an index of a chunk
+		s.collect(a, val)
 	}
-	if v.Type != batch.Binary {
-		s.text = v.AppendText(s.text[:0], false)
-		text = s.text
-	}
-	s.typed.frequent(hash, cutText(text), n)
+	s.feed(c.sk, a)
 }
 
-func (s *sketches) addNumber(f float64, n uint64) {
-	if s.nums == nil {
-		s.nums = sketch.NewKLL[float64](s.seed)
+func (s *stream) begin(v *batch.Vector) {
+	s.v = v
+	for _, l := range []*lane{&s.strings, &s.others, &s.typed} {
+		l.hashes, l.rows = l.hashes[:0], l.rows[:0]
 	}
-	if n == 1 {
-		s.nums.Add(f)
-	} else {
-		s.nums.AddWeighted(f, n)
-	}
+	s.ints, s.floats = s.ints[:0], s.floats[:0]
 }
 
-// collect keeps a number or a time for addCollected and counts what has none.
-func (a *aggregates) collect(s *scratch, v batch.Value) {
+// collect keeps a number or a time and counts what has no order.
+func (s *stream) collect(a *aggregates, v batch.Value) {
 	switch v.Type {
 	case batch.Integer:
 		s.ints = append(s.ints, v.Int)
@@ -124,7 +148,7 @@ func (a *aggregates) collect(s *scratch, v batch.Value) {
 		}
 	case batch.Date, batch.Timestamp, batch.Time, batch.Duration:
 		f := v.Type.Family()
-		s.times[f] = append(s.times[f], v.Int)
+		s.times[f].values = append(s.times[f].values, v.Int)
 		a.timesOf(f).bound(v)
 	case batch.Boolean:
 		a.trues += uint64(v.Int)
@@ -134,6 +158,60 @@ func (a *aggregates) collect(s *scratch, v batch.Value) {
 	}
 }
 
+// feed gives what was collected to the sketches and aggregates.
+func (s *stream) feed(sk *sketches, a *aggregates) {
+	sk.strings.addLane(&s.strings)
+	sk.texts.addLane(&s.others)
+	sk.typed.addLane(&s.typed)
+	if len(s.floats) > 0 {
+		a.nums.addFloats(s.floats)
+	}
+	if len(s.ints) > 0 {
+		a.nums.addInts(s.ints)
+		for _, x := range s.ints {
+			s.floats = append(s.floats, float64(x))
+		}
+	}
+	if len(s.floats) > 0 {
+		sk.numbers().AddSample(s.floats, s.nums.next(len(s.floats)))
+	}
+	for f := range s.times {
+		l := &s.times[f]
+		if len(l.values) == 0 {
+			continue
+		}
+		t := a.times[f]
+		t.n += uint64(len(l.values))
+		t.moments.AddInts(l.values, &t.sum)
+		sk.timesOf(batch.Type(f)).AddSample(l.values, l.next(len(l.values))) //nolint:gosec // a type
+		l.values = l.values[:0]
+	}
+}
+
+// addLane counts the distinct and the frequent values of a lane.
+func (g *group) addLane(l *lane) {
+	if len(l.hashes) == 0 {
+		return
+	}
+	g.init()
+	g.hll.AddHashes(l.hashes)
+	g.top.AddSample(l.hashes, l.next(len(l.hashes)), l.text)
+}
+
+func (s *sketches) numbers() *sketch.KLL[float64] {
+	if s.nums == nil {
+		s.nums = sketch.NewKLL[float64](s.seed)
+	}
+	return s.nums
+}
+
+func (s *sketches) timesOf(f batch.Type) *sketch.KLL[int64] {
+	if s.times[f] == nil {
+		s.times[f] = sketch.NewKLL[int64](s.seed)
+	}
+	return s.times[f]
+}
+
 func (a *aggregates) timesOf(f batch.Type) *times {
 	if a.times[f] == nil {
 		a.times[f] = &times{}
@@ -141,65 +219,57 @@ func (a *aggregates) timesOf(f batch.Type) *times {
 	return a.times[f]
 }
 
-// addCollected adds the collected numbers and times.
-func (a *aggregates) addCollected(s *scratch) {
-	if len(s.ints) > 0 {
-		s.floats = a.nums.addInts(s.ints, s.floats)
-	}
-	if len(s.floats) > 0 {
-		a.nums.addFloats(s.floats, len(s.floats)-len(s.ints))
-	}
-	s.ints, s.floats = s.ints[:0], s.floats[:0]
-	for f, values := range s.times {
-		if len(values) == 0 {
-			continue
-		}
-		t := a.times[f]
-		t.n += uint64(len(values))
-		for _, x := range values {
-			s.floats = append(s.floats, float64(x))
-			t.sum.Add(x)
-		}
-		t.moments.AddSlice(s.floats)
-		s.times[f], s.floats = values[:0], s.floats[:0]
-	}
+// addText takes the facts, the length and the order of a text.
+func (a *aggregates) addText(text []byte, typ batch.Type, inferred bool) {
+	chars, flags := describe(text, typ, inferred)
+	a.facts.add(flags, chars, 1)
+	a.text.addLength(chars, 1)
+	a.text.addText(text)
 }
 
-// addInts adds integers but for their moments: it appends them to floats.
-func (s *numbers) addInts(ints []int64, floats []float64) []float64 {
+// addInts adds integers.
+func (s *numbers) addInts(ints []int64) {
 	if s.intN == 0 {
 		s.minInt, s.maxInt = ints[0], ints[0]
 	}
 	lo, hi := s.minInt, s.maxInt
 	for _, x := range ints {
 		lo, hi = min(lo, x), max(hi, x)
-		s.ints.Add(x)
-		floats = append(floats, float64(x))
 		if x <= 0 {
-			if x == 0 {
-				s.zeros++
-			} else {
-				s.negatives++
-			}
+			s.zeros += uint64(b2i(x == 0))
+			s.negatives += uint64(b2i(x < 0))
 		}
 	}
 	s.minInt, s.maxInt = lo, hi
 	s.intN += uint64(len(ints))
-	return floats
+	s.moments.AddInts(ints, &s.ints)
 }
 
-// addFloats adds finite numbers; the first n of them are no integers and not
-// counted yet.
-func (s *numbers) addFloats(floats []float64, n int) {
-	s.floats += uint64(n)
-	for _, f := range floats[:n] {
+// addFloats adds finite numbers that are no integers.
+func (s *numbers) addFloats(floats []float64) {
+	s.floats += uint64(len(floats))
+	for _, f := range floats {
 		if f <= 0 {
-			if f == 0 {
-				s.zeros++
-			} else {
-				s.negatives++
-			}
+			s.zeros += uint64(b2i(f == 0))
+			s.negatives += uint64(b2i(f < 0))
 		}
 	}
 	s.moments.AddSlice(floats)
+}
+
+// describe returns the length in characters of a text and its facts. inferred
+// is set for texts whose type was inferred, so that digits may be codes.
+func describe(text []byte, typ batch.Type, inferred bool) (chars uint32, flags uint8) {
+	n, facts := textfacts.TextFacts(text)
+	flags = uint8(facts)
+	if len(text) > maxText {
+		flags |= flagCut
+	}
+	if !inferred {
+		return uint32(n), flags &^ (flagDigits | flagZeroFirst | flagEpoch) //nolint:gosec // a record is limited
+	}
+	if typ == batch.Number && flags&flagDigits == 0 && batch.IsNumberWord(text) {
+		flags |= flagWord
+	}
+	return uint32(n), flags //nolint:gosec // a record is limited
 }

@@ -360,27 +360,11 @@ func (c *column) groupOf(typ batch.Type) group {
 		g.merge(c.sk.texts)
 	} else {
 		g.merge(c.sk.typed)
-		if top := c.sk.texts.top; top != nil && g.top != nil {
-			g.top.Merge(top.Map(meaning))
-		}
 	}
 	if typ == batch.String && c.empties > 0 {
-		hash := hashText(nil)
-		g.distinct(hash)
-		g.frequent(hash, nil, c.empties)
+		g.add(hashText(nil), nil, c.empties)
 	}
 	return g
-}
-
-// meaning returns the identity and the canonical text of a typed value by its
-// source text.
-func meaning(text []byte) (hash uint64, as []byte, ok bool) {
-	var classify batch.Classifier
-	v := classify.Text(text)
-	if v.Type == batch.String {
-		return 0, nil, false // a list or an object, which count by themselves
-	}
-	return hashTyped(v, text), v.AppendText(nil, false), true
 }
 
 // estimates returns distinct and top from the sketches.
