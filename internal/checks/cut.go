@@ -180,7 +180,7 @@ func (c *cut) segmentOf(by *batch.Vector, i int) int32 {
 		}
 		return c.rest
 	}
-	s := c.add(scalarOf(by, i))
+	s := c.add(scalarAt(by, i))
 	c.index[string(text)] = s
 	return s
 }
