@@ -13,9 +13,11 @@ type Raw struct {
 	// Text holds the fields. Behind its length are at least RawSpare bytes of
 	// capacity, of any content, so that fields can be read by words.
 	Text []byte
-	// Fields are those of row r at r*Stride, in the order of the columns.
+	// Fields are those of column c from c*Stride on, one for each of the Rows
+	// rows.
 	Fields []Field
 	Stride int
+	Rows   int
 	// Encoders fill the columns.
 	Encoders []*Encoder
 }
@@ -23,14 +25,11 @@ type Raw struct {
 // Fill sets v to the rows of a column; it makes a Raw the Filler of its chunk.
 // The error is always nil.
 func (r *Raw) Fill(_ *Chunk, column int, v *Vector) error {
-	r.Encoders[column].Fill(r, r.Rows(), column, v)
+	r.Encoders[column].Fill(r, column, v)
 	return nil
 }
 
 var _ Filler = (*Raw)(nil)
-
-// Rows returns the number of rows.
-func (r *Raw) Rows() int { return len(r.Fields) / max(1, r.Stride) }
 
 // RawSpare is how many readable bytes must follow a Raw's text.
 const RawSpare = 32
@@ -115,6 +114,7 @@ type slot struct {
 	lo, hi uint64
 	meta   uint32
 	code   uint32 // index in the dictionary + 1; 0 is a free slot
+	_      uint64 // a slot never lies in two cache lines
 }
 
 // dictText is how many bytes of text a dictionary holds at most.
@@ -139,17 +139,19 @@ func NewEncoder(opts EncoderOptions) *Encoder {
 
 // Fill sets v to the rows of a column of raw text. v refers to the text: it is
 // valid as long as that.
-func (e *Encoder) Fill(raw *Raw, rows, column int, v *Vector) {
+func (e *Encoder) Fill(raw *Raw, column int, v *Vector) {
+	fields := raw.Fields[column*raw.Stride:][:raw.Rows]
 	if !e.off {
-		e.encode(raw, rows, column, v)
+		e.encode(raw.Text, fields, v)
 		return
 	}
+	rows := len(fields)
 	v.HasText, v.Inferred = true, e.opts.Inferred
 	v.data, v.borrowed = raw.Text, true
 	v.Types, v.Ints, v.Floats = resize(v.Types, rows), resize(v.Ints, rows), resize(v.Floats, rows)
 	v.starts, v.ends = resize(v.starts, rows), resize(v.ends, rows)
-	for i := range rows {
-		start, size, form := raw.Fields[i*raw.Stride+column].parts()
+	for i, f := range fields {
+		start, size, form := f.parts()
 		text := raw.Text[start : start+int(size)]
 		val := e.value(text, form)
 		v.Types[i], v.Ints[i], v.Floats[i] = val.Type, val.Int, val.Float
@@ -231,20 +233,18 @@ var lowBytes = func() (m [17]struct{ lo, hi uint64 }) {
 }()
 
 // encode sets v to codes of the dictionary and adds fields that are new to it.
-func (e *Encoder) encode(raw *Raw, rows, column int, v *Vector) {
+func (e *Encoder) encode(text []byte, fields []Field, v *Vector) {
 	if e.dict == nil {
 		e.dict = &Vector{HasText: true, Inferred: e.opts.Inferred}
 		e.resize(128)
 	}
 	v.HasText, v.Inferred, v.Dict = true, e.opts.Inferred, e.dict
-	v.Codes = resize(v.Codes, rows)
-	text := raw.Text[:len(raw.Text)+RawSpare]
+	v.Codes = resize(v.Codes, len(fields))
+	text = text[:len(text)+RawSpare]
 	before := len(e.dict.Types)
-	at := column
 	slots, shift := e.slots, e.shift
-	for i := range v.Codes {
-		f := raw.Fields[at]
-		at += raw.Stride
+	codes := v.Codes[:len(fields)]
+	for i, f := range fields {
 		start, meta := int(uint32(f)), uint32(f>>32) //nolint:gosec // the low half
 		size := meta & MaxField
 		var lo, hi uint64
@@ -260,11 +260,11 @@ func (e *Encoder) encode(raw *Raw, rows, column int, v *Vector) {
 		for {
 			s := &slots[h]
 			if s.lo == lo && s.hi == hi && s.meta == meta && s.code != 0 {
-				v.Codes[i] = s.code - 1
+				codes[i] = s.code - 1
 				break
 			}
 			if s.code == 0 {
-				v.Codes[i] = e.add(s, lo, hi, meta, text[start:start+int(size)])
+				codes[i] = e.add(s, lo, hi, meta, text[start:start+int(size)])
 				slots, shift = e.slots, e.shift
 				break
 			}
@@ -274,8 +274,8 @@ func (e *Encoder) encode(raw *Raw, rows, column int, v *Vector) {
 		}
 	}
 	v.Zoned = e.dict.Zoned
-	e.rows += rows
-	e.judge(len(e.dict.Types)-before, rows)
+	e.rows += len(fields)
+	e.judge(len(e.dict.Types)-before, len(fields))
 }
 
 // place spreads a key over 64 bits.

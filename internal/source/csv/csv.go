@@ -120,7 +120,7 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 	raw := &c.Raw
 	c.Reset(len(r.columns), raw)
 	c.First = r.rows + 1
-	raw.Stride, raw.Encoders = len(r.columns), r.encoders
+	raw.Encoders = r.encoders
 	raw.Text = append(raw.Text[:0], r.tail...)
 	want := max(r.block, len(raw.Text))
 	for {
@@ -131,7 +131,7 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 		if raw.Text, err = r.read(raw.Text, want); err != nil {
 			return err
 		}
-		s := scanner{r: r, raw: raw}
+		s := r.scan(raw)
 		rest := s.rows(0)
 		if s.count > 0 || rest == len(raw.Text) && r.eof {
 			c.Rows = s.count
@@ -152,7 +152,7 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 			}
 		}
 	}
-	raw.Fields = raw.Fields[:c.Rows*raw.Stride]
+	raw.Rows = c.Rows
 	r.rows += int64(c.Rows)
 	if c.Rows == 0 {
 		return io.EOF
@@ -253,7 +253,8 @@ func (r *Reader) read(text []byte, n int) ([]byte, error) {
 // readHeader reads the first record as names of columns, or counts its fields.
 func (r *Reader) readHeader() error {
 	for {
-		s := scanner{r: r, raw: &batch.Raw{Text: r.tail}, header: true}
+		s := scanner{r: r, raw: &batch.Raw{Text: r.tail, Stride: 1}, header: true, columns: len(r.tail) + 1}
+		s.raw.Fields = make([]batch.Field, s.columns)
 		rest := s.rows(0)
 		if s.count > 0 {
 			r.nameColumns(&s)

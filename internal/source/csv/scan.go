@@ -20,9 +20,10 @@ const rowsLimit = 16_384
 // found eight bytes at a time; a field that opens with a quote is followed to
 // its end, so that a separator inside never counts.
 type scanner struct {
-	r      *Reader
-	raw    *batch.Raw
-	header bool // read one record of any width
+	r       *Reader
+	raw     *batch.Raw
+	columns int  // that a record has
+	header  bool // read one record of any width
 
 	count   int  // records accepted
 	begin   int  // of the record that is read
@@ -30,7 +31,21 @@ type scanner struct {
 	open    bool // the text ends inside a quote
 	doubled int  // fields of the record with doubled quotes
 	width   int  // fields of the record so far
-	base    int  // place of its first field
+}
+
+// scan returns a scanner of the text with room for the fields of all its rows.
+func (r *Reader) scan(raw *batch.Raw) scanner {
+	rows := min(rowsLimit, 1+bytes.Count(raw.Text, []byte{r.lineEnd()}))
+	raw.Stride = (rows + 7) &^ 7
+	if raw.Stride%512 == 0 {
+		raw.Stride += 8 // columns whole pages apart would share places of the cache
+	}
+	n := raw.Stride * len(r.columns)
+	if n > cap(raw.Fields) {
+		raw.Fields = make([]batch.Field, n+n/8)
+	}
+	raw.Fields = raw.Fields[:n]
+	return scanner{r: r, raw: raw, columns: len(r.columns)}
 }
 
 const (
@@ -53,7 +68,6 @@ func (s *scanner) rows(at int) int {
 	delimiters, endings := ones*uint64(delimiter), ones*uint64(ending)
 	start := at
 	s.begin = at
-	s.room()
 field:
 	for start < end {
 		if s.width == 0 && start == s.begin && s.stop(&start) {
@@ -67,6 +81,8 @@ field:
 			start = next
 			continue
 		}
+		width := s.width // what the loop changes is kept in registers
+		to := width*s.raw.Stride + s.count
 		for p := start; p < end; p += 8 {
 			w := binary.LittleEndian.Uint64(words[p:])
 			m := zeros(w^delimiters) | zeros(w^endings)
@@ -75,19 +91,27 @@ field:
 			}
 			for ; m != 0; m &= m - 1 {
 				i := p + bits.TrailingZeros64(m)>>3
+				f := batch.Field(uint64(start) | uint64(i-start)<<32)
 				if text[i] != delimiter {
+					s.width = width
 					s.bare(start, i)
 					start = i + 1
 					s.endRecord(i, start)
 					continue field
 				}
-				s.put(batch.Field(uint64(start) | uint64(i-start)<<32))
+				if width < s.columns {
+					s.raw.Fields[to] = f
+					to += s.raw.Stride
+				}
+				width++
 				start = i + 1
 				if words[start] == quote {
+					s.width = width
 					continue field
 				}
 			}
 		}
+		s.width = width
 		break
 	}
 	if !eof || s.begin == end {
@@ -101,7 +125,7 @@ field:
 // stop reports whether nothing more is to be read at the start of a record. It
 // passes over comments.
 func (s *scanner) stop(start *int) bool {
-	if s.header && s.count == 1 || s.count == rowsLimit {
+	if s.count == 1 && s.header || s.count >= s.raw.Stride && !s.header {
 		return true
 	}
 	text := s.raw.Text
@@ -121,8 +145,8 @@ func (s *scanner) stop(start *int) bool {
 
 // put keeps a field of the record as long as it has not too many.
 func (s *scanner) put(f batch.Field) {
-	if at := s.base + s.width; at < len(s.raw.Fields) {
-		s.raw.Fields[at] = f
+	if s.width < s.columns {
+		s.raw.Fields[s.width*s.raw.Stride+s.count] = f
 	}
 	s.width++
 }
@@ -133,24 +157,6 @@ func (s *scanner) bare(start, end int) {
 		end--
 	}
 	s.put(batch.Field(uint64(start) | uint64(end-start)<<32))
-}
-
-// room makes room for the fields of one more record.
-func (s *scanner) room() {
-	need := s.base + s.raw.Stride
-	if s.header {
-		need = len(s.raw.Text) + 1
-	}
-	if need <= len(s.raw.Fields) {
-		return
-	}
-	if need <= cap(s.raw.Fields) {
-		s.raw.Fields = s.raw.Fields[:cap(s.raw.Fields)]
-		return
-	}
-	grown := make([]batch.Field, max(need, 2*len(s.raw.Fields), 64*s.raw.Stride))
-	copy(grown, s.raw.Fields)
-	s.raw.Fields = grown
 }
 
 // endRecord accepts or counts the record whose line ends at end; the next one
@@ -170,17 +176,15 @@ func (s *scanner) endRecord(end, next int) {
 		s.count, s.last = 1, begin
 		return
 	}
-	if width != s.raw.Stride {
+	if width != s.columns {
 		s.doubled = 0
-		r.malformed(begin, fmt.Sprintf("%s instead of %d", plural(width, "field"), s.raw.Stride))
+		r.malformed(begin, fmt.Sprintf("%s instead of %d", plural(width, "field"), s.columns))
 		return
 	}
 	if s.doubled > 0 {
-		s.unescape(s.raw.Fields[s.base : s.base+width])
+		s.unescape()
 	}
 	s.count++
-	s.base += width
-	s.room()
 }
 
 // quoted reads the field whose quote opens at start and what must follow it.
@@ -262,8 +266,10 @@ func (s *scanner) resume(from int, reason string) (next int, ok bool) {
 }
 
 // unescape makes doubled quotes single ones, in place.
-func (s *scanner) unescape(fields []batch.Field) {
-	for i, f := range fields {
+func (s *scanner) unescape() {
+	for c := range s.columns {
+		at := c*s.raw.Stride + s.count
+		f := s.raw.Fields[at]
 		if f.Form() != formDoubled {
 			continue
 		}
@@ -277,7 +283,7 @@ func (s *scanner) unescape(fields []batch.Field) {
 				from++
 			}
 		}
-		fields[i] = batch.NewField(start, to, batch.FormQuoted)
+		s.raw.Fields[at] = batch.NewField(start, to, batch.FormQuoted)
 	}
 	s.doubled = 0
 }

@@ -126,9 +126,9 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 		return err
 	}
 	raw := &c.Raw
-	raw.Text, raw.Fields, raw.Stride = raw.Text[:0], raw.Fields[:0], max(8, len(r.columns))
-	rows := 0
-	for len(raw.Text) < chunkText && rows < batch.ChunkRows(len(r.columns)) {
+	raw.Text, raw.Fields, raw.Rows, raw.Stride = raw.Text[:0], raw.Fields[:0], 0, batch.ChunkRows(len(r.columns))
+	r.widen(raw)
+	for len(raw.Text) < chunkText && raw.Rows < batch.ChunkRows(len(r.columns)) {
 		record, err := r.record()
 		if errors.Is(err, io.EOF) {
 			break
@@ -138,18 +138,16 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 		}
 		if record != nil {
 			r.append(raw, record)
-			rows++
+			raw.Rows++
 		}
 	}
 	raw.Text = slices.Grow(raw.Text, batch.RawSpare)
-	if len(r.columns) > raw.Stride {
-		widen(raw, len(r.columns)) // columns of nulls alone
-	}
+	r.widen(raw)
 	raw.Encoders = r.encoders
 	c.Reset(len(r.columns), raw)
-	c.First, c.Rows = r.rows+1, rows
-	r.rows += int64(rows)
-	if rows == 0 {
+	c.First, c.Rows = r.rows+1, raw.Rows
+	r.rows += int64(raw.Rows)
+	if raw.Rows == 0 {
 		return io.EOF
 	}
 	return nil
@@ -203,9 +201,6 @@ var forms = [...]batch.Form{
 func (r *Reader) append(raw *batch.Raw, record []byte) {
 	base := len(raw.Text)
 	raw.Text = append(raw.Text, record...)
-	row := len(raw.Fields)
-	raw.Fields = slices.Grow(raw.Fields, raw.Stride)[:row+raw.Stride]
-	clear(raw.Fields[row:])
 	for i := range r.parse.cells {
 		cell := &r.parse.cells[i]
 		if cell.node.col < 0 {
@@ -237,21 +232,35 @@ func (r *Reader) append(raw *batch.Raw, record []byte) {
 
 // set sets a field of the last row.
 func (r *Reader) set(raw *batch.Raw, col int, f batch.Field) {
-	if col >= raw.Stride {
-		widen(raw, max(2*raw.Stride, col+1))
+	if col*raw.Stride >= len(raw.Fields) {
+		r.widen(raw)
 	}
-	raw.Fields[len(raw.Fields)-raw.Stride+col] = f
+	raw.Fields[col*raw.Stride+raw.Rows] = f
 }
 
-// widen gives the rows room for more columns.
-func widen(raw *batch.Raw, stride int) {
-	rows := raw.Rows()
-	fields := make([]batch.Field, rows*stride)
-	for i := range rows {
-		copy(fields[i*stride:], raw.Fields[i*raw.Stride:(i+1)*raw.Stride])
+// widen gives all columns room for their fields, none of which has a value. Rows
+// are given up for columns where both would take too much memory.
+func (r *Reader) widen(raw *batch.Raw) {
+	n := len(r.columns)
+	if rows := max(raw.Rows+1, batch.ChunkRows(n)); n*raw.Stride > manyFields && rows < raw.Stride {
+		held := len(raw.Fields) / raw.Stride
+		for c := range held {
+			copy(raw.Fields[c*rows:][:raw.Rows+1], raw.Fields[c*raw.Stride:])
+		}
+		for c := range held {
+			clear(raw.Fields[c*rows+raw.Rows+1 : (c+1)*rows])
+		}
+		raw.Fields, raw.Stride = raw.Fields[:held*rows], rows
 	}
-	raw.Fields, raw.Stride = fields, stride
+	from, to := len(raw.Fields), n*raw.Stride
+	if from < to {
+		raw.Fields = slices.Grow(raw.Fields, to-from)[:to]
+		clear(raw.Fields[from:])
+	}
 }
+
+// manyFields is how many fields a chunk has room for before rows are given up.
+const manyFields = 1 << 20
 
 func (r *Reader) addColumn(name string) int {
 	r.columns = append(r.columns, batch.Column{Name: name})
@@ -266,7 +275,7 @@ func (r *Reader) appendFolded(raw *batch.Raw) {
 		r.folded = r.addColumn(FoldedColumn)
 		r.stats.Notes = append(r.stats.Notes, fmt.Sprintf(
 			"there are more than %d columns; the rest is kept together in the column %s, from row %d on; first: %s",
-			r.parse.limit, FoldedColumn, r.rows+int64(raw.Rows()), r.parse.firstFolded))
+			r.parse.limit, FoldedColumn, r.rows+int64(raw.Rows)+1, r.parse.firstFolded))
 	}
 	r.parse.folded = append(r.parse.folded, '}')
 	start := len(raw.Text)
