@@ -417,21 +417,73 @@ func (v Value) AppendText(b []byte, zoned bool) []byte {
 	case Number:
 		return AppendFloat(b, v.Float)
 	case Date:
-		return time.UnixMicro(v.Int).UTC().AppendFormat(b, "2006-01-02")
+		return appendDay(b, floorDiv(v.Int, microsPerDay))
 	case Timestamp:
-		t := time.UnixMicro(v.Int).UTC().Add(time.Duration(v.Float))
-		b = t.AppendFormat(b, "2006-01-02T15:04:05.999999999")
+		day := floorDiv(v.Int, microsPerDay)
+		b = append(appendDay(b, day), 'T')
+		b = appendClock(b, (v.Int-day*microsPerDay)*1000+int64(v.Float))
 		if zoned {
 			b = append(b, 'Z')
 		}
 		return b
 	case Time:
-		return time.Unix(0, v.Int).UTC().AppendFormat(b, "15:04:05.999999999")
+		if v.Int < 0 || v.Int >= microsPerDay*1000 {
+			return time.Unix(0, v.Int).UTC().AppendFormat(b, "15:04:05.999999999")
+		}
+		return appendClock(b, v.Int)
 	case Duration:
 		return append(b, time.Duration(v.Int).String()...)
 	default:
 		return b
 	}
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// appendDay appends the date of a day since 1970-01-01 (H. Hinnant,
+// "chrono-Compatible Low-Level Date Algorithms", 2013). Years beyond four digits
+// are left to the standard library.
+func appendDay(b []byte, day int64) []byte {
+	const first, last = -719_528, 2_932_896 // 0000-01-01 and 9999-12-31
+	if day < first || day > last {
+		return time.Unix(day*86_400, 0).UTC().AppendFormat(b, "2006-01-02")
+	}
+	z := day + 719_468 + 146_097 // one era more, so that all is positive
+	era := z / 146_097
+	doe := z - era*146_097
+	yoe := (doe - doe/1460 + doe/36_524 - doe/146_096) / 365
+	doy := doe - (365*yoe + yoe/4 - yoe/100)
+	mp := (5*doy + 2) / 153
+	d := doy - (153*mp+2)/5 + 1
+	m, y := mp+3, yoe+(era-1)*400
+	if m > 12 {
+		m, y = m-12, y+1
+	}
+	b = append(b, '0'+byte(y/1000), '0'+byte(y/100%10), '0'+byte(y/10%10), '0'+byte(y%10), '-') //nolint:gosec // four digits
+	return append(b, '0'+byte(m/10), '0'+byte(m%10), '-', '0'+byte(d/10), '0'+byte(d%10))       //nolint:gosec // two digits each
+}
+
+// appendClock appends a time of day in nanoseconds, its fraction without
+// trailing zeros.
+func appendClock(b []byte, ns int64) []byte {
+	s, frac := ns/nanosPerSecond, ns%nanosPerSecond
+	h, m, s := s/3600, s/60%60, s%60
+	b = append(b, '0'+byte(h/10), '0'+byte(h%10), ':', '0'+byte(m/10), '0'+byte(m%10), ':', '0'+byte(s/10), '0'+byte(s%10)) //nolint:gosec // two digits each
+	if frac == 0 {
+		return b
+	}
+	b = append(b, '.')
+	for scale := int64(nanosPerSecond / 10); frac > 0; scale /= 10 {
+		b = append(b, '0'+byte(frac/scale)) //nolint:gosec // a digit
+		frac %= scale
+	}
+	return b
 }
 
 // AppendFloat appends the shortest decimal text that reads back as f, without

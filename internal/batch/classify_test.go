@@ -214,3 +214,26 @@ func BenchmarkText(b *testing.B) {
 		})
 	}
 }
+
+// TestTimesAsTheStandardLibraryWritesThem formats random and extreme times.
+func TestTimesAsTheStandardLibraryWritesThem(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(3, 4))
+	check := func(us int64, ns int64) {
+		at := time.UnixMicro(us).UTC().Add(time.Duration(ns))
+		require.Equal(t, at.Format("2006-01-02T15:04:05.999999999"), string(Value{Type: Timestamp, Int: us, Float: float64(ns)}.AppendText(nil, false)), us)
+		require.Equal(t, time.UnixMicro(us).UTC().Format("2006-01-02"), string(Value{Type: Date, Int: us}.AppendText(nil, false)), us)
+		of := us & (1<<46 - 1)
+		require.Equal(t, time.Unix(0, of).UTC().Format("15:04:05.999999999"), string(Value{Type: Time, Int: of}.AppendText(nil, false)), of)
+	}
+	for day := int64(-719_530); day < 2_932_900; day += 17 {
+		check(day*microsPerDay, 0)
+		check(day*microsPerDay-1, 999)
+	}
+	for range 100_000 {
+		check(rng.Int64N(4e17)-2e17, rng.Int64N(1000))
+	}
+	for _, us := range []int64{0, -1, 1, math.MinInt64 / 2, math.MaxInt64 / 2} {
+		check(us, 0)
+	}
+}

@@ -84,7 +84,8 @@ func (s *textStats) addLength(chars uint32, n uint64) {
 
 func (s *textStats) addText(text []byte) {
 	if !s.haveBounds {
-		s.first, s.last, s.haveBounds = string(text), string(text), true
+		s.first, s.haveBounds = string(cutText(text)), true
+		s.last = s.first
 		return
 	}
 	if string(text) < s.first {

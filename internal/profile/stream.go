@@ -21,6 +21,7 @@ type stream struct {
 	ints    []int64
 	floats  []float64
 	times   [batch.TypeCount]timeLane // by family
+	bounds  extremes
 	buf     []byte
 }
 
@@ -110,7 +111,10 @@ func (c *column) addSketched(v *batch.Vector, first int64, rowHashes []uint64) {
 		}
 		c.types[typ]++
 		if texts || typ == batch.String {
-			a.addText(text, typ, c.inferred)
+			chars, flags := describe(text, typ, c.inferred)
+			a.facts.add(flags, chars, 1)
+			a.text.addLength(chars, 1)
+			s.bounds.offer(text)
 		}
 		if typ == batch.String {
 			s.strings.hashes, s.strings.rows = append(s.strings.hashes, hash), append(s.strings.rows, int32(j)) //nolint:gosec // an index of a chunk
@@ -160,6 +164,7 @@ func (s *stream) collect(a *aggregates, v batch.Value) {
 
 // feed gives what was collected to the sketches and aggregates.
 func (s *stream) feed(sk *sketches, a *aggregates) {
+	s.bounds.settle(&a.text)
 	sk.strings.addLane(&s.strings)
 	sk.texts.addLane(&s.others)
 	sk.typed.addLane(&s.typed)
@@ -217,14 +222,6 @@ func (a *aggregates) timesOf(f batch.Type) *times {
 		a.times[f] = &times{}
 	}
 	return a.times[f]
-}
-
-// addText takes the facts, the length and the order of a text.
-func (a *aggregates) addText(text []byte, typ batch.Type, inferred bool) {
-	chars, flags := describe(text, typ, inferred)
-	a.facts.add(flags, chars, 1)
-	a.text.addLength(chars, 1)
-	a.text.addText(text)
 }
 
 // addInts adds integers.

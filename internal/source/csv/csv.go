@@ -55,6 +55,7 @@ type Reader struct {
 	offset int64  // of the tail in the input
 	eof    bool
 	block  int // bytes that a chunk should have
+	marks  []uint64
 
 	columns  []batch.Column
 	encoders []*batch.Encoder

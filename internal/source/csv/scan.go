@@ -2,7 +2,6 @@ package csv
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math/bits"
 
@@ -48,15 +47,6 @@ func (r *Reader) scan(raw *batch.Raw) scanner {
 	return scanner{r: r, raw: raw, columns: len(r.columns)}
 }
 
-const (
-	ones  = 0x0101010101010101
-	lows  = 0x7f7f7f7f7f7f7f7f
-	highs = 0x8080808080808080
-)
-
-// zeros marks the zero bytes of x by their highest bit.
-func zeros(x uint64) uint64 { return ^((x&lows + lows) | x | lows) }
-
 // rows reads the complete records of the text from at on, at the end of the
 // input the last one too. It returns where it stopped: at the first record that
 // is not complete, or behind the last one.
@@ -65,7 +55,7 @@ func (s *scanner) rows(at int) int {
 	end := len(text)
 	words := text[:end+batch.RawSpare]
 	delimiter, quote, ending := s.r.opts.Delimiter, s.r.opts.Quote, s.r.lineEnd()
-	delimiters, endings := ones*uint64(delimiter), ones*uint64(ending)
+	marks := s.mark(delimiter, ending)
 	start := at
 	s.begin = at
 field:
@@ -83,20 +73,20 @@ field:
 		}
 		width := s.width // what the loop changes is kept in registers
 		to := width*s.raw.Stride + s.count
-		for p := start; p < end; p += 8 {
-			w := binary.LittleEndian.Uint64(words[p:])
-			m := zeros(w^delimiters) | zeros(w^endings)
-			if p+8 > end {
-				m &= 1<<(8*(end-p)) - 1
-			}
+		block := start >> 6
+		for m := markAt(marks, block) &^ (1<<(start&63) - 1); ; m = markAt(marks, block) {
 			for ; m != 0; m &= m - 1 {
-				i := p + bits.TrailingZeros64(m)>>3
+				i := block<<6 + bits.TrailingZeros64(m)
 				f := batch.Field(uint64(start) | uint64(i-start)<<32)
 				if text[i] != delimiter {
 					s.width = width
 					s.bare(start, i)
 					start = i + 1
 					s.endRecord(i, start)
+					if text[i] == ending && s.plain(words, start, quote) {
+						width, to = 0, s.count
+						continue
+					}
 					continue field
 				}
 				if width < s.columns {
@@ -110,6 +100,9 @@ field:
 					continue field
 				}
 			}
+			if block++; block >= len(marks) {
+				break
+			}
 		}
 		s.width = width
 		break
@@ -120,6 +113,38 @@ field:
 	s.bare(start, end)
 	s.endRecord(end, end)
 	return s.begin
+}
+
+func markAt(marks []uint64, block int) uint64 {
+	if block < len(marks) {
+		return marks[block]
+	}
+	return 0
+}
+
+// plain reports whether the record at start begins like any other: no quote, no
+// comment, and there is room for it.
+func (s *scanner) plain(words []byte, start int, quote byte) bool {
+	return s.count < s.raw.Stride && !s.header && words[start] != quote && s.r.opts.Comment == 0
+}
+
+// mark finds the delimiters and the line ends of the text.
+func (s *scanner) mark(delimiter, ending byte) []uint64 {
+	text := s.raw.Text
+	blocks := len(text) >> 6
+	n := (len(text) + 63) >> 6
+	if n > cap(s.r.marks) {
+		s.r.marks = make([]uint64, n+n/4)
+	}
+	marks := s.r.marks[:n]
+	masks(marks[:blocks], text, delimiter, ending)
+	if blocks < n {
+		var last [64]byte
+		rest := copy(last[:], text[blocks<<6:])
+		masks(marks[blocks:], last[:], delimiter, ending)
+		marks[blocks] &= 1<<rest - 1
+	}
+	return marks
 }
 
 // stop reports whether nothing more is to be read at the start of a record. It

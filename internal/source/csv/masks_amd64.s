@@ -1,0 +1,34 @@
+#include "textflag.h"
+
+// func masksAVX2(dst *uint64, src *byte, n int, a, b byte)
+TEXT ·masksAVX2(SB), NOSPLIT, $0-26
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VPBROADCASTB a+24(FP), Y0
+	VPBROADCASTB b+25(FP), Y1
+	TESTQ CX, CX
+	JZ done
+
+loop:
+	VMOVDQU (SI), Y2
+	VMOVDQU 32(SI), Y3
+	VPCMPEQB Y0, Y2, Y4
+	VPCMPEQB Y1, Y2, Y5
+	VPCMPEQB Y0, Y3, Y6
+	VPCMPEQB Y1, Y3, Y7
+	VPOR Y4, Y5, Y4
+	VPOR Y6, Y7, Y6
+	VPMOVMSKB Y4, AX
+	VPMOVMSKB Y6, BX
+	SHLQ $32, BX
+	ORQ AX, BX
+	MOVQ BX, (DI)
+	ADDQ $64, SI
+	ADDQ $8, DI
+	DECQ CX
+	JNZ loop
+
+done:
+	VZEROUPPER
+	RET
