@@ -21,7 +21,8 @@ type Chunk struct {
 	Vectors []Vector
 	// Rows is the number of rows.
 	Rows int
-	// First is the number of the first row in its batch, from 1.
+	// First is the number in its batch, from 1, of the first row that the reader
+	// had for the chunk. RowAt numbers the rows that Keep left.
 	First int64
 	// Raw is the text of the rows for formats that have one. It belongs to the
 	// reader, and goes with the chunk so that several chunks can be at work.
@@ -77,9 +78,18 @@ func (c *Chunk) Arrange(from []int) {
 }
 
 // Keep drops all rows but those with the given indexes, which ascend. It must
-// be called before any column is filled; rows is kept.
+// be called before any column is filled; rows is kept, and is not nil.
 func (c *Chunk) Keep(rows []int32) {
 	c.keep, c.Rows = rows, len(rows)
+}
+
+// RowAt returns the number of row i in its batch, from 1. Rows that Keep
+// dropped count in it.
+func (c *Chunk) RowAt(i int) int64 {
+	if c.keep != nil {
+		i = int(c.keep[i])
+	}
+	return c.First + int64(i)
 }
 
 // Fill makes column i ready for use and returns it. It is safe for concurrent
@@ -160,6 +170,11 @@ type Stats struct {
 	FirstMalformed *Place
 	// Notes are remarks for the user, as renamed columns; a few at most.
 	Notes []string
+	// Sample is the share of the rows that were taken; 0 if all were.
+	Sample float64
+	// RowsRead counts the rows that were read, taken or not; 0 if all were
+	// taken.
+	RowsRead int64
 }
 
 // Place says where a record stands and what is wrong with it.
@@ -182,6 +197,8 @@ func (s Stats) Add(o Stats) Stats {
 		s.FirstMalformed = o.FirstMalformed
 	}
 	s.Notes = append(append([]string(nil), s.Notes...), o.Notes...)
+	s.Sample = max(s.Sample, o.Sample)
+	s.RowsRead += o.RowsRead
 	return s
 }
 

@@ -192,7 +192,7 @@ func (c *rowCounter) observe(r *rows) {
 	}
 	c.rows = c.rows[:0]
 	for i, s := range c.sums {
-		c.rows = append(c.rows, exact.Row{Key: exact.NewKey(mix(s.Hi), mix(s.Lo)), Number: r.chunk.First + int64(i)})
+		c.rows = append(c.rows, exact.Row{Key: exact.NewKey(mix(s.Hi), mix(s.Lo)), Number: r.chunk.RowAt(i)})
 	}
 	c.set.Add(c.rows)
 }

@@ -120,7 +120,7 @@ func (c *cut) observe(chunk *batch.Chunk, cond *conditions, by *batch.Vector) {
 	for _, s := range c.touched {
 		seg := &c.segments[s]
 		if seg.n == 0 {
-			seg.first = chunk.First + int64(c.grouped[c.starts[s]])
+			seg.first = chunk.RowAt(int(c.grouped[c.starts[s]]))
 		}
 		seg.n += int64(c.counts[s])
 	}
@@ -240,7 +240,7 @@ func (s *subset) observe(names []string, c *batch.Chunk) {
 func (s *subset) take(c *batch.Chunk, sel []int32) *batch.Chunk {
 	s.chunk.Reset(len(s.at), nil)
 	s.chunk.Filled()
-	s.chunk.Rows, s.chunk.First = len(sel), c.First+int64(sel[0])
+	s.chunk.Rows, s.chunk.First = len(sel), c.RowAt(int(sel[0]))
 	for k, i := range s.at {
 		copyRows(&s.chunk.Vectors[k], &c.Vectors[i], sel)
 	}

@@ -3,6 +3,7 @@ package checks
 import (
 	"cmp"
 	"hash/fnv"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,7 +117,8 @@ type Evaluation struct {
 	rowsOf []rows          // what the checks of a column see, by its index, then those of several
 	open   map[place]bool  // bindings, to add each once
 	ids    map[string]bool // ids that are taken
-	rows   int64
+	rows   int64           // so far
+	first  int64           // number of the first of them
 	// of the checks that need several columns of a chunk at once
 	cond     *conditions
 	cuts     []*cut
@@ -197,6 +199,9 @@ func (e *Evaluation) End(c *batch.Chunk) {
 	}
 	r.v, r.cols = nil, r.cols[:0]
 	e.observeJoint(c, r)
+	if e.rows == 0 && c.Rows > 0 {
+		e.first = c.RowAt(0)
+	}
 	e.rows += int64(c.Rows)
 }
 
@@ -278,7 +283,7 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 	if j, ok := c.judge.(rowJudge); ok {
 		b.eval = j.evaluator(&sampler{seed: seedOf(id), max: e.plan.FailingRows, known: e.plan.Known})
 		if e.rows > 0 {
-			b.eval.absent(1, e.rows)
+			b.eval.absent(e.first, e.rows)
 		}
 	}
 	if j, ok := c.judge.(scanJudge); ok {
@@ -478,8 +483,12 @@ func (e *Evaluation) parsable(s *profile.Summary) Result {
 			}
 		}
 	}
+	read := s.Read()
+	if read > s.Rows && s.Rows > 0 { // of a sample; records are all read
+		invalid = int64(math.Ceil(float64(invalid) / float64(s.Rows) * float64(read)))
+	}
 	failed := s.Malformed.Count + invalid
-	evaluated := s.Rows + s.Malformed.Count
+	evaluated := read + s.Malformed.Count
 	res.Evaluated, res.Failed = &evaluated, &failed
 	share := 0.0
 	if evaluated > 0 {

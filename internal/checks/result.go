@@ -123,8 +123,16 @@ type Report struct {
 	At      time.Time `json:"at,omitzero"`
 	Verdict Status    `json:"verdict"`
 	Rows    int64     `json:"rows"`
+	Sample  *Sample   `json:"sample,omitempty"`
 	Results []Result  `json:"results"`
 	Origin  Origin    `json:"origin,omitzero"`
+}
+
+// Sample says that a verdict is about a part of the rows: a share, drawn by
+// chance, of those that were read.
+type Sample struct {
+	Share    float64 `json:"share"`
+	RowsRead int64   `json:"rows_read"`
 }
 
 // Origin says where in a pipeline a batch came from; empty outside of one.

@@ -182,7 +182,7 @@ func (s *sample) offer(by *sampler, r *rows, i int) {
 	if by.max <= 0 {
 		return
 	}
-	row := r.chunk.First + int64(i)
+	row := r.chunk.RowAt(i)
 	hash := mix(uint64(row) ^ by.seed)
 	enters := len(s.drawn) < by.max || hash < s.drawn[len(s.drawn)-1].hash
 	if s.first != nil && !enters {
@@ -228,7 +228,7 @@ func (s *sample) rows() []FailingRow {
 
 // show copies row i as a report shows it.
 func (r *rows) show(i int) FailingRow {
-	f := FailingRow{Row: r.chunk.First + int64(i)}
+	f := FailingRow{Row: r.chunk.RowAt(i)}
 	switch {
 	case r.v != nil:
 		f.Value = scalarAt(r.v, i)

@@ -267,7 +267,7 @@ func (e *keys) add(i int, key exact.Key, empty uint64, odd bool) {
 }
 
 func (k *keySet) add(r *rows, i int, row exact.Row) {
-	row.Number = r.chunk.First + int64(i)
+	row.Number = r.chunk.RowAt(i)
 	k.pending, k.at = append(k.pending, row), append(k.at, int32(i))
 }
 

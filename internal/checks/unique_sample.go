@@ -136,7 +136,7 @@ func (e *keys) keep() {
 			}
 			b = appendScalar(binary.AppendUvarint(b, uint64(at)), k.v, int(i))
 		}
-		e.log.Append(e.r.chunk.First+int64(i), b)
+		e.log.Append(e.r.chunk.RowAt(int(i)), b)
 		e.record = b
 	}
 }

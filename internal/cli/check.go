@@ -44,6 +44,10 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 	if err != nil {
 		return err
 	}
+	so, err := f.source.options(e)
+	if err != nil {
+		return err
+	}
 	cfg, err := e.config()
 	if err != nil {
 		return err
@@ -61,6 +65,9 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 	}
 	m, err := e.metricsFor(&f.output)
 	if err != nil {
+		return err
+	}
+	if err := f.source.keptNowhere(e, so, &f.output, cfg.Store.Reveal() != "" && !f.judge.noRecord, f.judge.recording()...); err != nil {
 		return err
 	}
 	opts := f.judge.options(e, cfg, m)

@@ -56,6 +56,17 @@ func (f *judgeFlags) options(e *env, cfg *config.Config, m *metrics.Metrics) app
 	return o
 }
 
+// recording returns the flags by which an outcome is kept or told.
+func (f *judgeFlags) recording() (flags []string) {
+	if f.store != "" && !f.noRecord {
+		flags = append(flags, "--store (or add --no-record)")
+	}
+	if f.alert {
+		flags = append(flags, "--alert")
+	}
+	return flags
+}
+
 // threshold checks the flags and reads --fail-on.
 func (f *judgeFlags) threshold() (checks.Status, error) {
 	if f.failingRows < 0 {

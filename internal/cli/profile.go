@@ -50,6 +50,10 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 	if err != nil {
 		return err
 	}
+	so, err := f.source.options(e)
+	if err != nil {
+		return err
+	}
 	inputs, err := f.source.inputs(cmd, e, args)
 	if err != nil {
 		return err
@@ -66,6 +70,13 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 	}
 	m, err := e.metricsFor(&f.output)
 	if err != nil {
+		return err
+	}
+	var recorded []string
+	if f.store != "" {
+		recorded = []string{"--store"}
+	}
+	if err := f.source.keptNowhere(e, so, &f.output, cfg.Store.Reveal() != "", recorded...); err != nil {
 		return err
 	}
 	opts := e.appOptions(cfg)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type sourceFlags struct {
 	noHeader, each                                        bool
 	nulls, columns                                        []string
 	rows, unpackLimit                                     int64
+	sample                                                string
 	dataset, batch, at                                    string
 }
 
@@ -34,6 +36,7 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.nulls, "null", nil, "`text` that means null, beside the empty field (repeatable)")
 	fl.StringSliceVar(&f.columns, "columns", nil, "read only these `columns`, separated by commas")
 	fl.Int64Var(&f.rows, "rows", 0, "stop after `N` rows")
+	fl.StringVar(&f.sample, "sample", "", "take this `share` of the rows that are read, like 0.1, always the same ones")
 	fl.Int64Var(&f.unpackLimit, "unpack-limit", source.DefaultUnpackLimit, "refuse packed data that unpacks to more than `N` times its size, beyond the first GiB (0: no limit)")
 	fl.BoolVar(&f.each, "each", false, "every file is a batch of its own")
 	fl.StringVar(&f.dataset, "dataset", "", "`name` of the dataset (default: from the source)")
@@ -63,6 +66,13 @@ func (f *sourceFlags) options(e *env) (source.Options, error) {
 	if f.rows < 0 {
 		return o, usage("--rows %d is negative", f.rows)
 	}
+	if f.sample != "" {
+		share, err := strconv.ParseFloat(f.sample, 64)
+		if err != nil || !(share > 0 && share <= 1) {
+			return o, usage("--sample %q is no share of the rows; write one above 0 and up to 1, like 0.1", f.sample)
+		}
+		o.Sample = share
+	}
 	if f.unpackLimit < 0 {
 		return o, usage("--unpack-limit %d is negative", f.unpackLimit)
 	}
@@ -70,6 +80,29 @@ func (f *sourceFlags) options(e *env) (source.Options, error) {
 		o.UnpackLimit = -1
 	}
 	return o, nil
+}
+
+// keptNowhere checks what goes with --sample: its numbers would be taken for
+// those of the whole where they are kept. recorded names the flags that keep
+// them and that are given; configured is set if a store is that of the
+// configuration.
+func (f *sourceFlags) keptNowhere(e *env, o source.Options, out *outputFlags, configured bool, recorded ...string) error {
+	if o.Sample == 0 || o.Sample == 1 {
+		return nil
+	}
+	if out.metricsFile != "" {
+		recorded = append(recorded, "--metrics-file")
+	}
+	if out.pushGateway != "" {
+		recorded = append(recorded, "--push-gateway")
+	}
+	if len(recorded) > 0 {
+		return usage("--sample: what a sample tells would be taken for the whole; leave out %s or --sample", strings.Join(recorded, ", "))
+	}
+	if configured {
+		e.note("the sample is not recorded in the store of the configuration")
+	}
+	return nil
 }
 
 // location is the zone of --timezone.

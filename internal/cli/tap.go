@@ -56,7 +56,7 @@ The report goes to stderr or to --output-file.`,
 	var shared cobra.Command
 	f.source.register(&shared)
 	shared.Flags().VisitAll(func(fl *pflag.Flag) {
-		if fl.Name != "each" { // there is one source
+		if fl.Name != "each" && fl.Name != "sample" { // there is one source, and it is seen whole or as far as that goes
 			cmd.Flags().AddFlag(fl)
 		}
 	})

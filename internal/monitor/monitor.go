@@ -147,6 +147,9 @@ func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outc
 		Version: 1, Dataset: s.Dataset, Batch: s.Batch, At: s.At.UTC(), Verdict: checks.VerdictOf(results),
 		Rows: o.Profile.Rows(), Results: results, Origin: s.Origin,
 	}
+	if s := o.Profile.Stats; s.Sample > 0 {
+		o.Report.Sample = &checks.Sample{Share: s.Sample, RowsRead: s.RowsRead}
+	}
 	o.Took = m.opts.Now().Sub(start)
 	if p, ok := r.(partial); ok && p.Partial() {
 		o.Partial = true

@@ -16,7 +16,7 @@ type codes struct {
 }
 
 // addCodes counts the values of a vector in dictionary form.
-func (c *column) addCodes(v *batch.Vector, first int64, rowHashes []uint64) {
+func (c *column) addCodes(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) {
 	k := &c.codes
 	if k.dict != v.Dict {
 		c.fold()
@@ -31,7 +31,7 @@ func (c *column) addCodes(v *batch.Vector, first int64, rowHashes []uint64) {
 		n := counts[code]
 		if n == 0 {
 			if typ := v.Dict.Types[code]; typ != batch.Null && c.first[typ].Row == 0 && !emptyField(v.Dict, int(code)) {
-				c.meet(v.Dict, int(code), first+int64(i))
+				c.meet(v.Dict, int(code), at.RowAt(i))
 			}
 		}
 		counts[code] = n + 1
@@ -41,7 +41,7 @@ func (c *column) addCodes(v *batch.Vector, first int64, rowHashes []uint64) {
 
 // addEach counts the values of a vector in dictionary form one by one, for
 // parts so small that counts of all entries would not pay.
-func (c *column) addEach(v *batch.Vector, first int64, rowHashes []uint64) {
+func (c *column) addEach(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) {
 	d := v.Dict
 	for i, code := range v.Codes {
 		j := int(code)
@@ -59,7 +59,7 @@ func (c *column) addEach(v *batch.Vector, first int64, rowHashes []uint64) {
 		hash := identity(d, j, text)
 		rowHashes[i] += mix64(hash, c.salt)
 		if c.first[typ].Row == 0 {
-			c.meet(d, j, first+int64(i))
+			c.meet(d, j, at.RowAt(i))
 		}
 		c.types[typ]++
 		if c.dict == nil {

@@ -82,10 +82,10 @@ func newColumn(name string) *column {
 	return &column{name: name, salt: xxh3.HashString(name), dict: newDict()}
 }
 
-// add takes the values of a vector. first is the row number of its first row.
+// add takes the values of a vector; at is the chunk that numbers its rows.
 // rowHashes, parallel to the rows, is added to, so that equal rows have equal
 // sums.
-func (c *column) add(v *batch.Vector, first int64, rowHashes []uint64) {
+func (c *column) add(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) {
 	c.declare(v.Declared)
 	c.hasText = c.hasText || v.HasText
 	c.inferred = c.inferred || v.Inferred
@@ -94,20 +94,20 @@ func (c *column) add(v *batch.Vector, first int64, rowHashes []uint64) {
 	switch {
 	case v.Dict != nil && c.dict == nil && v.Dict.Len() > exactDistinct/2:
 		c.fold()
-		c.addSketched(v, first, rowHashes)
+		c.addSketched(v, at, rowHashes)
 	case v.Dict != nil && c.part:
-		c.addEach(v, first, rowHashes)
+		c.addEach(v, at, rowHashes)
 	case v.Dict != nil:
-		c.addCodes(v, first, rowHashes)
+		c.addCodes(v, at, rowHashes)
 	case c.dict != nil:
-		c.addCounted(v, first, rowHashes)
+		c.addCounted(v, at, rowHashes)
 	default:
-		c.addSketched(v, first, rowHashes)
+		c.addSketched(v, at, rowHashes)
 	}
 }
 
 // addCounted counts the values of a plain vector.
-func (c *column) addCounted(v *batch.Vector, first int64, rowHashes []uint64) {
+func (c *column) addCounted(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) {
 	salt := c.salt
 	for i, typ := range v.Types {
 		if typ == batch.Null {
@@ -123,7 +123,7 @@ func (c *column) addCounted(v *batch.Vector, first int64, rowHashes []uint64) {
 		hash := identity(v, i, text)
 		rowHashes[i] += mix64(hash, salt)
 		if c.first[typ].Row == 0 {
-			c.meet(v, i, first+int64(i))
+			c.meet(v, i, at.RowAt(i))
 		}
 		c.types[typ]++
 		if e := c.dict.find(hash, typ); e != nil {

@@ -59,6 +59,8 @@ type statsJSON struct {
 	BlankLines int64    `json:"blank_lines"`
 	Malformed  int64    `json:"malformed"`
 	Notes      []string `json:"notes,omitempty"`
+	Sample     float64  `json:"sample,omitempty"`
+	RowsRead   int64    `json:"rows_read,omitempty"`
 }
 
 // Encode returns the profile in its binary form. Equal profiles give equal
@@ -67,7 +69,7 @@ func (p *Profile) Encode() ([]byte, error) {
 	var w writer
 	h := head{
 		Hash: HashName, Dataset: p.Dataset, Rows: p.rows, Source: p.Source, ProfiledAt: p.ProfiledAt.UTC(),
-		Stats: statsJSON{p.Stats.Bytes, p.Stats.BlankLines, p.Stats.Malformed, p.Stats.Notes}, First: p.Stats.FirstMalformed,
+		Stats: statsJSON{p.Stats.Bytes, p.Stats.BlankLines, p.Stats.Malformed, p.Stats.Notes, p.Stats.Sample, p.Stats.RowsRead}, First: p.Stats.FirstMalformed,
 	}
 	hb, err := json.Marshal(h)
 	if err != nil {
@@ -162,9 +164,13 @@ func (p *Profile) decodeHead(b []byte) error {
 	}
 	p.Info = Info{
 		Dataset: h.Dataset, Source: h.Source, ProfiledAt: h.ProfiledAt,
-		Stats: batch.Stats{Bytes: h.Stats.Bytes, BlankLines: h.Stats.BlankLines, Malformed: h.Stats.Malformed, Notes: h.Stats.Notes, FirstMalformed: h.First},
+		Stats: batch.Stats{Bytes: h.Stats.Bytes, BlankLines: h.Stats.BlankLines, Malformed: h.Stats.Malformed, Notes: h.Stats.Notes, FirstMalformed: h.First,
+			Sample: h.Stats.Sample, RowsRead: h.Stats.RowsRead},
 	}
 	p.rows = h.Rows
+	if s := h.Stats; s.Sample < 0 || s.Sample >= 1 || s.RowsRead < 0 || s.Sample > 0 && uint64(s.RowsRead) < h.Rows {
+		return formatError("the head is damaged")
+	}
 	return nil
 }
 

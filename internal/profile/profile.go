@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -144,7 +145,7 @@ func (b *Builder) Begin(columns []batch.Column, c *batch.Chunk) {
 // dictionary, until the column has another one.
 func (b *Builder) Column(c *batch.Chunk, i int, hashes []uint64) {
 	p := b.p
-	p.columns[i].add(&c.Vectors[i], c.First, hashes)
+	p.columns[i].add(&c.Vectors[i], c, hashes)
 	p.columns[i].limit(p.rows, max(len(p.columns), b.share))
 }
 
@@ -200,19 +201,34 @@ func (b *Builder) Finish(columns []batch.Column, info Info) *Profile {
 // Rows returns the number of well-formed rows.
 func (p *Profile) Rows() int64 { return int64(p.rows) }
 
+// read returns the number of rows that were read, taken or not.
+func (p *Profile) read() int64 {
+	if p.Stats.Sample > 0 {
+		return p.Stats.RowsRead
+	}
+	return int64(p.rows)
+}
+
 // ErrMismatch says that profiles cannot be merged.
 var ErrMismatch = errors.New("profiles do not match")
 
+// ErrSamples says that profiles of different shares of their rows cannot be
+// merged.
+var ErrSamples = errors.New("profiles of different samples do not merge")
+
 // Merge makes p the profile of the rows of both; o is unchanged. A column that
 // one of them lacks is null for its rows. Profiles of different datasets do
-// not merge (ErrMismatch).
+// not merge (ErrMismatch), nor those of different samples (ErrSamples).
 func (p *Profile) Merge(o *Profile) error {
 	if p.Dataset != o.Dataset && len(p.columns) > 0 && len(o.columns) > 0 {
 		return fmt.Errorf("%w: dataset %s and dataset %s", ErrMismatch, p.Dataset, o.Dataset)
 	}
-	if len(p.columns) == 0 && p.rows == 0 {
+	if p.isNeutral() {
 		p.Dataset = o.Dataset
+	} else if p.Stats.Sample != o.Stats.Sample && !o.isNeutral() {
+		return fmt.Errorf("%w: %s and %s", ErrSamples, shareText(p.Stats.Sample), shareText(o.Stats.Sample))
 	}
+	read := p.read()
 	for _, c := range o.columns {
 		i, ok := p.index[c.name]
 		if !ok {
@@ -221,7 +237,7 @@ func (p *Profile) Merge(o *Profile) error {
 		}
 		before := p.columns[i].types
 		p.columns[i].merge(c)
-		p.columns[i].moveFirst(before, p.rows)
+		p.columns[i].moveFirst(before, read)
 	}
 	for _, c := range p.columns {
 		if _, ok := o.index[c.name]; !ok {
@@ -240,13 +256,23 @@ func (p *Profile) Merge(o *Profile) error {
 	return nil
 }
 
+// isNeutral reports whether a profile is that of no batch.
+func (p *Profile) isNeutral() bool { return len(p.columns) == 0 && p.rows == 0 }
+
+func shareText(share float64) string {
+	if share == 0 {
+		return "all rows"
+	}
+	return "a sample of " + strconv.FormatFloat(share, 'g', -1, 64)
+}
+
 // moveFirst gives the first values that came with a merge their rows in the
-// whole: the part's rows follow the given number of rows. before are the counts
+// whole: the part's rows follow the given number of rows that were read. before are the counts
 // of values without the part.
-func (c *column) moveFirst(before [batch.TypeCount]uint64, rows uint64) {
+func (c *column) moveFirst(before [batch.TypeCount]uint64, rows int64) {
 	for t := range c.types {
 		if before[t] == 0 && c.types[t] > 0 {
-			c.first[t].Row += int64(rows)
+			c.first[t].Row += rows
 		}
 	}
 }
@@ -292,6 +318,10 @@ func (p *Profile) summarize() *Summary {
 	}
 	s.Source.BlankLines = p.Stats.BlankLines
 	s.Source.Notes = append([]string{}, p.Stats.Notes...)
+	s.Source.Sample, s.Source.RowsRead = nil, p.read()
+	if share := p.Stats.Sample; share > 0 {
+		s.Source.Sample = &share
+	}
 	for i := range p.columns {
 		s.Columns[i] = *p.column(i)
 	}

@@ -77,7 +77,7 @@ func (s *stream) canonical(i int) []byte {
 }
 
 // addSketched feeds the values of a vector to sketches and aggregates.
-func (c *column) addSketched(v *batch.Vector, first int64, rowHashes []uint64) {
+func (c *column) addSketched(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) {
 	if c.sk.stream == nil {
 		c.sk.stream = newStream(c.sk.seed)
 	}
@@ -107,7 +107,7 @@ func (c *column) addSketched(v *batch.Vector, first int64, rowHashes []uint64) {
 		hash := identity(plain, j, text)
 		rowHashes[i] += mix64(hash, c.salt)
 		if c.first[typ].Row == 0 {
-			c.meet(plain, j, first+int64(i))
+			c.meet(plain, j, at.RowAt(i))
 		}
 		c.types[typ]++
 		if texts || typ == batch.String {

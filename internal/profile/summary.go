@@ -43,6 +43,10 @@ type Source struct {
 	Files       int      `json:"files"`
 	BlankLines  int64    `json:"blank_lines"`
 	Notes       []string `json:"notes"`
+	// Sample is the share of the rows that were taken, nil if all were.
+	Sample *float64 `json:"sample"`
+	// RowsRead counts the rows that were read, taken or not.
+	RowsRead int64 `json:"rows_read"`
 }
 
 // Estimate is a number of values or rows with its bound: Error is three
@@ -371,11 +375,20 @@ func validText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 func floatBits(f float64) uint64 { return math.Float64bits(f) }
 
+// Read returns the number of rows that were read: more than Rows if these are a
+// sample.
+func (s *Summary) Read() int64 {
+	if s.Source.Sample == nil {
+		return s.Rows
+	}
+	return s.Source.RowsRead
+}
+
 // Metric returns a number of the batch by the name that rules use for it.
 func (s *Summary) Metric(name string) (v float64, ok bool) {
 	switch name {
 	case "row_count":
-		return float64(s.Rows), true
+		return float64(s.Read()), true
 	case "column_count":
 		return float64(len(s.Columns)), true
 	case "bytes":

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
 )
 
@@ -285,10 +287,27 @@ func mixedText(c *profile.Column) string {
 	return fmt.Sprintf(`mixed types: %s; first %s in row %s: "%s"`, strings.Join(kinds, ", "), first.Type, count(first.Row), cut(clean(first.Value), 60))
 }
 
+// sampled tells the number of rows, and of which they are a sample; share is nil
+// if they are all.
+func sampled(rows int64, share *float64, read int64) string {
+	if share == nil {
+		return plural(rows, "row", "rows")
+	}
+	return count(rows) + " of " + plural(read, "row", "rows") + " (sample of " + strconv.FormatFloat(*share*100, 'g', 6, 64) + " %)"
+}
+
+// rowsOf tells the number of rows that a verdict is about.
+func rowsOf(r *checks.Report) string {
+	if r.Sample == nil {
+		return sampled(r.Rows, nil, 0)
+	}
+	return sampled(r.Rows, &r.Sample.Share, r.Sample.RowsRead)
+}
+
 // headline is what a report says first of a batch.
 func headline(s *profile.Summary) []string {
 	parts := []string{
-		plural(s.Rows, "row", "rows"),
+		sampled(s.Rows, s.Source.Sample, s.Source.RowsRead),
 		plural(int64(len(s.Columns)), "column", "columns"),
 	}
 	if s.Bytes > 0 {

@@ -88,7 +88,7 @@ func htmlCheck(w io.Writer, r *checks.Report, s *profile.Summary, o Options) err
 		p.Lines = headline(s)
 		p.describe(s)
 	} else {
-		p.Lines = []string{plural(r.Rows, "row", "rows")}
+		p.Lines = []string{rowsOf(r)}
 	}
 	if r.Batch != "" {
 		p.Lines = append([]string{"batch " + clean(r.Batch)}, p.Lines...)

@@ -119,7 +119,7 @@ func markdownCheck(b *bytes.Buffer, r *checks.Report, o Options) {
 	if r.Batch != "" {
 		fmt.Fprintf(b, "batch %s, ", md(r.Batch))
 	}
-	fmt.Fprintf(b, "%s, %s\n", plural(r.Rows, "row", "rows"), tally(r))
+	fmt.Fprintf(b, "%s, %s\n", rowsOf(r), tally(r))
 	results := worstFirst(r)
 	var loud, quiet [][]string
 	for i := range results {

@@ -115,7 +115,7 @@ func tableCheck(w *bytes.Buffer, r *checks.Report, o Options) {
 func verdictLine(b *strings.Builder, r *checks.Report, o Options) {
 	head := cut(clean(r.Dataset), o.columns())
 	word := strings.ToUpper(r.Verdict.String())
-	parts := []string{plural(r.Rows, "row", "rows"), tally(r)}
+	parts := []string{rowsOf(r), tally(r)}
 	if r.Batch != "" {
 		parts = append([]string{"batch " + cut(clean(r.Batch), 40)}, parts...)
 	}

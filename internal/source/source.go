@@ -40,6 +40,9 @@ type Options struct {
 	Columns []string
 	// Rows stops after so many rows; 0 reads all.
 	Rows int64
+	// Sample takes this share of the rows that are read, chosen by the hash of
+	// their numbers; 0 and 1 take all.
+	Sample float64
 	// UnpackLimit is how many times its size packed data may unpack to, beyond
 	// the first GiB; 0 is DefaultUnpackLimit, a negative one is none.
 	UnpackLimit int64
@@ -255,12 +258,13 @@ type Reader struct {
 	next    int   // index of the next file
 	info    Info
 	columns []batch.Column
-	place   []int      // of the open file's columns in columns; -1 is left out
-	from    []int      // the way back: of columns in the open file's, -1 is nowhere
-	placed  int        // how many places from was made of
-	done    []finished // files that are read, whose last chunks may be at work
-	chunks  int64      // chunks given out
-	rows    int64
+	place   []int       // of the open file's columns in columns; -1 is left out
+	from    []int       // the way back: of columns in the open file's, -1 is nowhere
+	placed  int         // how many places from was made of
+	done    []finished  // files that are read, whose last chunks may be at work
+	chunks  int64       // chunks given out
+	rows    int64       // read, those included that a sample left out
+	sample  *sampler    // nil takes all
 	stats   batch.Stats // of the files that are closed
 	hash    *contentHash
 	bytes   int64
@@ -277,7 +281,7 @@ type finished struct {
 // Open opens the first file of an input, so that what cannot be read is known
 // at once. The caller closes the reader.
 func Open(ctx context.Context, in Input, opts Options) (*Reader, error) {
-	r := &Reader{in: in, opts: opts, hash: newContentHash()}
+	r := &Reader{in: in, opts: opts, hash: newContentHash(), sample: newSampler(opts.Sample, batch.InFlight)}
 	r.columns = make([]batch.Column, len(opts.Columns))
 	for i, name := range opts.Columns {
 		r.columns[i].Name = name
@@ -329,8 +333,14 @@ func (r *Reader) Stats() batch.Stats {
 		s = s.Add(r.file.Stats())
 	}
 	s.Bytes = r.bytes
+	if r.sample != nil {
+		s.Sample, s.RowsRead = r.sample.share, r.rows
+	}
 	return s
 }
+
+// Partial reports whether only a sample of the rows is given out.
+func (r *Reader) Partial() bool { return r.sample != nil }
 
 // Hash identifies the names and the content that were read; it is final after
 // the last row.
@@ -448,6 +458,9 @@ func (r *Reader) arrange(c *batch.Chunk) {
 	c.First = r.rows + 1
 	r.rows += int64(c.Rows)
 	r.chunks++
+	if r.sample != nil {
+		c.Keep(r.sample.take(c.First, c.Rows))
+	}
 	if len(r.from) != len(r.columns) || r.placed != len(r.place) {
 		r.placed = len(r.place)
 		r.from = make([]int, len(r.columns)) // chunks keep the one before
