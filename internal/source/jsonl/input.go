@@ -9,7 +9,8 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 )
 
-// input is a window over the source: what is unread is buf[pos:end].
+// input is a window over the source: what is unread is buf[pos:end]. At least
+// spare bytes follow, of which the first is zero.
 type input struct {
 	src    io.Reader
 	buf    []byte
@@ -24,6 +25,9 @@ func (in *input) place() int64 { return in.offset + int64(in.pos) }
 
 func (in *input) window() []byte { return in.buf[in.pos:in.end] }
 
+// spared is the window with its spare bytes.
+func (in *input) spared() []byte { return in.buf[in.pos : in.end+spare] }
+
 // fill reads more input behind end, moving what is unread to the front of the
 // buffer or growing it.
 func (in *input) fill() error {
@@ -33,12 +37,13 @@ func (in *input) fill() error {
 		in.end -= in.pos
 		in.pos = 0
 	}
-	if in.end == len(in.buf) {
+	if in.end == len(in.buf)-spare {
 		in.buf = append(in.buf, make([]byte, len(in.buf))...)
 	}
 	for range 100 {
-		n, err := in.src.Read(in.buf[in.end:])
+		n, err := in.src.Read(in.buf[in.end : len(in.buf)-spare])
 		in.end += n
+		in.buf[in.end] = 0
 		if errors.Is(err, io.EOF) {
 			in.eof = true
 			return nil
@@ -82,6 +87,84 @@ func (in *input) skipSpace() (blank int64, err error) {
 }
 
 func isSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\r' || b == '\t' }
+
+// record returns the next record after parsing it, nil if it was malformed and
+// counted, or io.EOF.
+func (r *Reader) record() ([]byte, error) {
+	if r.array {
+		if err := r.enter(); err != nil {
+			return nil, err
+		}
+	}
+	r.parse.row = r.records + 1
+	if rec := r.known(); rec != nil {
+		r.records++
+		return rec, nil
+	}
+	next := r.line
+	if r.array {
+		next = r.cut
+	}
+	rec, size, reason, err := next()
+	if err != nil {
+		return nil, err
+	}
+	r.records++
+	start := r.in.place()
+	if reason == "" {
+		if r.parse.record(rec) {
+			r.in.pos += size
+			return rec, nil
+		}
+		reason = r.parse.why()
+		start += int64(skipSpace(rec, 0))
+	}
+	r.in.pos += size
+	r.stats.Malformed++
+	if r.stats.FirstMalformed == nil {
+		r.stats.FirstMalformed = &batch.Place{Source: r.opts.Source, Row: r.records, Offset: start, Reason: reason}
+	}
+	return nil, nil
+}
+
+// known returns the record at the window after parsing it if its end need not
+// be found first: it has the form of the template, or is a valid item of the
+// array. It must be whole in the window.
+func (r *Reader) known() []byte {
+	in := &r.in
+	b := in.spared()
+	end := -1
+	if n := r.parse.predicted(b); n >= 0 {
+		end = r.behind(b, n)
+	}
+	if end < 0 && r.array {
+		end = r.parse.item(b[:min(len(b)-spare, RecordLimit+1)])
+	}
+	if end < 0 || end > RecordLimit {
+		return nil
+	}
+	in.pos += end + 1
+	r.closed = r.array && b[end] == ']'
+	return b[:end]
+}
+
+// behind returns the index of the newline, comma or bracket that follows the
+// object before b[i], -1 if there is none.
+func (r *Reader) behind(b []byte, i int) int {
+	if !r.array {
+		if b[i] == '\r' {
+			i++
+		}
+		if b[i] == '\n' {
+			return i
+		}
+		return -1
+	}
+	if i = skipSpace(b, i); b[i] == ',' || b[i] == ']' {
+		return i
+	}
+	return -1
+}
 
 // line returns the next line that is not blank, and its size with its end. A
 // reason says that it is malformed and was passed over.
@@ -151,30 +234,23 @@ func (r *Reader) placeLong(start int64) {
 	}
 }
 
-// element returns the next item of the array and its size with the comma
-// behind it. A reason says that it is malformed.
-func (r *Reader) element() (rec []byte, size int, reason string, err error) {
-	in := &r.in
+// enter goes to the next item of the array; io.EOF says that there is none.
+func (r *Reader) enter() error {
 	if r.closed {
-		return nil, 0, "", r.afterArray()
+		return r.afterArray()
 	}
-	if !r.begun {
+	first := !r.begun
+	if first {
 		r.begun = true
-		in.pos++ // the bracket that New saw
-		b, err := r.peek()
-		if err != nil {
-			return nil, 0, "", err
-		}
-		if b == ']' {
-			in.pos++
-			r.closed = true
-			return nil, 0, "", r.afterArray()
-		}
+		r.in.pos++ // the bracket that New saw
 	}
-	if _, err := r.peek(); err != nil {
-		return nil, 0, "", err
+	b, err := r.peek()
+	if err == nil && first && b == ']' {
+		r.in.pos++
+		r.closed = true
+		return r.afterArray()
 	}
-	return r.cut()
+	return err
 }
 
 // peek passes over white space and returns the byte behind it.

@@ -156,43 +156,9 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 // chunkText is how many bytes of text a chunk should have.
 const chunkText = 1 << 20
 
-// record returns the next record after parsing it, nil if it was malformed and
-// counted, or io.EOF.
-func (r *Reader) record() ([]byte, error) {
-	var rec []byte
-	var size int
-	var err error
-	reason := ""
-	if r.array {
-		rec, size, reason, err = r.element()
-	} else {
-		rec, size, reason, err = r.line()
-	}
-	if err != nil {
-		return nil, err
-	}
-	r.records++
-	start := r.in.place()
-	if reason == "" {
-		r.parse.row = r.records
-		if r.parse.record(rec) {
-			r.in.pos += size
-			return rec, nil
-		}
-		reason = r.parse.why()
-		start += int64(skipSpace(rec, 0))
-	}
-	r.in.pos += size
-	r.stats.Malformed++
-	if r.stats.FirstMalformed == nil {
-		r.stats.FirstMalformed = &batch.Place{Source: r.opts.Source, Row: r.records, Offset: start, Reason: reason}
-	}
-	return nil, nil
-}
-
 // forms are how values are written, by kind.
 var forms = [...]batch.Form{
-	kindString: batch.FormString, kindInteger: batch.FormNumber, kindNumber: batch.FormNumber, kindBoolean: batch.FormWord,
+	kindString: batch.FormString, kindNumber: batch.FormNumber, kindBoolean: batch.FormWord,
 	kindList: batch.FormArray, kindStruct: batch.FormObject,
 }
 

@@ -12,30 +12,31 @@ type kind uint8
 const (
 	kindNull kind = iota
 	kindString
-	kindInteger // fits 64 bits; n is the value
-	kindNumber  // any other number
-	kindBoolean // n is 0 or 1
-	kindList    // n is the number of items
-	kindStruct  // an empty object
+	kindNumber
+	kindBoolean
+	kindList
+	kindStruct // an empty object
 )
 
 // cell is one value of a record: the bytes start to end of it, without quotes.
 type cell struct {
 	node       *node
 	start, end int
-	n          int64
 	kind       kind
 	escaped    bool
 }
 
 // parser takes records apart and validates them (RFC 8259, but for the rule
-// that text is valid UTF-8, which is left to the profile). Keys are guessed
-// from the order of the record before, so that most cost one comparison.
+// that text is valid UTF-8, which is left to the profile). Records of the form
+// of the one before take a short way, see template; in others keys are guessed
+// from their order, so that most cost one comparison.
 type parser struct {
 	root    node
 	rec     []byte
 	cells   []cell
 	scratch []byte
+
+	template template
 
 	limit   int // of columns
 	columns int // that exist
@@ -55,43 +56,88 @@ type parser struct {
 	at     int
 }
 
+// predicted parses the record that b begins with into p.cells if it has the form
+// of the template. It returns the index behind the record, -1 if it is to be
+// parsed in the other way. The last spare bytes of b do not belong to the text;
+// the first of them is zero.
+func (p *parser) predicted(b []byte) int {
+	t := &p.template
+	if len(t.gaps) == 0 {
+		return -1
+	}
+	if t.rest > 0 {
+		t.rest--
+		return -1
+	}
+	end := t.match(p, b)
+	if end >= 0 {
+		p.fresh, p.folded = p.fresh[:0], p.folded[:0]
+		t.doubt = max(0, t.doubt-1)
+	} else if t.doubt++; t.doubt == doubtLimit {
+		t.doubt, t.rest = doubtLimit-4, doubtRest
+	}
+	return end
+}
+
 // record parses one record into p.cells. It returns false if it is malformed;
 // why then says what is wrong and nothing of the record is kept.
 func (p *parser) record(rec []byte) bool {
-	p.rec, p.cells, p.fresh, p.folded, p.pending = rec, p.cells[:0], p.fresh[:0], p.folded[:0], 0
+	return p.attempt(rec, func(i int) int {
+		if i < len(rec) {
+			return p.fail(i, "text follows the object")
+		}
+		return i
+	}) >= 0
+}
+
+// item parses the record that b begins with into p.cells. It returns the index
+// of the comma or bracket behind it, -1 if it is malformed or ends elsewhere;
+// nothing of it is kept then.
+func (p *parser) item(b []byte) int {
+	return p.attempt(b, func(i int) int {
+		if i < len(b) && (b[i] == ',' || b[i] == ']') {
+			return i
+		}
+		return -1
+	})
+}
+
+// attempt parses the object at the start of b. The function gets the index of
+// what follows and returns it, or -1 to refuse the object.
+func (p *parser) attempt(b []byte, follows func(i int) int) int {
+	p.rec, p.cells, p.fresh, p.folded, p.pending = b, p.cells[:0], p.fresh[:0], p.folded[:0], 0
 	p.serial++
 	repeated, key, row, first := p.repeated, p.repeatedKey, p.repeatedRow, p.firstFolded
-	if p.all() {
-		return true
+	if i := p.top(); i >= 0 {
+		if end := follows(skipSpace(b, i)); end >= 0 {
+			if p.template.rest == 0 && p.repeated == repeated {
+				p.template.learn(p, i)
+			}
+			return end
+		}
 	}
 	for _, n := range p.fresh {
 		n.parent.remove(n)
 	}
 	p.repeated, p.repeatedKey, p.repeatedRow, p.firstFolded = repeated, key, row, first
-	return false
+	return -1
 }
 
-func (p *parser) all() bool {
+// top parses the object at the start of p.rec and returns the index behind it,
+// -1 if there is none.
+func (p *parser) top() int {
 	i := skipSpace(p.rec, 0)
 	if i == len(p.rec) {
-		p.fail(i, "an item is missing")
-		return false
+		return p.fail(i, "an item is missing")
 	}
 	if p.rec[i] != '{' {
 		if p.skip(i, 1) >= 0 {
 			p.fail(-1, "the record is not an object")
 		}
-		return false
+		return -1
 	}
 	i, _ = p.object(&p.root, i+1, 1)
-	if i < 0 {
-		return false
-	}
-	if i = skipSpace(p.rec, i); i < len(p.rec) {
-		p.fail(i, "text follows the object")
-		return false
-	}
-	return true
+	return i
 }
 
 // why returns what is wrong with the record and where in it.
@@ -245,9 +291,10 @@ func (p *parser) value(n *node, start, i, depth int) int {
 		i = end + 1
 	case ch == '-' || ch-'0' <= 9:
 		var ok bool
-		if c.end, c.n, c.kind, ok = scanNumber(b, i); !ok {
+		if c.end, ok = scanNumber(b, i); !ok {
 			return p.fail(c.end, badNumber)
 		}
+		c.kind = kindNumber
 		i = c.end
 	case ch == '{':
 		next, members := p.object(n, i+1, depth+1)
@@ -257,14 +304,14 @@ func (p *parser) value(n *node, start, i, depth int) int {
 		c.kind, c.end = kindStruct, next
 		i = next
 	case ch == '[':
-		next, items := p.skipArray(i+1, depth+1)
+		next := p.skipArray(i+1, depth+1)
 		if next < 0 {
 			return next
 		}
-		c.kind, c.end, c.n = kindList, next, items
+		c.kind, c.end = kindList, next
 		i = next
 	default:
-		if c.kind, c.n, c.end = word(b, i); c.end < 0 {
+		if c.kind, c.end = word(b, i); c.end < 0 {
 			return p.fail(i, noValue)
 		}
 		i = c.end
@@ -285,16 +332,16 @@ const (
 )
 
 // word parses true, false and null; the end is -1 if there is none of them.
-func word(b []byte, i int) (k kind, n int64, end int) {
+func word(b []byte, i int) (k kind, end int) {
 	switch rest := b[i:]; {
 	case len(rest) >= 4 && string(rest[:4]) == "true":
-		return kindBoolean, 1, i + 4
+		return kindBoolean, i + 4
 	case len(rest) >= 5 && string(rest[:5]) == "false":
-		return kindBoolean, 0, i + 5
+		return kindBoolean, i + 5
 	case len(rest) >= 4 && string(rest[:4]) == "null":
-		return kindNull, 0, i + 4
+		return kindNull, i + 4
 	}
-	return kindNull, 0, -1
+	return kindNull, -1
 }
 
 // fold keeps the member of n whose key starts at start and whose value is at i
@@ -339,7 +386,7 @@ func (p *parser) skip(i, depth int) int {
 		}
 		return end + 1
 	case ch == '-' || ch-'0' <= 9:
-		end, _, _, ok := scanNumber(b, i)
+		end, ok := scanNumber(b, i)
 		if !ok {
 			return p.fail(end, badNumber)
 		}
@@ -347,10 +394,9 @@ func (p *parser) skip(i, depth int) int {
 	case ch == '{':
 		return p.skipObject(i+1, depth)
 	case ch == '[':
-		next, _ := p.skipArray(i+1, depth)
-		return next
+		return p.skipArray(i+1, depth)
 	}
-	if _, _, end := word(b, i); end >= 0 {
+	if _, end := word(b, i); end >= 0 {
 		return end
 	}
 	return p.fail(i, noValue)
@@ -390,28 +436,28 @@ func (p *parser) skipObject(i, depth int) int {
 	}
 }
 
-// skipArray validates an array from behind its bracket and counts its items.
-func (p *parser) skipArray(i, depth int) (next int, items int64) {
+// skipArray validates an array from behind its bracket and returns the index
+// behind it, -1 if it is malformed.
+func (p *parser) skipArray(i, depth int) int {
 	b := p.rec
 	if depth > MaxDepth {
-		return p.fail(i-1, tooDeep), 0
+		return p.fail(i-1, tooDeep)
 	}
 	if i = skipSpace(b, i); i < len(b) && b[i] == ']' {
-		return i + 1, 0
+		return i + 1
 	}
 	for {
 		if i = p.skip(i, depth+1); i < 0 {
-			return -1, 0
+			return -1
 		}
-		items++
 		i = skipSpace(b, i)
 		switch {
 		case i < len(b) && b[i] == ',':
 			i = skipSpace(b, i+1)
 		case i < len(b) && b[i] == ']':
-			return i + 1, items
+			return i + 1
 		default:
-			return p.fail(i, "a comma or a closing bracket is expected"), 0
+			return p.fail(i, "a comma or a closing bracket is expected")
 		}
 	}
 }
@@ -483,32 +529,21 @@ func escapeLength(b []byte) int {
 	return 0
 }
 
-// scanNumber reads the number at i. If it is malformed, end is where.
-func scanNumber(b []byte, i int) (end int, n int64, k kind, ok bool) {
-	start := i
+// scanNumber returns the index behind the number at i. If it is malformed, end
+// is where.
+func scanNumber(b []byte, i int) (end int, ok bool) {
 	if b[i] == '-' {
 		i++
 	}
-	digits := i
-	for i < len(b) && b[i]-'0' <= 9 {
-		n = n*10 + int64(b[i]-'0') // overflows only beyond 18 digits, where it is not used
-		i++
-	}
-	if i == digits || (b[digits] == '0' && i > digits+1) {
-		return i, 0, 0, false
-	}
-	k = kindInteger
-	if i-digits > 18 {
-		k = kindNumber // NumberLiteral finds out
+	first := i
+	if i = skipDigits(b, i); i == first || (b[first] == '0' && i > first+1) {
+		return i, false
 	}
 	if i < len(b) && b[i] == '.' {
 		frac := i + 1
-		for i = frac; i < len(b) && b[i]-'0' <= 9; i++ {
+		if i = skipDigits(b, frac); i == frac {
+			return i, false
 		}
-		if i == frac {
-			return i, 0, 0, false
-		}
-		k = kindNumber
 	}
 	if i < len(b) && b[i]|0x20 == 'e' {
 		i++
@@ -516,15 +551,26 @@ func scanNumber(b []byte, i int) (end int, n int64, k kind, ok bool) {
 			i++
 		}
 		exp := i
-		for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		if i = skipDigits(b, exp); i == exp {
+			return i, false
 		}
-		if i == exp {
-			return i, 0, 0, false
+	}
+	return i, true
+}
+
+// skipDigits returns the index of the first byte from i on that is no digit.
+// Eight bytes are looked at together: the lowest marked byte is exact, as a
+// carry only spoils the marks above it.
+func skipDigits(b []byte, i int) int {
+	for i+8 <= len(b) {
+		t := binary.LittleEndian.Uint64(b[i:]) ^ ones*'0'
+		if m := (t + ones*(0x80-10) | t) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
 		}
-		k = kindNumber
+		i += 8
 	}
-	if b[start] == '-' {
-		n = -n
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
 	}
-	return i, n, k, true
+	return i
 }

@@ -41,6 +41,15 @@ func (n *node) below(top *node) bool {
 	return false
 }
 
+// depth returns how deep the object that n is a member of is nested; that of a
+// record is 1.
+func (n *node) depth() (d int) {
+	for ; n.parent != nil; n = n.parent {
+		d++
+	}
+	return d
+}
+
 // path returns the name of the column of n.
 func (n *node) path() string {
 	if n.parent == nil {
