@@ -94,7 +94,8 @@ type cursor struct {
 	// Of a page with a dictionary.
 	codes []int32 // left in the page, without nulls
 	dict  *batch.Vector
-	size  int // of the dictionary; the next entry is null
+	size  int     // of the dictionary; the next entry is null
+	bits  []int32 // codes of booleans
 
 	// Of any other page.
 	plain  plain
@@ -157,6 +158,8 @@ func (c *cursor) begin(f *field, page parquet.Page) error {
 	case dict != nil:
 		data := page.Data()
 		return c.beginCodes(f, dict, data.Int32())
+	case f.as == asBoolean && c.dict == nil:
+		return c.beginBits(page)
 	case c.plain.begin(f, page):
 		return nil
 	}
@@ -186,10 +189,33 @@ func (c *cursor) beginCodes(f *field, dict parquet.Dictionary, codes []int32) er
 	if n != c.size {
 		return errors.New("two dictionaries in one row group")
 	}
-	if len(codes) > 0 && (slices.Min(codes) < 0 || int(slices.Max(codes)) >= n) {
-		return errors.New("an index lies outside of the dictionary")
-	}
 	c.codes = codes
+	return nil
+}
+
+// truths are the values of booleans as entries of a dictionary; the last one is
+// null.
+var truths = func() *batch.Vector {
+	v := &batch.Vector{Declared: batch.Boolean}
+	v.Append(batch.Value{Type: batch.Boolean}, nil)
+	v.Append(batch.Value{Type: batch.Boolean, Int: 1}, nil)
+	v.AppendNull()
+	return v
+}()
+
+// beginBits prepares for the booleans of a page, which are codes of their own.
+func (c *cursor) beginBits(page parquet.Page) error {
+	data := page.Data()
+	bits := data.Boolean()
+	n := int(page.NumValues() - page.NumNulls())
+	if n > 8*len(bits) {
+		return errFewer
+	}
+	c.bits = slices.Grow(c.bits[:0], n)[:n]
+	for i := range c.bits {
+		c.bits[i] = int32(bits[i>>3] >> (i & 7) & 1)
+	}
+	c.codes = c.bits
 	return nil
 }
 
@@ -245,20 +271,24 @@ func (c *cursor) take(f *field, v *batch.Vector, def []byte, n int) error {
 
 // takeCodes appends rows by their indexes in the dictionary.
 func (c *cursor) takeCodes(f *field, v *batch.Vector, def []byte, n int) error {
+	dict, null := c.dict, uint32(c.size) //nolint:gosec // a dictionary fits a page
+	if dict == nil {
+		dict, null = truths, 2
+	}
 	if v.Len() == 0 {
-		v.Dict = c.dict
+		v.Dict = dict
 	}
 	at := len(v.Codes)
 	v.Codes = slices.Grow(v.Codes, n)[:at+n]
-	null := uint32(c.size) //nolint:gosec // a dictionary fits a page
 	out := v.Codes[at:]
-	used := 0
+	used, most := 0, uint32(0)
 	if def == nil {
 		if used = n; n > len(c.codes) {
 			return errFewer
 		}
 		for i, code := range c.codes[:n] {
-			out[i] = uint32(code) //nolint:gosec // not negative
+			out[i] = uint32(code) //nolint:gosec // checked below
+			most = max(most, out[i])
 		}
 	} else {
 		for i := range out {
@@ -269,9 +299,13 @@ func (c *cursor) takeCodes(f *field, v *batch.Vector, def []byte, n int) error {
 			if used == len(c.codes) {
 				return errFewer
 			}
-			out[i] = uint32(c.codes[used]) //nolint:gosec // not negative
+			out[i] = uint32(c.codes[used]) //nolint:gosec // checked below
+			most = max(most, out[i])
 			used++
 		}
+	}
+	if most >= null && used > 0 { // a negative one is large as well
+		return errors.New("an index lies outside of the dictionary")
 	}
 	c.codes = c.codes[used:]
 	if c.codes == nil {
@@ -279,7 +313,7 @@ func (c *cursor) takeCodes(f *field, v *batch.Vector, def []byte, n int) error {
 	}
 	if v.Dict == nil { // the rows before came from a page without dictionary
 		for _, code := range out {
-			v.Append(c.dict.Value(int(code)), c.dict.Bytes(int(code)))
+			v.Append(dict.Value(int(code)), dict.Bytes(int(code)))
 		}
 		v.Codes = v.Codes[:at]
 	}
