@@ -198,7 +198,7 @@ func (c *column) addWeighted(v batch.Value, text []byte, hash, n uint64) {
 // that they have source texts.
 func (c *column) addEntries(entries []entry, d *dict, texts bool) {
 	if c.sk == nil {
-		c.sk = &sketches{seed: seedOf(c.name)}
+		c.sk = newSketches(c.name, c.counters)
 	}
 	var w weighing
 	for i := range entries {

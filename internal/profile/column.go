@@ -16,6 +16,7 @@ import (
 type column struct {
 	name     string
 	salt     uint64 // of the column in the hashes of rows
+	counters uint16 // that the frequent values of a sketched column get
 	part     bool   // of one of many profiles: no counts by code
 	declared batch.Type
 	hasText  bool // values have source texts
@@ -55,11 +56,13 @@ type sketches struct {
 type group struct {
 	hll *sketch.HLL
 	top *sketch.Frequent
+	// counters is how many top is made with.
+	counters uint16
 }
 
 func (g *group) init() {
 	if g.hll == nil {
-		g.hll, g.top = sketch.NewHLL(), sketch.NewFrequent()
+		g.hll, g.top = sketch.NewHLL(), sketch.NewFrequentOf(int(g.counters))
 	}
 }
 
@@ -185,7 +188,7 @@ func (c *column) flush() {
 	if c.dict == nil {
 		return
 	}
-	c.sk = &sketches{seed: seedOf(c.name)}
+	c.sk = newSketches(c.name, c.counters)
 	d := c.dict
 	c.dict = nil
 	c.addEntries(d.sorted(), d, c.hasText)
@@ -198,6 +201,7 @@ func (c *column) limit(rows uint64, columns int) {
 	if c.dict == nil || c.dict.len() <= 1024 {
 		return
 	}
+	c.counters = countersOf(columns)
 	n := min(exactDistinct, max(1024, exactBudget/max(1, columns)))
 	if columns > 64 {
 		n = min(n, 4096)
@@ -211,6 +215,24 @@ func (c *column) limit(rows uint64, columns int) {
 	if c.dict.len() > n || len(c.dict.arena) > exactText {
 		c.flush()
 	}
+}
+
+// countersOf returns how many frequent values a column of a table of the given
+// width follows: a thousand columns have to share the memory.
+func countersOf(columns int) uint16 {
+	switch {
+	case columns > 500:
+		return 256
+	case columns > 64:
+		return 1024
+	}
+	return 2048
+}
+
+func newSketches(name string, counters uint16) *sketches {
+	counters = max(counters, 256)
+	g := group{counters: counters}
+	return &sketches{seed: seedOf(name), strings: g, typed: g, texts: g}
 }
 
 // merge adds the state of the same column of another part. o is unchanged.

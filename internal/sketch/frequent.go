@@ -39,6 +39,7 @@ type Frequent struct {
 	// many slots as there are counters.
 	index   []uint32
 	purged  uint64
+	fewer   int    // counters below 2,048 that it may hold
 	sampled uint64 // rows that sampled ones stand for
 	rate    uint64 // the most rows that one of them stands for; 0 without any
 	scratch []uint64
@@ -60,6 +61,16 @@ type Item struct {
 
 // NewFrequent returns an empty summary.
 func NewFrequent() *Frequent { return &Frequent{} }
+
+// NewFrequentOf returns an empty summary of at most n counters, from 16 to
+// 2,048: less memory, and a larger error. Merged summaries have the larger of
+// their limits; the encoding does not keep it.
+func NewFrequentOf(n int) *Frequent {
+	return &Frequent{fewer: frequentCounters - min(frequentCounters, max(16, n))}
+}
+
+// most is how many counters the summary holds.
+func (f *Frequent) most() int { return frequentCounters - f.fewer }
 
 // Add counts the value with this hash n times. The text is kept as it is
 // given, and copied only when the value gets a new counter; n = 0 changes
@@ -126,7 +137,7 @@ func (f *Frequent) AddSample(hashes []uint64, sample Sample, text func(i int) []
 }
 
 func (f *Frequent) insert(hash uint64, text []byte, n uint64) {
-	if len(f.counters) == frequentCounters {
+	if len(f.counters) >= f.most() {
 		f.purge()
 	}
 	f.push(hash, text, n)
@@ -286,10 +297,11 @@ func (f *Frequent) Merge(o *Frequent) {
 	f.purged += o.purged
 	f.sampled += o.sampled
 	f.rate = max(f.rate, o.rate)
-	if n := len(f.counters); n > frequentCounters {
-		f.lower(f.rank(n - 1 - frequentCounters))
+	f.fewer = min(f.fewer, o.fewer)
+	if n := len(f.counters); n > f.most() {
+		f.lower(f.rank(n - 1 - f.most()))
 		// A copy, so that the memory beyond the limit is given back.
-		f.counters = append(make([]counter, 0, frequentCounters), f.counters...)
+		f.counters = append(make([]counter, 0, f.most()), f.counters...)
 	}
 	f.reindex()
 }
