@@ -52,7 +52,7 @@ func (g *gap) set(text []byte) {
 // at reports whether the gap's text is at b[i:]. At least 16 bytes must follow
 // there.
 func (g *gap) at(b []byte, i int) bool {
-	w := b[i : i+16]
+	w := b[i : i+16 : i+16]
 	if (binary.LittleEndian.Uint64(w)^g.lo)&g.loMask|(binary.LittleEndian.Uint64(w[8:])^g.hi)&g.hiMask != 0 {
 		return false
 	}
@@ -115,15 +115,15 @@ func (t *template) match(p *parser, b []byte) int {
 	if cap(p.cells) < len(t.gaps) {
 		p.cells = make([]cell, len(t.gaps))
 	}
-	cells := p.cells[:len(t.gaps)]
+	gaps, cells := t.gaps, p.cells[:len(t.gaps)]
 	n, i := 0, 0
-	for k := 0; k < len(t.gaps); k++ {
-		g := &t.gaps[k]
+	for k := 0; k < len(gaps); k++ {
+		g := &gaps[k]
 		if !g.at(b, i) {
 			if k = t.later(b, i, k); k < 0 {
 				return -1
 			}
-			g = &t.gaps[k]
+			g = &gaps[k]
 		}
 		i += g.size
 		if g.node == nil {
@@ -162,7 +162,7 @@ func (t *template) match(p *parser, b []byte) int {
 func other(p *parser, c *cell, b []byte, depth int) int {
 	i := c.start
 	c.escaped = false
-	switch w := binary.LittleEndian.Uint32(b[i:]); {
+	switch w := binary.LittleEndian.Uint32(b[i : i+4 : i+4]); {
 	case w == 'n'|'u'<<8|'l'<<16|'l'<<24:
 		c.kind, c.end = kindNull, i+4
 	case w == 't'|'r'<<8|'u'<<16|'e'<<24:
@@ -183,17 +183,31 @@ func other(p *parser, c *cell, b []byte, depth int) int {
 
 // stringEnd returns the index of the first byte from i on that ends a string or
 // needs a closer look: a quote, a backslash or a control character. There must
-// be one at least 8 bytes before the end of b.
+// be one at least 16 bytes before the end of b. Of 16 bytes the first marked one
+// is chosen without a branch, which could not be predicted.
 func stringEnd(b []byte, i int) int {
 	for {
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := w^(ones*'"'), w^(ones*'\\')
-		m := ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*0x20)&^w) & highs
-		if m != 0 {
-			return i + bits.TrailingZeros64(m)>>3
+		w := b[i : i+16 : i+16]
+		lo, hi := ending(binary.LittleEndian.Uint64(w)), ending(binary.LittleEndian.Uint64(w[8:]))
+		if lo|hi != 0 {
+			m, at := hi, i+8
+			if lo != 0 {
+				m = lo
+			}
+			if lo != 0 {
+				at = i
+			}
+			return at + bits.TrailingZeros64(m)>>3
 		}
-		i += 8
+		i += 16
 	}
+}
+
+// ending marks the bytes of w that end a string or need a closer look. The
+// lowest mark is exact, as a borrow only spoils those above it.
+func ending(w uint64) uint64 {
+	quote, slash := w^(ones*'"'), w^(ones*'\\')
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*0x20)&^w) & highs
 }
 
 // otherString finds the end of a string from its first backslash on, -1 if it
@@ -209,29 +223,25 @@ func otherString(b []byte, i int) (end int, escaped bool) {
 // numberEnd returns the index behind the number at i, -1 if it is malformed.
 // Numbers of up to seven characters without an exponent take one look. At least
 // 16 bytes must follow.
+//
+// The end is the lowest byte that is neither a digit nor a point. Below it a
+// carry or borrow can only mark too much, a slash behind a point; such a text is
+// looked at again, as is one of several points.
 func numberEnd(b []byte, i int) int {
 	at := i
 	if b[i] == '-' {
 		i++
 	}
-	t := binary.LittleEndian.Uint64(b[i:]) ^ ones*'0'
-	m := (t + ones*(0x80-10) | t) & highs // the lowest marked byte is no digit, nor those behind it if all bytes below are ASCII
-	digits := bits.TrailingZeros64(m) >> 3
-	if m == 0 || digits == 0 || digits > 1 && t&0xff == 0 {
+	w := binary.LittleEndian.Uint64(b[i : i+8 : i+8])
+	digit, point := w^ones*'0', w^ones*'.'
+	other := (digit + ones*(0x80-10) | digit) & highs // no digits
+	ends := other &^ ((point - ones) &^ point)
+	if ends == 0 || other&0x80 != 0 || digit&0xff|other&0x8000 == 0 { // no digit first, or a zero before another
 		return otherNumber(b, at)
 	}
-	end := i + digits
-	if b[end] == '.' {
-		m &= m - 1
-		if m == 0 {
-			return otherNumber(b, at)
-		}
-		end = i + bits.TrailingZeros64(m)>>3
-		if end == i+digits+1 {
-			return -1
-		}
-	}
-	if b[end]|0x20 == 'e' {
+	end := i + bits.TrailingZeros64(ends)>>3
+	points := other & (ends - 1) &^ ends
+	if points&(points-1) != 0 || points<<8&ends&-ends != 0 || b[end]|0x20 == 'e' { // several, or nothing behind one
 		return otherNumber(b, at)
 	}
 	return end
