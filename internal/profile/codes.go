@@ -151,6 +151,9 @@ func (c *column) weigh(w *weighing, v batch.Value, text []byte, hash, n uint64) 
 func (c *column) weighDescribed(w *weighing, v batch.Value, text []byte, texts bool, hash, n uint64, chars uint32, flags uint8) {
 	c.agg.add(v, text, texts, chars, flags, n)
 	text = cutText(text)
+	if texts || v.Type == batch.String {
+		c.sk.masks.add(v.Type, text, n)
+	}
 	if v.Type == batch.String {
 		c.sk.strings.add(hash, text, n)
 		return
@@ -175,8 +178,11 @@ func (c *column) weighDescribed(w *weighing, v batch.Value, text []byte, texts b
 	}
 }
 
-// settle gives the quantiles what was weighed.
+// settle gives the quantiles what was weighed, and ends the sample of masks.
 func (c *column) settle(w *weighing) {
+	if c.sk != nil {
+		c.sk.masks.settle()
+	}
 	if len(w.nums) > 0 {
 		c.sk.numbers().AddCounts(w.nums)
 	}

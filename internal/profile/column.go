@@ -28,6 +28,7 @@ type column struct {
 	types       [batch.TypeCount]uint64
 	first       [batch.TypeCount]firstValue
 
+	order order      // of the rows
 	codes codes      // counts that are not in what follows yet
 	dict  *dict      // nil once it was too large
 	sk    *sketches  // nil until then
@@ -48,6 +49,7 @@ type sketches struct {
 	nums    *sketch.KLL[float64]
 	times   [batch.TypeCount]*sketch.KLL[int64] // by family
 	seed    uint64
+	masks   masks // of texts
 
 	stream *stream // what comes by the vector; nil until it does
 }
@@ -94,6 +96,7 @@ func (c *column) add(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) {
 	c.inferred = c.inferred || v.Inferred
 	c.zoned = c.zoned || v.Zoned
 	c.rows += uint64(v.Len())
+	c.order.add(v)
 	switch {
 	case v.Dict != nil && c.dict == nil && v.Dict.Len() > exactDistinct/2:
 		c.fold()
@@ -232,7 +235,8 @@ func countersOf(columns int) uint16 {
 func newSketches(name string, counters uint16) *sketches {
 	counters = max(counters, 256)
 	g := group{counters: counters}
-	return &sketches{seed: seedOf(name), strings: g, typed: g, texts: g}
+	seed := seedOf(name)
+	return &sketches{seed: seed, masks: masks{random: ^seed}, strings: g, typed: g, texts: g}
 }
 
 // merge adds the state of the same column of another part. o is unchanged.
@@ -251,6 +255,7 @@ func (c *column) merge(o *column) {
 	c.nulls += o.nulls
 	c.empties += o.empties
 	c.zoned = c.zoned || o.zoned
+	c.order.merge(&o.order)
 	switch {
 	case c.dict != nil && o.dict != nil:
 		c.mergeDict(o.dict)
@@ -290,6 +295,7 @@ func (s *sketches) merge(o *sketches) {
 	s.strings.merge(o.strings)
 	s.typed.merge(o.typed)
 	s.texts.merge(o.texts)
+	s.masks.merge(&o.masks)
 	if o.nums != nil {
 		if s.nums == nil {
 			s.nums = sketch.NewKLL[float64](s.seed)

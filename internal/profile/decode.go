@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math"
+	"slices"
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/sketch"
@@ -135,6 +136,7 @@ func sketchOf[S unmarshaler](r *reader, newSketch func() S) (s S) {
 
 func (p *Profile) decodeColumn(r *reader) error {
 	c := &column{}
+	ordered := false
 	for len(r.b) > 0 {
 		tag, part := r.section()
 		if r.err != nil {
@@ -144,9 +146,13 @@ func (p *Profile) decodeColumn(r *reader) error {
 			return formatError("damaged or truncated")
 		}
 		part.columnPart(tag, c)
+		ordered = ordered || tag == tagOrder
 		if part.err != nil {
 			return part.err
 		}
+	}
+	if !ordered && c.rows > c.nulls {
+		c.order = unknownOrder() // version 1.0 lacks it
 	}
 	if _, ok := p.index[c.name]; ok {
 		return formatError("column %q occurs twice", c.name)
@@ -157,8 +163,8 @@ func (p *Profile) decodeColumn(r *reader) error {
 }
 
 func (r *reader) columnPart(tag uint64, c *column) {
-	if tag > tagDict && tag <= tagTimesKLL && c.sk == nil {
-		c.sk = &sketches{seed: seedOf(c.name)}
+	if (tag > tagDict && tag <= tagTimesKLL || tag == tagMasks) && c.sk == nil {
+		c.sk = newSketches(c.name, c.counters)
 	}
 	switch tag {
 	case tagName:
@@ -199,6 +205,12 @@ func (r *reader) columnPart(tag uint64, c *column) {
 		for len(r.b) > 0 {
 			c.sk.times[r.typ()] = sketchOf(r, func() *sketch.KLL[int64] { return sketch.NewKLL[int64](c.sk.seed) })
 		}
+	case tagOrder:
+		r.order(&c.order)
+	case tagMasks:
+		m := &c.sk.masks
+		m.n = r.uint()
+		m.strings, m.others = sketchOf(r, sketch.NewFrequent), sketchOf(r, sketch.NewFrequent)
 	}
 }
 
@@ -215,6 +227,45 @@ func (r *reader) dict() *dict {
 		d.insert(e, text)
 	}
 	return d
+}
+
+func (r *reader) order(o *order) {
+	t := &o.text
+	if t.trend = r.trend(); t.trend != 0 && t.trend != broken {
+		t.first, t.last = r.textEnd(), r.textEnd()
+	}
+	for i := range o.runs {
+		run := &o.runs[i]
+		if run.trend = r.trend(); run.trend == 0 || run.trend == broken {
+			continue
+		}
+		for _, p := range []*point{&run.first, &run.last} {
+			v := r.value()
+			if runOf[v.Type] != uint8(i) || v.Float != v.Float { //nolint:gosec // one of a few
+				r.fail()
+			}
+			*p = point{v.Type, v.Int, v.Float}
+		}
+	}
+}
+
+func (r *reader) trend() trend {
+	t := trend(r.byte())
+	if !t.valid() {
+		r.fail()
+	}
+	return t
+}
+
+func (r *reader) textEnd() textEnd {
+	e := textEnd{text: slices.Clone(r.bytes()), long: r.bool()}
+	if e.long {
+		e.hash = r.fixed()
+	}
+	if len(e.text) > maxText || e.long && len(e.text) < maxText {
+		r.fail()
+	}
+	return e
 }
 
 func (r *reader) textStats(s *textStats) {

@@ -20,7 +20,7 @@ import (
 const (
 	magic        = "PRFL"
 	majorVersion = 1 // a reader refuses a newer one
-	minorVersion = 0 // a reader passes over what it does not know
+	minorVersion = 1 // a reader passes over what it does not know
 )
 
 // Tags of sections and, within a column, of its parts.
@@ -38,6 +38,8 @@ const (
 	tagGroups
 	tagNumbersKLL
 	tagTimesKLL
+	tagOrder // since 1.1
+	tagMasks // since 1.1
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -245,6 +247,7 @@ func (w *writer) column(c *column) {
 			}
 		}
 	})
+	w.section(tagOrder, func(w *writer) { w.order(&c.order) })
 	if c.dict != nil {
 		w.section(tagDict, func(w *writer) { w.dict(c.dict) })
 		return
@@ -265,6 +268,39 @@ func (w *writer) column(c *column) {
 			}
 		}
 	})
+	w.section(tagMasks, func(w *writer) {
+		m := &c.sk.masks
+		w.uint(m.n)
+		w.sketch(m.strings != nil, m.strings)
+		w.sketch(m.others != nil, m.others)
+	})
+}
+
+func (w *writer) order(o *order) {
+	t := &o.text
+	w.byte(uint8(t.trend))
+	if t.trend != 0 && t.trend != broken {
+		w.textEnd(t.first)
+		w.textEnd(t.last)
+	}
+	for i := range o.runs {
+		r := &o.runs[i]
+		w.byte(uint8(r.trend))
+		if r.trend == 0 || r.trend == broken {
+			continue
+		}
+		for _, p := range []point{r.first, r.last} {
+			w.value(batch.Value{Type: p.typ, Int: p.int, Float: p.float})
+		}
+	}
+}
+
+func (w *writer) textEnd(e textEnd) {
+	w.bytes(e.text)
+	w.bool(e.long)
+	if e.long {
+		w.fixed(e.hash)
+	}
 }
 
 func (w *writer) dict(d *dict) {

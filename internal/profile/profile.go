@@ -191,6 +191,7 @@ func (b *Builder) Finish(columns []batch.Column, info Info) *Profile {
 	b.addColumns(columns)
 	for _, c := range p.columns {
 		c.fold()
+		c.order.dict = nil
 		c.limit(p.rows, max(len(p.columns), b.share))
 	}
 	p.Info = info

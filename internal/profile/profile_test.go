@@ -275,12 +275,14 @@ func requireSame(t *testing.T, want, got *Summary) {
 	require.Len(t, got.Columns, len(want.Columns))
 	for i := range want.Columns {
 		w, g := want.Columns[i], got.Columns[i]
-		w.Mixed, g.Mixed = nil, nil // rows are counted within a part
+		w.Mixed, g.Mixed = nil, nil   // rows are counted within a part
+		w.Sorted, g.Sorted = nil, nil // depends on the order of the parts
 		if !w.Distinct.Exact {
 			if w.Quantiles != nil {
 				requireQuantiles(t, &w, &g)
 			}
 			w.Quantiles, g.Quantiles, w.Histogram, g.Histogram, w.Top, g.Top = nil, nil, nil, nil, nil, nil
+			requireShape(t, &w, &g)
 		}
 		for _, p := range []struct{ w, g *Scalar }{{&w.Mean, &g.Mean}, {&w.StdDev, &g.StdDev}, {&w.Skewness, &g.Skewness}, {&w.Kurtosis, &g.Kurtosis}, {&w.Sum, &g.Sum}} {
 			if f, ok := p.w.Float(); ok && p.w.kind == scalarFloat {
@@ -291,6 +293,24 @@ func requireSame(t *testing.T, want, got *Summary) {
 		}
 		require.Equal(t, w, g)
 	}
+}
+
+// requireShape compares entropy and masks within their bounds, and takes them
+// from both.
+func requireShape(t *testing.T, w, g *Column) {
+	t.Helper()
+	require.Equal(t, w.Entropy == nil, g.Entropy == nil)
+	if w.Entropy != nil {
+		require.LessOrEqual(t, w.Entropy.Low, g.Entropy.High)
+		require.LessOrEqual(t, g.Entropy.Low, w.Entropy.High)
+	}
+	require.Equal(t, w.Masks == nil, g.Masks == nil)
+	for i := range min(len(w.Masks), len(g.Masks), 1) {
+		a, b := w.Masks[i], g.Masks[i]
+		require.Equal(t, a.Mask, b.Mask)
+		require.InDelta(t, a.Count, b.Count, float64(a.Error+b.Error))
+	}
+	w.Entropy, g.Entropy, w.Masks, g.Masks = nil, nil, nil, nil
 }
 
 func requireQuantiles(t *testing.T, w, g *Column) {

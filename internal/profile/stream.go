@@ -167,6 +167,8 @@ func (s *stream) feed(sk *sketches, a *aggregates) {
 	s.bounds.settle(&a.text)
 	sk.strings.addLane(&s.strings)
 	sk.texts.addLane(&s.others)
+	sk.masks.addLane(batch.String, &s.strings)
+	sk.masks.addLane(batch.Null, &s.others)
 	sk.typed.addLane(&s.typed)
 	if len(s.floats) > 0 {
 		a.nums.addFloats(s.floats)

@@ -190,6 +190,7 @@ func (c *column) summarize() Column {
 		s.Mixed = &Mixed{Count: int64(d.mixed), First: MixedFirst{Row: f.Row, Type: d.other.String(), Value: validText(f.Text)}}
 	}
 	c.summarizeValues(&s, d)
+	s.Sorted = c.sorted(d.typ)
 	switch {
 	case d.typ.Numeric():
 		c.summarizeNumbers(&s, &agg.nums)
@@ -304,8 +305,14 @@ func (c *column) summarizeValues(s *Column, d decision) {
 		s.unique = &once
 		s.Distinct = Estimate{Value: int64(len(vals)), Exact: true}
 		s.Top = c.topOf(vals)
+		if s.Count > 0 {
+			s.Entropy = entropyOf(vals, d.values)
+		}
+		if d.typ == batch.String {
+			s.Masks = masksOf(vals)
+		}
 	} else {
-		s.Distinct, s.Top = c.estimates(d)
+		c.estimate(s, d)
 	}
 	if s.Count > 0 {
 		r := float64(s.Distinct.Value) / float64(s.Count)
@@ -367,22 +374,26 @@ func (c *column) groupOf(typ batch.Type) group {
 	return g
 }
 
-// estimates returns distinct and top from the sketches.
-func (c *column) estimates(d decision) (Estimate, []TopValue) {
+// estimate fills what depends on distinct values from the sketches.
+func (c *column) estimate(s *Column, d decision) {
+	if d.typ == batch.String {
+		s.Masks = c.estimateMasks(d.values)
+	}
 	g := c.groupOf(d.typ)
 	if g.hll == nil {
-		return Estimate{}, []TopValue{}
+		return
 	}
-	est := Estimate{Value: min(int64(math.Round(g.hll.Estimate())), int64(d.values)), Error: int64(math.Ceil(g.hll.Error()))}
-	top := []TopValue{}
+	s.Distinct = Estimate{Value: min(int64(math.Round(g.hll.Estimate())), int64(d.values)), Error: int64(math.Ceil(g.hll.Error()))}
+	if d.values > 0 {
+		s.Entropy = g.estimateEntropy(d.values)
+	}
 	for _, it := range g.top.Top(maxTop) {
 		text := validText(it.Text)
 		if c.zoned && d.typ == batch.Timestamp {
 			text += "Z"
 		}
-		top = append(top, TopValue{Value: text, Count: int64(it.Count), Error: int64(it.Error)})
+		s.Top = append(s.Top, TopValue{Value: text, Count: int64(it.Count), Error: int64(it.Error)})
 	}
-	return est, top
 }
 
 func (c *column) summarizeNumbers(s *Column, n *numbers) {

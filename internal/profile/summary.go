@@ -86,6 +86,11 @@ type Column struct {
 	NonASCII      *int64           `json:"non_ascii"`
 	InvalidUTF8   int64            `json:"invalid_utf8"`
 	Histogram     *Histogram       `json:"histogram"`
+	Entropy       *Entropy         `json:"entropy"`
+	// Sorted is "ascending", "descending" (equal neighbours allowed in both),
+	// "constant", or nil: no order, or none is known.
+	Sorted *string     `json:"sorted"`
+	Masks  []MaskCount `json:"masks"` // of a column of texts, else nil
 
 	kind   batch.Type
 	zoned  bool

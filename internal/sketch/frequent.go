@@ -20,6 +20,9 @@ const (
 	// high bits of the hash above, so that a miss never looks at a counter.
 	frequentNumber = 1<<12 - 1
 
+	// maxRate is the most rows that a sampled one may stand for.
+	maxRate = 64
+
 	// frequentSmall is the size of the histogram in which a purge looks for its
 	// median first.
 	frequentSmall = 64
@@ -112,7 +115,8 @@ next:
 }
 
 // AddSample counts the rows that a Sampler drew from a slice of values with
-// these hashes, each with the weight that the sample gives it. text returns the
+// these hashes, each with the weight that the sample gives it, at most 64. Of
+// hashes only those of the drawn rows are read. text returns the
 // text of row i, as with AddSlice. From then on all bounds include three
 // standard errors of the sampling.
 func (f *Frequent) AddSample(hashes []uint64, sample Sample, text func(i int) []byte) {
@@ -406,7 +410,7 @@ func (f *Frequent) UnmarshalBinary(b []byte) error {
 	var out Frequent
 	if r.err == nil && got == versionSampled {
 		out.sampled, out.rate = r.uvarint(), r.uvarint()
-		if r.err == nil && (out.sampled == 0 || out.sampled > 1<<62 || out.rate < 2 || out.rate > sampleRate) {
+		if r.err == nil && (out.sampled == 0 || out.sampled > 1<<62 || out.rate < 2 || out.rate > maxRate) {
 			r.fail("a sample of %d rows, one of %d, is out of range", out.sampled, out.rate)
 		}
 	}

@@ -241,7 +241,7 @@ func TestFrequentVersions(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"no rows":       {'F', 2, 0, 2, 0, 0},
 		"a rate of one": {'F', 2, 3, 1, 0, 0},
-		"a rate of 17":  {'F', 2, 3, 17, 0, 0},
+		"a rate of 65":  {'F', 2, 3, 65, 0, 0},
 		"too many rows": {'F', 2, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xc0, 0x00, 2, 0, 0},
 		"above 2^62":    {'F', 2, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 2, 0, 0},
 		"version 0":     {'F', 0, 0, 0},
