@@ -619,19 +619,31 @@ func histogramOf[T sketch.Ordered](w []sketch.Weighted[T], lo, hi float64, whole
 	if whole && hi-lo < float64(bins) {
 		bins = int(hi-lo) + 1
 	}
-	if lo == hi {
+	far := math.IsInf(hi-lo, 0)
+	if (hi-lo)/float64(bins) == 0 {
 		bins = 1
 	}
 	width := hi/float64(bins) - lo/float64(bins) // never overflows
+	if !far && hi-lo < 1e-6*max(-lo, hi) {
+		width = (hi - lo) / float64(bins) // nor vanishes between large neighbours
+	}
 	h := &Histogram{Counts: make([]int64, bins), Edges: make([]Scalar, 0, bins+1)}
 	for i := range bins {
-		h.Edges = append(h.Edges, edge(lo+float64(i)*width))
+		at := lo + float64(i)*width
+		if far {
+			share := float64(i) / float64(bins)
+			at = lo*(1-share) + hi*share
+		}
+		h.Edges = append(h.Edges, edge(at))
 	}
 	h.Edges = append(h.Edges, edge(hi))
 	for i := range w {
 		b := 0
-		if width > 0 {
-			b = min(bins-1, max(0, int((float64(w[i].Value)-lo)/width)))
+		switch v := float64(w[i].Value); {
+		case far:
+			b = min(bins-1, max(0, int(v/width-lo/width)))
+		case width > 0:
+			b = min(bins-1, max(0, int((v-lo)/width)))
 		}
 		h.Counts[b] += int64(w[i].Weight)
 	}
