@@ -80,3 +80,12 @@ func TestFirstMixedOfMergedParts(t *testing.T) {
 		}
 	}
 }
+
+// TestDuplicatesAmongNames counts duplicates where values are names of columns.
+func TestDuplicatesAmongNames(t *testing.T) {
+	t.Parallel()
+	t.Skip("known to be wrong: a row's hash adds mix(value xor name), which is the same for every value that is the name of its column")
+	for _, text := range []string{"a,b,c\na,,1\n,b,1\n", "a,b,c\nb,,1\n,a,1\n"} {
+		require.Zero(t, profileCSV(t, text, CSV{Delimiter: ','}).Summary().Duplicates.Value, text)
+	}
+}

@@ -134,8 +134,8 @@ func (d *comparison) mixed(w *Column, g *profile.Column) {
 		return
 	}
 	equal(d, "mixed", w.Mixed, g.Mixed.Count)
-	if d.merged {
-		return
+	if d.merged || w.WordAmongNumbers {
+		return // the product keeps the first number, and a word is one at first
 	}
 	equal(d, "first mixed row", w.First.Row, g.Mixed.First.Row)
 	equal(d, "first mixed type", w.First.Type, g.Mixed.First.Type)
@@ -149,10 +149,14 @@ func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 // shown reports whether got is how a text is shown: itself, or the beginning
 // of a long one; bytes that are no UTF-8 are replaced.
 func shown(want, got string) bool {
-	if want = valid(want); want == got {
+	if valid(want) == got {
 		return true
 	}
-	return len(got) >= keptBytes && strings.HasPrefix(want, strings.TrimRight(got, "\uFFFD…"))
+	if len(want) <= keptBytes {
+		return false
+	}
+	whole := func(s string) string { return strings.TrimRight(s, "\uFFFD…") } // where it was cut
+	return strings.HasPrefix(got, whole(valid(want[:keptBytes]))) && strings.HasPrefix(valid(want), whole(got))
 }
 
 func (d *comparison) distinct(w *Column, g *profile.Column, exact bool) {
@@ -207,7 +211,7 @@ func (d *comparison) frequent(w *Column, g *profile.Column) {
 	listed := map[string]bool{}
 	for _, t := range g.Top {
 		listed[t.Value] = true
-		if n, ok := truth[t.Value]; len(t.Value) < keptBytes && (!ok || n < t.Count-t.Error || n > t.Count+t.Error) {
+		if n, ok := truth[t.Value]; len(t.Value) < keptBytes && !strings.Contains(t.Value, "\uFFFD") && (!ok || n < t.Count-t.Error || n > t.Count+t.Error) {
 			d.addf("top value %+v occurs %d times", t, n)
 		}
 	}
@@ -267,10 +271,13 @@ func (d *comparison) numbers(w *Column, g *profile.Column, exact bool) {
 	if n.Wide {
 		rounding = n.Abs * 0x1p-52
 	}
-	if n.Whole != nil {
+	far := math.IsInf(n.Abs*float64(n.N), 0) // a sum on the way may leave the range of float64
+	switch {
+	case far && g.Sum.IsNull():
+	case n.Whole != nil:
 		equal(d, "sum", n.Whole.String(), g.Sum.String())
 		d.near("mean", mean, 1e-12*math.Abs(mean), g.Mean)
-	} else {
+	default:
 		d.near("sum", sum, 1e-12*math.Abs(sum)+(n.Abs*1e-26+rounding)*float64(n.N), g.Sum)
 		if !math.IsInf(sum, 0) {
 			d.near("mean", mean, 1e-12*math.Abs(mean)+n.Abs*1e-26+rounding, g.Mean)
@@ -300,7 +307,7 @@ func (d *comparison) bound(what string, want *big.Rat, got profile.Scalar) {
 // product divides the standard deviation by; rounding is how far the values
 // themselves may be rounded.
 func (d *comparison) moments(m *Moments, unit, rounding float64, g *profile.Column) {
-	if m.Abs > 1e70 {
+	if m.Abs > 1e70 || m.StdDev > 0 && m.StdDev < 1e-70 {
 		return // powers leave the range of float64: the product says null or a number
 	}
 	d.near("stddev", m.StdDev/unit, 1e-9*m.StdDev/unit+rounding/unit, g.StdDev)
@@ -365,7 +372,7 @@ func (d *comparison) histogram(sorted []float64, g *profile.Column, number func(
 	}
 	n := int64(len(sorted))
 	slack := float64(n)*g.Quantiles.Error + 0.5
-	near := 1e-9 * (sorted[n-1] - sorted[0])
+	near := 1e-9*(sorted[n-1]-sorted[0]) + 0x1p-52*max(-sorted[0], sorted[n-1])
 	if math.IsInf(near, 0) {
 		near = math.MaxFloat64 * 1e-9
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -95,6 +97,17 @@ func inPieces(t *testing.T, text string, o source.Options) cells {
 	return whole
 }
 
+// hangAfter is far beyond what any input of a fuzz target takes.
+const hangAfter = 20 * time.Second
+
+// noHang ends the process if the test does not end in time: a fuzz target that
+// hangs is not reported otherwise.
+func noHang(t *testing.T, input string) {
+	t.Helper()
+	timer := time.AfterFunc(hangAfter, func() { panic(fmt.Sprintf("no end after %v with %.2000q", hangAfter, input)) })
+	t.Cleanup(func() { timer.Stop() })
+}
+
 // FuzzCSVAgainstEncodingCSV compares rows and values of any text with those of
 // encoding/csv. It differs in this, for which the naive reader stands in:
 //
@@ -123,6 +136,7 @@ func FuzzCSVAgainstEncodingCSV(f *testing.F) {
 		f.Add(text, byte(i%2), s.noHeader)
 	}
 	f.Fuzz(func(t *testing.T, text string, delimiter byte, noHeader bool) {
+		noHang(t, text)
 		o := CSV{Delimiter: ",;\t|"[delimiter%4], NoHeader: noHeader}
 		if isPacked(text) {
 			return
@@ -196,6 +210,7 @@ func FuzzJSONLAgainstEncodingJSON(f *testing.F) {
 		if isPacked(text) {
 			return
 		}
+		noHang(t, text)
 		got := inPieces(t, text, source.Options{Format: "jsonl"})
 		start := strings.TrimLeft(strings.TrimPrefix(text, bom), " \t\r\n")
 		if start != "" && start[0] != '{' {
@@ -228,6 +243,28 @@ func FuzzJSONLAgainstEncodingJSON(f *testing.F) {
 	})
 }
 
+// longest returns the bytes of the longest text.
+func (t *Table) longest() (n int) {
+	for _, row := range t.Rows {
+		for _, v := range row {
+			n = max(n, len(v.Text))
+		}
+	}
+	return n
+}
+
+// holdsNames reports whether a value is the name of a column.
+func (t *Table) holdsNames() bool {
+	for _, row := range t.Rows {
+		for _, v := range row {
+			if slices.Contains(t.Names, v.Text) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // FuzzProfileOfCSV compares the whole profile of any text with the naive one.
 func FuzzProfileOfCSV(f *testing.F) {
 	for i, k := range kinds {
@@ -238,11 +275,18 @@ func FuzzProfileOfCSV(f *testing.F) {
 		if isPacked(text) {
 			return
 		}
+		noHang(t, text)
 		p, err := observe(t.Context(), strings.NewReader(text), CSV{Delimiter: ','}.options())
 		if err != nil {
 			return // what is no text; the other target looks at errors
 		}
 		want := CSV{Delimiter: ','}.Read(text)
+		if want.longest() > keptBytes {
+			return // long texts are cut: their order and their ends follow what is kept
+		}
+		if want.holdsNames() {
+			return // see TestDuplicatesAmongNames
+		}
 		require.Len(t, p.Summary().Columns, len(want.Names))
 		for i, c := range p.Summary().Columns {
 			want.Names[i] = c.Name // repeated and empty names are given others

@@ -135,6 +135,7 @@ var kinds = []kind{
 	oneOf("spellings of numbers", "3", "3.0", "+3", " 3", "3e0", "0.3e1", ".5", "5.", "0", "-0", "0.0", "1E2", "100", "1e-7", "1e22", "1e23"),
 	oneOf("zeros", "0", "-0.0", "0.0", "-0"),
 	oneOf("far numbers", "1e400", "-1e400", "5e-324", "1.7976931348623157e308", "1"),
+	oneOf("widest range", "-1.7e308", "1.7976931348623157e308", "-1e300", "0", "1e307"),
 	some("nan among numbers", 0.05, prices, "NaN", "nan", "Inf", "-inf", "+Infinity", " INF "),
 	some("nan among integers", 0.04, smallInts, "NaN", "-Inf"),
 	some("nan among names", 0.2, names, "NaN", "nan", "Inf"),

@@ -42,6 +42,9 @@ type Column struct {
 	Times         *Times
 	Trues         *big.Rat
 	Zoned, IsCode bool
+	// WordAmongNumbers is set where spellings of NaN count as texts although
+	// numbers are the most frequent.
+	WordAmongNumbers bool
 }
 
 // Offender is the first value of another type than the column's.
@@ -237,6 +240,7 @@ func ofColumn(t *Table, name, declared string, values []Value) Column {
 			continue
 		}
 		c.Mixed++
+		c.WordAmongNumbers = c.WordAmongNumbers || v.Word && largest == tNumber
 		if last == 0 {
 			last = int64(i + 1)
 			c.First = Offender{last, original[i].Type, v.Text}
