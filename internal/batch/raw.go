@@ -194,9 +194,10 @@ func countItems(b []byte) int64 {
 		ch := b[i]
 		switch {
 		case quoted:
-			if ch == '\\' {
+			switch ch {
+			case '\\':
 				i++
-			} else if ch == '"' {
+			case '"':
 				quoted = false
 			}
 			continue
