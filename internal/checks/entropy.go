@@ -26,19 +26,20 @@ type entropy struct{ warn, fail *zone }
 
 func (e *entropy) needs(string) []Need { return nil }
 
-func (e *entropy) result(in *Input, col *profile.Column, res Result) Result {
+func (e *entropy) result(_ *Input, col *profile.Column, res Result) Result {
 	l := limits{warn: e.warn, fail: e.fail}
 	subject := "entropy of " + col.Name
-	counts, exact := countsOf(in.Profile, col)
-	switch {
-	case !exact:
-		res.Limit = zoneLimit(e.warn, e.fail, false)
-		return res.errorf("%s is not known: the column has too many distinct values to be counted", subject)
-	case len(counts) == 0:
+	found := col.Entropy
+	if found == nil {
 		return res.judgeNumber(subject, measurement{}, l)
 	}
-	bits := bitsOf(counts)
-	return res.judgeNumber(subject, measurement{value: batch.Value{Type: batch.Number, Float: bits}, text: number(bits), ok: true}, l)
+	ends := (&metric{warn: e.warn, fail: e.fail}).ends()
+	if !found.Exact && slices.ContainsFunc(ends, func(end float64) bool { return end >= found.Low && end <= found.High }) {
+		res.Limit = zoneLimit(e.warn, e.fail, false)
+		return res.errorf("%s is from %s to %s, which is not known closer: the column has too many distinct values to be counted", subject, number(found.Low), number(found.High))
+	}
+	m := measurement{value: batch.Value{Type: batch.Number, Float: found.Value}, text: number(found.Value), bound: found.Error(), ok: true}
+	return res.judgeNumber(subject, m, l)
 }
 
 // countsOf returns the distinct values of a column, most frequent first. exact
@@ -55,16 +56,4 @@ func byCount(values []profile.ValueCount) {
 	slices.SortFunc(values, func(a, b profile.ValueCount) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Text, b.Text))
 	})
-}
-
-// bitsOf is the entropy -Σ p·log2 p (Shannon, "A Mathematical Theory of
-// Communication", 1948), computed as log2 n - Σ c·log2 c / n.
-func bitsOf(counts []profile.ValueCount) float64 {
-	n, sum := 0.0, 0.0
-	for _, c := range counts {
-		f := float64(c.Count)
-		n += f
-		sum += f * math.Log2(f)
-	}
-	return max(0, math.Log2(n)-sum/n)
 }

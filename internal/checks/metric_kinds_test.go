@@ -92,10 +92,19 @@ func TestMetricKindsOfManyValues(t *testing.T) {
 		fmt.Fprintf(&data, "k%d,%d\n", i, i)
 	}
 	text := data.String()
-	require.Equal(t, checks.Error, one(t, "id", "entropy: {min: 1}", text).Status)
+	res := one(t, "id", "entropy: {min: 1}", text)
+	require.Equal(t, checks.Pass, res.Status)
+	require.Regexp(t, `^entropy of id is 16\.\d+ ± \d+\.\d+ \(estimated\), as expected`, res.Message)
+	require.Equal(t, checks.Fail, one(t, "id", "entropy: {max: 2}", text).Status)
+	require.Equal(t, checks.Fail, one(t, "id", "entropy: {one_of: [1, 17.5]}", text).Status)
+	for _, limit := range []string{"{min: 16}", "{max: 16.5}", "{equals: 16.6}", "{min: 1, max: 16}", "{one_of: [1, 16.5]}", "{warn: {min: 15}, fail: {min: 1}}"} {
+		res := one(t, "id", "entropy: "+limit, text)
+		require.Equal(t, checks.Error, res.Status, limit)
+		require.Regexp(t, `^entropy of id is from \d+(\.\d+)? to 16\.\d+, which is not known closer`, res.Message)
+	}
 	require.Equal(t, checks.Error, one(t, "id", "most_common: k1", text).Status)
 	require.Equal(t, checks.Error, one(t, "id", "values: {superset_of: [k1]}", text).Status)
-	res := one(t, "id", "values: {subset_of: [k1, k2]}", text)
+	res = one(t, "id", "values: {subset_of: [k1, k2]}", text)
 	require.Equal(t, checks.Fail, res.Status)
 	require.Regexp(t, `^values of id: about \d+,\d+ distinct values, expected none but k1, k2`, res.Message)
 	res = one(t, "v", "quantile: {q: 0.9, min: 1}", text)

@@ -72,7 +72,6 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 	if err != nil {
 		return err
 	}
-	boundMemory(e, 0)
 	var recorded []string
 	if f.store != "" {
 		recorded = []string{"--store"}
@@ -184,7 +183,7 @@ func (e *env) observe(ctx context.Context, a *app.App, in source.Input, f *sourc
 	if err != nil {
 		return nil, err
 	}
-	r, done, err := e.open(ctx, in, so, f.progress)
+	r, done, err := e.open(ctx, in, so)
 	if err != nil {
 		return nil, err
 	}

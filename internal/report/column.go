@@ -151,6 +151,23 @@ func valuesText(c *profile.Column, room int) string {
 	}, more)
 }
 
+// masksText lists the frequent shapes of the texts of a column with their
+// shares, "" where it has none to tell: a shape of one text in a thousand is
+// not worth it.
+func masksText(c *profile.Column, room int) string {
+	if len(c.Masks) == 0 || share(c.Masks[0].Count, c.Count) < rare {
+		return ""
+	}
+	return listed("", len(c.Masks), room, func(i int) string {
+		m := c.Masks[i]
+		about := ""
+		if m.Error > 0 {
+			about = "≈"
+		}
+		return cut(quoted(m.Mask), longest(room)) + " " + about + percent(share(m.Count, c.Count))
+	}, len(c.Masks) == 10)
+}
+
 // listed joins as many items as there is room for, with "…" where some are
 // left out or more says that there are others.
 func listed(lead string, n, room int, item func(int) string, more bool) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -226,6 +227,17 @@ func facts(c *profile.Column) []fact {
 		}
 	}
 	add("length", lengthText(c))
+	if e := c.Entropy; e != nil {
+		about := ""
+		if !e.Exact {
+			about = "≈"
+		}
+		add("entropy", about+strconv.FormatFloat(e.Value, 'f', 2, 64)+" bits")
+	}
+	if c.Sorted != nil && *c.Sorted != "constant" {
+		add("sorted", *c.Sorted)
+	}
+	add("shapes", masksText(c, 60))
 	return out
 }
 
