@@ -166,7 +166,10 @@ func (e *env) baseline(ctx context.Context, f *judgeFlags, src *sourceFlags) (*p
 		return nil, err
 	}
 	flags := *src
-	flags.rows = 0
+	flags.rows, flags.progress = 0, nil
+	if out, tty := terminal(e.stderr); tty && !e.global.quiet {
+		flags.progress = newProgress(out, in)
+	}
 	o, err := e.observe(ctx, a, in[0], &flags, observeOptions{})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,19 @@ import (
 // memory is the flag for what checks that count exactly may take before they
 // use temporary files.
 type memory int64
+
+// usualMemory is what a profile stays below, tables of thousands of columns left
+// aside: the collector works harder rather than to let garbage grow beyond it.
+const usualMemory = 400 << 20
+
+// boundMemory keeps garbage from doubling the memory of wide tables. further is
+// what may be taken beside the profile. A GOMEMLIMIT of the environment counts
+// instead.
+func boundMemory(e *env, further int64) {
+	if _, set := e.lookup("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(usualMemory + further)
+	}
+}
 
 // leastMemory is what tables and buffers of a few checks need.
 const leastMemory = 1 << 20

@@ -72,6 +72,7 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 	if err != nil {
 		return err
 	}
+	boundMemory(e, 0)
 	var recorded []string
 	if f.store != "" {
 		recorded = []string{"--store"}
@@ -183,7 +184,7 @@ func (e *env) observe(ctx context.Context, a *app.App, in source.Input, f *sourc
 	if err != nil {
 		return nil, err
 	}
-	r, done, err := e.open(ctx, in, so)
+	r, done, err := e.open(ctx, in, so, f.progress)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,8 @@ type sourceFlags struct {
 	rows, unpackLimit                                     int64
 	sample                                                string
 	dataset, batch, at                                    string
+
+	progress *progress // over all inputs; nil where none is shown
 }
 
 func (f *sourceFlags) register(cmd *cobra.Command) {
@@ -171,6 +173,9 @@ func (f *sourceFlags) inputs(cmd *cobra.Command, e *env, args []string) ([]sourc
 	if f.batch != "" && len(in) > 1 {
 		return nil, usage("--batch names one batch, but there are %d; leave out --each", len(in))
 	}
+	if out, tty := terminal(e.stderr); tty && !e.global.quiet {
+		f.progress = newProgress(out, in)
+	}
 	return in, nil
 }
 
@@ -191,11 +196,11 @@ func (f *sourceFlags) datasetOf(in source.Input) string {
 	return rules.DatasetName(in.Name)
 }
 
-// open opens an input, with progress on a terminal.
-func (e *env) open(ctx context.Context, in source.Input, o source.Options) (*source.Reader, func(), error) {
+// open opens an input, with progress p unless that is nil.
+func (e *env) open(ctx context.Context, in source.Input, o source.Options, p *progress) (*source.Reader, func(), error) {
 	done := func() {}
-	if f, tty := terminal(e.stderr); tty && !e.global.quiet {
-		p := newProgress(f, in)
+	if p != nil {
+		p.next(in)
 		o.Progress, done = p.update, p.clear
 	}
 	if o.Stdin != nil {

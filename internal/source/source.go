@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/source/jsonl"
 )
 
 // Stdin is the name of the standard input.
@@ -258,6 +259,7 @@ type Reader struct {
 	next    int   // index of the next file
 	info    Info
 	columns []batch.Column
+	index   map[string]int // of columns, by name
 	place   []int       // of the open file's columns in columns; -1 is left out
 	from    []int       // the way back: of columns in the open file's, -1 is nowhere
 	placed  int         // how many places from was made of
@@ -282,11 +284,15 @@ type finished struct {
 // at once. The caller closes the reader.
 func Open(ctx context.Context, in Input, opts Options) (*Reader, error) {
 	r := &Reader{in: in, opts: opts, hash: newContentHash(), sample: newSampler(opts.Sample, batch.InFlight)}
-	r.columns = make([]batch.Column, len(opts.Columns))
+	r.columns, r.index = make([]batch.Column, len(opts.Columns)), map[string]int{}
 	for i, name := range opts.Columns {
 		r.columns[i].Name = name
+		if _, twice := r.index[name]; !twice {
+			r.index[name] = i
+		}
 	}
 	if err := r.open(ctx); err != nil {
+		r.Close() //nolint:errcheck // the other error counts
 		return nil, err
 	}
 	if err := r.missingColumns(); err != nil {
@@ -384,7 +390,7 @@ func (r *Reader) open(ctx context.Context) error {
 	}
 	r.place, r.placed = r.place[:0], -1
 	r.adopt()
-	return nil
+	return r.tooWide()
 }
 
 // count takes bytes as they are read from a file, before unpacking.
@@ -396,16 +402,39 @@ func (r *Reader) count(b []byte) {
 	}
 }
 
+// MaxColumns is how many columns a batch may have. Every column takes memory,
+// whatever the rows: tens of KiB.
+const MaxColumns = jsonl.MaxColumns
+
+// tooWide reports a batch of too many columns. One more is the column that
+// holds what JSON has beyond them.
+func (r *Reader) tooWide() error {
+	n := len(r.columns)
+	if n <= MaxColumns+1 {
+		return nil
+	}
+	e := &batch.DataError{Source: r.in.Files[r.next-1], Offset: -1, Advice: "name those that matter with --columns"}
+	e.Reason = fmt.Sprintf("has %d columns, and a batch may have %d", n, MaxColumns)
+	if r.next > 1 {
+		e.Reason = fmt.Sprintf("brings the columns of the batch to %d, and it may have %d", n, MaxColumns)
+	}
+	if e.Source == Stdin {
+		e.Source = "standard input"
+	}
+	return e
+}
+
 // adopt finds the places of the open file's columns in the union.
 func (r *Reader) adopt() {
 	for _, c := range r.file.Columns()[len(r.place):] {
-		at := slices.IndexFunc(r.columns, func(have batch.Column) bool { return have.Name == c.Name })
+		at, have := r.index[c.Name]
 		switch {
-		case at < 0 && len(r.opts.Columns) > 0:
+		case !have && len(r.opts.Columns) > 0:
 			r.place = append(r.place, -1)
 			continue
-		case at < 0:
+		case !have:
 			at = len(r.columns)
+			r.index[c.Name] = at
 			r.columns = append(r.columns, c)
 		case r.rows == 0:
 			r.columns[at].Declared = c.Declared
@@ -436,6 +465,9 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 		}
 		err := r.file.Next(ctx, c)
 		r.adopt()
+		if wide := r.tooWide(); wide != nil {
+			return wide
+		}
 		if errors.Is(err, io.EOF) {
 			r.done = append(r.done, finished{r.file, r.chunks})
 			r.file = nil
