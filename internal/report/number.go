@@ -153,6 +153,14 @@ func day(text string) string {
 	return text
 }
 
+// clock shortens the text of a timestamp to a time of its day, 03-01 08:12.
+func clock(text string) string {
+	if d := day(text); d == text || len(text) < 16 || text[10] != 'T' {
+		return d
+	}
+	return text[5:10] + " " + text[11:16]
+}
+
 // lasting writes a number of seconds in the unit that suits it.
 func lasting(seconds float64) string {
 	switch {

@@ -161,6 +161,9 @@ func profileRow(c *profile.Column, short func(string) string) []cell {
 		}
 		return row
 	}
+	if lo, hi := value(c.Min), value(c.Max); lo != hi && short(lo) == short(hi) {
+		short = clock // all on one day
+	}
 	row[trackMin].text = cut(short(value(c.Min)), 24)
 	row[trackMax].text = cut(short(value(c.Max)), 24)
 	if c.Type == batch.Date.String() {

@@ -127,3 +127,18 @@ func TestGridCutsSoftlyThenDropsThenCuts(t *testing.T) {
 		require.Equal(t, tc.want, g.fit(tc.columns), "%d", tc.columns)
 	}
 }
+
+func TestClock(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"2026-03-01T08:12:59Z":      "03-01 08:12",
+		"2026-03-01T08:12:59.5":     "03-01 08:12",
+		"2026-03-01T23:59:00+02:00": "03-01 23:59",
+		"2026-03-01":                "2026-03-01",
+		"08:12:59":                  "08:12:59",
+		"12.5":                      "12.5",
+		"":                          "",
+	} {
+		require.Equal(t, want, clock(text), text)
+	}
+}
