@@ -23,24 +23,25 @@ type Profile struct {
 
 // Column is what one column should be summarised to.
 type Column struct {
-	Name, Type    string
-	Types         map[string]int64
-	Mixed         int64
-	First         Offender
-	Count, Nulls  int64
-	Distinct      int64
-	Unique        int64
-	Spellings     int       // distinct texts
-	TextBytes     int       // of them
-	Top           []Counted // all values, most frequent first, ties by text
-	Invalid       int64
-	Blank         int64
-	NonASCII      int64
-	Texts         *Texts
-	Lists         *Lengths
-	Numbers       *Numbers
-	Times         *Times
-	Trues         *big.Rat
+	Name, Type   string
+	Types        map[string]int64
+	Mixed        int64
+	First        Offender
+	Count, Nulls int64
+	Distinct     int64
+	Unique       int64
+	Spellings    int       // distinct texts
+	TextBytes    int       // of them
+	Top          []Counted // all values, most frequent first, ties by text
+	Invalid      int64
+	Blank        int64
+	NonASCII     int64
+	Texts        *Texts
+	Lists        *Lengths
+	Numbers      *Numbers
+	Times        *Times
+	Trues        *big.Rat
+	Shape
 	Zoned, IsCode bool
 	// WordAmongNumbers is set where spellings of NaN count as texts although
 	// numbers are the most frequent.
@@ -256,6 +257,7 @@ func ofColumn(t *Table, name, declared string, values []Value) Column {
 	c.Spellings, c.TextBytes = spellings(kept)
 	c.countValues(kept)
 	c.measure(kept)
+	c.shape(kept)
 	return c
 }
 
