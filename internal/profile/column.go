@@ -84,7 +84,7 @@ func (g *group) merge(o group) {
 }
 
 func newColumn(name string) *column {
-	return &column{name: name, salt: xxh3.HashString(name), dict: newDict()}
+	return &column{name: name, salt: mix64(xxh3.HashString(name), tagColumnName), dict: newDict()}
 }
 
 // add takes the values of a vector; at is the chunk that numbers its rows.

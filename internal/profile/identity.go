@@ -22,6 +22,8 @@ const (
 	tagBinary   = 0xd6e8feb86659fd93
 	tagList     = 0xa0761d6478bd642f
 	tagStruct   = 0xe7037ed1a0b428db
+	// tagColumnName keeps the name of a column apart from an equal text in it.
+	tagColumnName = 0x2d358dccaa6c78a5
 )
 
 // hashText is the identity of a text: equal texts have equal hashes, whatever

@@ -78,8 +78,9 @@ func (t trend) word() *string {
 		return ptr("ascending")
 	case met | fell:
 		return ptr("descending")
+	default:
+		return nil
 	}
-	return nil
 }
 
 // valid reports whether a run can have the trend.

@@ -481,3 +481,10 @@ func BenchmarkAdd(b *testing.B) {
 		})
 	}
 }
+
+// TestRowsThatSwapNamesDiffer has values that are the names of their columns.
+func TestRowsThatSwapNamesDiffer(t *testing.T) {
+	t.Parallel()
+	p := ofCSV(t, "a,b\na,\n,b\na,\n")
+	require.Equal(t, int64(1), p.Summary().Duplicates.Value, "the first row comes twice")
+}

@@ -260,14 +260,14 @@ type Reader struct {
 	info    Info
 	columns []batch.Column
 	index   map[string]int // of columns, by name
-	place   []int       // of the open file's columns in columns; -1 is left out
-	from    []int       // the way back: of columns in the open file's, -1 is nowhere
-	placed  int         // how many places from was made of
-	done    []finished  // files that are read, whose last chunks may be at work
-	chunks  int64       // chunks given out
-	rows    int64       // read, those included that a sample left out
-	sample  *sampler    // nil takes all
-	stats   batch.Stats // of the files that are closed
+	place   []int          // of the open file's columns in columns; -1 is left out
+	from    []int          // the way back: of columns in the open file's, -1 is nowhere
+	placed  int            // how many places from was made of
+	done    []finished     // files that are read, whose last chunks may be at work
+	chunks  int64          // chunks given out
+	rows    int64          // read, those included that a sample left out
+	sample  *sampler       // nil takes all
+	stats   batch.Stats    // of the files that are closed
 	hash    *contentHash
 	bytes   int64
 }
