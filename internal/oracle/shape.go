@@ -103,7 +103,7 @@ func sortedness(typ string, values []Value) string {
 			of = append(of, v)
 		}
 	}
-	compare := func(a, b Value) int { return 2 }
+	var compare func(a, b Value) int
 	switch family(typ) {
 	case tString:
 		compare = func(a, b Value) int { return strings.Compare(a.show(tString, false), b.show(tString, false)) }
