@@ -60,10 +60,31 @@ func (p *part) judge(results []checks.Result) {
 		if r.Rule != nil {
 			c.file = clean(r.Rule.File)
 		}
-		c.evaluations++
-		c.failures += truth(r.Status == checks.Fail)
-		c.failedBy += truth(r.Status == checks.Error)
+		c.count(r.Status)
 		c.limits = limitsOf(r, c.limits)
+	}
+}
+
+func (c *check) count(s checks.Status) {
+	c.evaluations++
+	c.failures += truth(s == checks.Fail)
+	c.failedBy += truth(s == checks.Error)
+}
+
+// count counts the results of a batch that is not the newest: the checks keep
+// what they show.
+func (p *part) count(results []checks.Result) {
+	worst := map[string]checks.Status{}
+	for i := range results {
+		id := clean(results[i].ID)
+		if s, ok := worst[id]; !ok || results[i].Status > s {
+			worst[id] = results[i].Status
+		}
+	}
+	for id, s := range worst {
+		if c := p.checks[id]; c != nil {
+			c.count(s)
+		}
 	}
 }
 

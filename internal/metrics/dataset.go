@@ -22,7 +22,8 @@ type Batch struct {
 	// unknown. Later batches are compared with the one before in this process.
 	Previous *profile.Summary
 	Report   checks.Report
-	// Took is how long reading and judging took.
+	// Took is how long reading and judging took; 0 if that is not known, as of a
+	// batch that another process recorded.
 	Took time.Duration
 	// SourceKind is the kind of source: csv, parquet, postgres …
 	SourceKind string
@@ -73,7 +74,8 @@ type part struct {
 	checks                                     map[string]*check
 	order                                      []string // ids of checks
 	last                                       *Batch
-	at                                         time.Time
+	at                                         time.Time // the last profile was completed
+	dataAt                                     time.Time // of the last profile's data
 	groups                                     []group
 }
 
@@ -121,7 +123,9 @@ func (p *part) describe(pipeline, kind, owner string) {
 	}
 }
 
-// Observe counts a batch and replaces the series of its dataset and step.
+// Observe counts a batch and replaces the series of its dataset and step. A
+// batch whose data is older than what is shown, such as one of a backfill, is
+// counted alone.
 func (m *Metrics) Observe(b Batch) {
 	name := b.Report.Dataset
 	if name == "" {
@@ -131,18 +135,26 @@ func (m *Metrics) Observe(b Batch) {
 	defer m.unlock()
 	d, p := m.part(name, b.Report.Origin.Step)
 	p.describe(b.Report.Origin.Pipeline, b.SourceKind, b.Owner)
-	p.at = m.opts.Now()
-	if t, err := time.Parse(time.RFC3339Nano, b.Summary.ProfiledAt); err == nil {
-		p.at = t
-	}
 	p.profiles++
 	p.rows += float64(b.Summary.Rows)
 	p.bytes += float64(b.Summary.Bytes)
 	p.malformed += float64(b.Summary.Malformed.Count)
+	if b.Took > 0 {
+		m.histogram("profiler_profile_duration_seconds", p.step).Observe(b.Took.Seconds())
+	}
+	if b.Report.At.Before(p.dataAt) {
+		p.count(b.Report.Results)
+		m.recount(p)
+		m.account(d)
+		return
+	}
+	p.at, p.dataAt = m.opts.Now(), b.Report.At
+	if t, err := time.Parse(time.RFC3339Nano, b.Summary.ProfiledAt); err == nil {
+		p.at = t
+	}
 	p.compare(b.Previous, b.Summary)
 	p.judge(b.Report.Results)
 	p.last = &b
-	m.histogram("profiler_profile_duration_seconds", p.step).Observe(b.Took.Seconds())
 	m.build(p)
 	p.last = nil // the profile is not kept alive
 	m.account(d)

@@ -40,14 +40,17 @@ func (m *Metrics) declarePipeline(pipeline string) {
 }
 
 func (m *Metrics) declareStep(pipeline, step string) {
-	for _, name := range []string{"profiler_runner_units_total", "profiler_runner_unit_retries_total", "profiler_runner_dead_lettered_units_total", "profiler_runner_hook_duration_seconds_total"} {
+	for _, name := range []string{"profiler_runner_units_total", "profiler_runner_unit_retries_total", "profiler_runner_lease_expirations_total", "profiler_runner_dead_lettered_units_total", "profiler_runner_replayed_units_total", "profiler_runner_hook_duration_seconds_total"} {
 		m.counter(name, pipeline, step)
 	}
 	for _, r := range unitReasons {
 		m.counter("profiler_runner_unit_failures_total", pipeline, step, r)
 	}
 	m.histogram("profiler_runner_step_duration_seconds", pipeline, step)
-	m.gauge("profiler_runner_dead_letter_units", pipeline, step)
+	m.histogram("profiler_runner_queue_wait_seconds", pipeline, step)
+	for _, name := range []string{"profiler_runner_queue_units", "profiler_runner_units_in_flight", "profiler_runner_workers", "profiler_runner_dead_letter_units"} {
+		m.gauge(name, pipeline, step)
+	}
 }
 
 // ForgetPipeline removes the series of a pipeline that is configured no more.
@@ -107,12 +110,69 @@ func (m *Metrics) Step(a Attempt) {
 	if a.Dead {
 		m.counter("profiler_runner_dead_lettered_units_total", a.Pipeline, a.Step).Add(1)
 	}
-	h := m.histogram("profiler_runner_step_duration_seconds", a.Pipeline, a.Step)
-	if e := exemplar(a.TraceID, a.RunID); e != nil {
-		h.ObserveWithExemplar(a.Took.Seconds(), e)
+	timed(m.histogram("profiler_runner_step_duration_seconds", a.Pipeline, a.Step), a.Took, exemplar(a.TraceID, a.RunID))
+}
+
+// timed counts a time; a nil exemplar is none.
+func timed(h timer, took time.Duration, e prometheus.Labels) {
+	if e == nil {
+		h.Observe(took.Seconds())
 		return
 	}
-	h.Observe(a.Took.Seconds())
+	h.ObserveWithExemplar(took.Seconds(), e)
+}
+
+// Waited counts the time that a unit waited for a worker. The ids become the
+// exemplar; empty ones are left out.
+func (m *Metrics) Waited(pipeline, step string, waited time.Duration, traceID, runID string) {
+	m.mu.Lock()
+	defer m.unlock()
+	m.declareStep(pipeline, step)
+	timed(m.histogram("profiler_runner_queue_wait_seconds", pipeline, step), max(waited, 0), exemplar(traceID, runID))
+}
+
+// Queue is the state of one step's queue.
+type Queue struct {
+	Pipeline, Step string
+	// Waiting units have no worker, units in flight have one.
+	Waiting, InFlight int
+	// Oldest is when the unit that waits longest was queued; it means nothing
+	// while none waits.
+	Oldest time.Time
+	// Workers are those attached to the step.
+	Workers int
+}
+
+// Queued sets the state of a step's queue.
+func (m *Metrics) Queued(q Queue) {
+	m.mu.Lock()
+	defer m.unlock()
+	m.declareStep(q.Pipeline, q.Step)
+	m.gauge("profiler_runner_queue_units", q.Pipeline, q.Step).Set(float64(q.Waiting))
+	m.gauge("profiler_runner_units_in_flight", q.Pipeline, q.Step).Set(float64(q.InFlight))
+	m.gauge("profiler_runner_workers", q.Pipeline, q.Step).Set(float64(q.Workers))
+	const oldest = "profiler_runner_queue_oldest_unit_timestamp_seconds"
+	if q.Waiting == 0 || q.Oldest.IsZero() {
+		m.absent(oldest, q.Pipeline, q.Step) // a time of 0 would look like a unit that waits for ever
+		return
+	}
+	m.gauge(oldest, q.Pipeline, q.Step).Set(seconds(q.Oldest))
+}
+
+// LeasesExpired counts units that were taken back because a lease ran out.
+func (m *Metrics) LeasesExpired(pipeline, step string, units int) {
+	m.mu.Lock()
+	defer m.unlock()
+	m.declareStep(pipeline, step)
+	m.counter("profiler_runner_lease_expirations_total", pipeline, step).Add(float64(max(units, 0)))
+}
+
+// Replayed counts units that left the dead letter queue for another attempt.
+func (m *Metrics) Replayed(pipeline, step string, units int) {
+	m.mu.Lock()
+	defer m.unlock()
+	m.declareStep(pipeline, step)
+	m.counter("profiler_runner_replayed_units_total", pipeline, step).Add(float64(max(units, 0)))
 }
 
 // exemplar returns the labels of an exemplar, or nil if there are none or they

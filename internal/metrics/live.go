@@ -102,6 +102,19 @@ func (m *Metrics) histogram(name string, values ...string) timer {
 	return nothing{}
 }
 
+// absent removes one live series. The caller holds mu.
+func (m *Metrics) absent(name string, values ...string) {
+	for i, v := range values {
+		values[i] = clean(v)
+	}
+	k := key(name, values)
+	if l := m.live[k]; l != nil {
+		delete(m.live, k)
+		m.liveSize -= l.size
+		m.dirty = true
+	}
+}
+
 // forget removes the live series with a label of this value. The caller holds
 // mu.
 func (m *Metrics) forget(label, value string) {

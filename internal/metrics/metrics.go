@@ -9,6 +9,7 @@ package metrics
 
 import (
 	"cmp"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -161,6 +162,16 @@ func validate(o *Options) error {
 // Registerer takes further collectors into the same exposition, such as the
 // statistics of a database connection pool.
 func (m *Metrics) Registerer() prometheus.Registerer { return m.registry }
+
+// RegisterDB shows the statistics of a pool of database connections as
+// go_sql_*, by the name of the pool. A scrape reads counters of the pool and
+// sends nothing to the database.
+func (m *Metrics) RegisterDB(name string, pool *sql.DB) error {
+	if err := m.registry.Register(collectors.NewDBStatsCollector(pool, name)); err != nil {
+		return fmt.Errorf("register metrics of the pool %s: %w", name, err)
+	}
+	return nil
+}
 
 // Describe sends nothing: labels that are empty are left out, so that a family
 // has no single set of label names that could be declared.

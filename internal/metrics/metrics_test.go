@@ -1,6 +1,9 @@
 package metrics_test
 
 import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"math"
 	"net/http"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -137,6 +141,10 @@ func everything(t testing.TB) *metrics.Metrics {
 	m.Step(metrics.Attempt{Pipeline: "nightly", Step: "clean", Took: 700 * time.Millisecond, Reason: metrics.ReasonTimeout, Retry: true, Dead: true, TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", RunID: "r1"})
 	m.Hook("nightly", "clean", 250*time.Millisecond)
 	m.DeadLetters("nightly", "clean", 3)
+	m.Waited("nightly", "clean", 90*time.Millisecond, "4bf92f3577b34da6a3ce929d0e0e4736", "r1")
+	m.Queued(metrics.Queue{Pipeline: "nightly", Step: "clean", Waiting: 4, InFlight: 2, Oldest: clock.Add(-time.Minute), Workers: 2})
+	m.LeasesExpired("nightly", "clean", 1)
+	m.Replayed("nightly", "clean", 2)
 	m.RunEnded("nightly", false, clock)
 	m.RunEnded("nightly", true, clock)
 	m.Notification("data", 80*time.Millisecond, "timeout")
@@ -181,6 +189,32 @@ func TestLint(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, problems)
 }
+
+// TestPedanticWithProcess checks the whole exposition of a service, with the
+// metrics of others that it carries.
+func TestPedanticWithProcess(t *testing.T) {
+	t.Parallel()
+	m := newMetrics(t, metrics.Options{Process: true})
+	pool := sql.OpenDB(noDatabase{})
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	require.NoError(t, m.RegisterDB("store", pool))
+	require.ErrorContains(t, m.RegisterDB("store", pool), "pool store")
+	text := scrape(t, m)
+	require.Contains(t, text, `go_sql_open_connections{db_name="store"} 0`)
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	require.NoError(t, err)
+	for _, p := range problems {
+		require.False(t, strings.HasPrefix(p.Metric, "profiler_"), p)
+	}
+}
+
+// noDatabase cannot be reached: a scrape must not try.
+type noDatabase struct{}
+
+func (noDatabase) Connect(context.Context) (driver.Conn, error) {
+	panic("a scrape opened a connection")
+}
+func (noDatabase) Driver() driver.Driver { return nil }
 
 func TestPromtool(t *testing.T) {
 	t.Parallel()
@@ -395,6 +429,44 @@ func TestDeclareAndFailureKeepTheLastProfile(t *testing.T) {
 	require.NotContains(t, scrape(t, m), "shop/orders")
 }
 
+// TestBackfillIsCountedAlone observes a batch of older data after a newer one.
+func TestBackfillIsCountedAlone(t *testing.T) {
+	t.Parallel()
+	m := newMetrics(t, metrics.Options{Columns: "all"})
+	batch := func(rows int64, at time.Time, s checks.Status, columns ...string) {
+		r := report(result("a.range", "a", s))
+		r.At = at
+		m.Observe(metrics.Batch{Summary: summary(rows, columns...), Report: r, Took: time.Second})
+	}
+	batch(8, clock, checks.Pass, "a:integer")
+	batch(5, clock.AddDate(0, 0, -1), checks.Fail, "a:string", "b:date")
+	text := scrape(t, m)
+	for _, want := range []string{
+		`profiler_dataset_rows{dataset="shop/orders"} 8`, `profiler_profiles_total{dataset="shop/orders"} 2`, `profiler_profiled_rows_total{dataset="shop/orders"} 13`,
+		`profiler_check_passed{check="a.range",dataset="shop/orders",severity="fail"} 1`, `profiler_check_failures_total{check="a.range",dataset="shop/orders"} 1`,
+		`profiler_check_evaluations_total{check="a.range",dataset="shop/orders"} 2`, `profiler_schema_changes_total{change="type",dataset="shop/orders"} 0`,
+		"profiler_profile_duration_seconds_count 2",
+	} {
+		require.Contains(t, text, want+"\n")
+	}
+	batch(9, clock, checks.Pass, "a:integer") // the same batch again
+	require.Contains(t, scrape(t, m), "profiler_dataset_rows{dataset=\"shop/orders\"} 9\n")
+}
+
+func TestQueueWithoutWaitingUnitsHasNoOldest(t *testing.T) {
+	t.Parallel()
+	m := newMetrics(t, metrics.Options{})
+	const oldest = "profiler_runner_queue_oldest_unit_timestamp_seconds{"
+	m.Queued(metrics.Queue{Pipeline: "p", Step: "s", Waiting: 3, Oldest: clock})
+	require.Len(t, series(scrape(t, m), oldest), 1)
+	before := sum(t, scrape(t, m), "profiler_metric_series{")
+	m.Queued(metrics.Queue{Pipeline: "p", Step: "s", InFlight: 2, Workers: 4})
+	text := scrape(t, m)
+	require.Empty(t, series(text, oldest))
+	require.Equal(t, before-1, sum(t, text, "profiler_metric_series{"))
+	require.Contains(t, text, `profiler_runner_workers{pipeline="p",step="s"} 4`)
+}
+
 func TestForgetLive(t *testing.T) {
 	t.Parallel()
 	m := everything(t)
@@ -472,6 +544,16 @@ func TestValuesAsNativeHistogram(t *testing.T) {
 		return
 	}
 	t.Fatal("no histogram")
+}
+
+func TestValuesWithoutANumber(t *testing.T) {
+	t.Parallel()
+	m := newMetrics(t, metrics.Options{Columns: "all", Families: []string{"values"}})
+	p := profileOf(t, map[string][]float64{"a": {1, 2, math.Inf(1), math.Inf(-1), math.NaN()}, "b": {math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()}})
+	m.Observe(metrics.Batch{Summary: p.Summary(), Profile: p, Report: report()})
+	text := scrape(t, m)
+	require.Equal(t, []string{`profiler_column_values_count{column="a",dataset="shop/orders"} 2`}, series(text, "profiler_column_values_count"))
+	require.Equal(t, []string{`profiler_column_values_sum{column="a",dataset="shop/orders"} 3`}, series(text, "profiler_column_values_sum"))
 }
 
 func TestOptions(t *testing.T) {
