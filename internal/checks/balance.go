@@ -11,10 +11,14 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var balanceParams = []string{"with", "of", "max"}
+var balanceParams = []Param{
+	{Name: "with", Form: FormTextOrTexts, Required: true, Summary: "A dataset, several whose numbers are added, or input: the input of the pipeline step."},
+	{Name: "of", Form: FormText, Summary: "The number: a metric of the dataset, or column.metric.", Default: "row_count"},
+	{Name: "max", Form: FormShare, Summary: "The largest difference, as a number or a percentage.", Default: "0"},
+}
 
 var balanceSpec = Spec{
-	Kind: "balance", Level: BatchLevel, Dataset: true, Params: balanceParams,
+	Kind: "balance", Level: BatchLevel, Dataset: true, Params: balanceParams, Example: "balance: {with: shop/raw, max: 0.1%}",
 	Summary: "A number of the batch agrees with that of other datasets together, or of the step's input.",
 	parse:   parseBalance,
 }

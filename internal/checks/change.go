@@ -12,10 +12,18 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var changeParams = []string{"of", "against", "max", "min", "warn", "fail"}
+var changeParams = []Param{
+	{Name: "of", Form: FormText, Required: true, Summary: "The number: a metric; below checks: also column.metric."},
+	{Name: "against", Form: FormEarlier, Summary: "What it is compared with: previous, a number of batches, a span like 7d, same_weekday, input, or pinned:FILE.", Default: "previous"},
+	{Name: "max", Form: FormShare, Summary: "The largest change, as a percentage or a number; alone it bounds the size of the change."},
+	{Name: "min", Form: FormShare, Summary: "The smallest signed change: -20% is a loss of a fifth."},
+	{Name: "warn", Form: FormChangeZone, Summary: "The zone outside of which it is a warning."},
+	{Name: "fail", Form: FormChangeZone, Summary: "The zone outside of which it is a failure."},
+}
 
 var changeSpec = Spec{
 	Kind: "change", Level: BatchLevel, Column: true, Dataset: true, Params: changeParams,
+	Example: "change: {of: row_count, against: previous, max: 50%}",
 	Summary: "A number of the batch has not changed too much against earlier batches.",
 	parse:   parseChange,
 }
@@ -63,7 +71,9 @@ func parseChange(c *Check, p params, errs *diag.List) judge {
 		if *target != nil {
 			n.Errorf(errs, yamldoc.CodeValue, "the limits are written twice, plain and as %s; keep one", key)
 		}
-		*target = parseChangeLimit(n.Mapping(errs), errs)
+		zone := n.Mapping(errs)
+		zone.Unknown([]string{"min", "max"}, "a zone of check \"change\"", errs)
+		*target = parseChangeLimit(zone, errs)
 	}
 	if ch.warn == nil && ch.fail == nil && len(*errs) == before {
 		errs.Errorf(p.where(), 6, yamldoc.CodeMissingKey, "check \"change\" needs max or min, as 50%% or as a number")

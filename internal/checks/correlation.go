@@ -10,7 +10,9 @@ import (
 )
 
 var correlationSpec = Spec{
-	Kind: "correlation", Level: MetricLevel, Column: true, Params: append([]string{"with"}, metricParams...),
+	Kind: "correlation", Level: MetricLevel, Column: true,
+	Params:  append([]Param{{Name: "with", Form: FormText, Required: true, Summary: "The other column."}}, metricParams(FormNumber)...),
+	Example: "correlation: {with: tax, min: 0.9}",
 	Summary: "Pearson's correlation with another column of numbers.",
 	parse:   parseCorrelation,
 }
@@ -27,7 +29,7 @@ func parseCorrelation(c *Check, p params, errs *diag.List) judge {
 	}
 	n := p.node.Mapping(errs).Required("with", `check "correlation"`, errs)
 	with, ok := n.String(errs)
-	warn, fail, limited := parseZones("correlation", p, []string{"with"}, errs)
+	warn, fail, limited := parseZones("correlation", p, []Param{{Name: "with"}}, errs)
 	if !ok || !limited || !onlyNumbers("correlation", p, errs, warn, fail) {
 		return nil
 	}

@@ -5,10 +5,13 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var decimalsParams = []string{"max"}
+var decimalsParams = []Param{
+	{Name: "max", Form: FormCount, Required: true, Summary: "The largest number of decimal places."},
+}
 
 var decimalsSpec = Spec{
 	Kind: "decimals", Level: RowLevel, Column: true, Params: decimalsParams,
+	Short: &Param{Form: FormCount, Summary: "The largest number of decimal places."}, Example: "decimals: {max: 2}",
 	Summary: "Every number has at most so many decimal places, zeros at its end not counted.",
 	parse:   parseDecimals,
 }

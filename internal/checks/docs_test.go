@@ -75,7 +75,7 @@ func TestEveryKindIsDocumented(t *testing.T) {
 		require.True(t, strings.HasPrefix(text, "# `"+s.Kind+"`\n"), "%s.md needs its title", s.Kind)
 		require.Contains(t, index, "("+s.Kind+".md)", "README.md has no link to %s.md", s.Kind)
 		for _, p := range s.Params {
-			require.Contains(t, text, "`"+p+"`", "%s.md does not name the parameter %s", s.Kind, p)
+			require.Contains(t, text, "`"+p.Name+"`", "%s.md does not name the parameter %s", s.Kind, p.Name)
 		}
 		require.NotEmpty(t, ofLanguage(blocks(text), "yaml"), "%s.md needs an example rule", s.Kind)
 	}

@@ -15,10 +15,22 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var driftParams = []string{"method", "warn", "fail", "baseline"}
+var driftParams = []Param{
+	{Name: "method", Form: FormChoice, OneOf: driftMethods(), Summary: "The distance between the distributions.", Default: "auto"},
+	{Name: "warn", Form: FormShare, Summary: "The distance from which it is a warning.", Default: "that of the method"},
+	{Name: "fail", Form: FormShare, Summary: "The distance from which it is a failure.", Default: "that of the method"},
+	{Name: "baseline", Form: FormEarlier, Summary: "What it is compared with: previous, a number of batches, a span like 7d, or pinned:FILE.", Default: "28"},
+}
+
+func driftMethods() (names []string) {
+	for _, m := range drift.Methods() {
+		names = append(names, string(m))
+	}
+	return names
+}
 
 var driftSpec = Spec{
-	Kind: "drift", Level: BatchLevel, Column: true, Params: driftParams,
+	Kind: "drift", Level: BatchLevel, Column: true, Params: driftParams, Bare: true, Example: "drift: {method: psi, warn: 0.1, fail: 0.25}",
 	Summary: "The distribution of the values has not moved away from that of earlier batches.",
 	parse:   parseDrift,
 }
@@ -45,11 +57,7 @@ func parseDrift(c *Check, p params, errs *diag.List) judge {
 		return nil
 	}
 	if n := m.Get("method"); n != nil {
-		names := make([]string, 0, 9)
-		for _, method := range drift.Methods() {
-			names = append(names, string(method))
-		}
-		name, ok := n.OneOf(errs, names...)
+		name, ok := n.OneOf(errs, driftMethods()...)
 		if !ok {
 			return nil
 		}

@@ -11,7 +11,8 @@ import (
 )
 
 var entropySpec = Spec{
-	Kind: "entropy", Level: MetricLevel, Column: true, Params: metricParams,
+	Kind: "entropy", Level: MetricLevel, Column: true, Params: metricParams(FormNumber),
+	Short: &Param{Form: FormNumber, Summary: "Exactly this number."}, Example: "entropy: {min: 1.5}",
 	Summary: "Shannon entropy of the values in bits.",
 	parse: func(_ *Check, p params, errs *diag.List) judge {
 		warn, fail, ok := parseZones("entropy", p, nil, errs)

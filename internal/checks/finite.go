@@ -9,6 +9,7 @@ import (
 
 var finiteSpec = Spec{
 	Kind: "finite", Level: RowLevel, Column: true,
+	Bare: true, Example: "finite",
 	Summary: "Every value is a number other than NaN and infinity.",
 	parse: func(_ *Check, p params, errs *diag.List) judge {
 		if !p.none(errs) {

@@ -11,6 +11,7 @@ import (
 
 var formatSpec = Spec{
 	Kind: "format", Level: RowLevel, Column: true,
+	Short: &Param{Form: FormChoice, OneOf: textformat.Names(), Summary: "The name of the format."}, Example: "format: email",
 	Summary: "Every text is written in a well-known format: " + strings.Join(textformat.Names(), ", ") + ".",
 	parse:   parseFormat,
 }

@@ -10,10 +10,17 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var freshnessParams = []string{"column", "max_age", "calendar"}
+var freshnessParams = []Param{
+	{Name: "column", Form: FormText, Summary: "The column of dates or times; without it the time of the file counts. Left out below columns:."},
+	{Name: "max_age", Form: FormSpan, Summary: "The largest age of the newest value, as in 2h or 1d."},
+	{Name: "warn", Form: FormSpan, Summary: "The age above which it is a warning."},
+	{Name: "fail", Form: FormSpan, Summary: "The age above which it is a failure: max_age."},
+	{Name: "calendar", Form: FormText, Summary: "Days that do not count."},
+}
 
 var freshnessSpec = Spec{
 	Kind: "freshness", Level: BatchLevel, Dataset: true, Column: true, Params: freshnessParams,
+	Example: "freshness: {column: created_at, max_age: 2h}",
 	Summary: "The newest time of a column, or the modification time of the file, is not older than max_age.",
 	parse:   parseFreshness,
 }
@@ -25,7 +32,7 @@ type freshness struct {
 
 func parseFreshness(c *Check, p params, errs *diag.List) judge {
 	f, before := &freshness{column: c.Column}, len(*errs)
-	m := p.mapping("freshness", append([]string{"warn", "fail"}, freshnessParams...), errs)
+	m := p.mapping("freshness", freshnessParams, errs)
 	if m == nil {
 		if p.node.IsNull() {
 			errs.Errorf(p.where(), 9, yamldoc.CodeMissingKey, "check \"freshness\" needs max_age")

@@ -11,12 +11,14 @@ import (
 
 var inSpec = Spec{
 	Kind: "in", Level: RowLevel, Column: true,
+	Short: &Param{Form: FormLimits, Summary: "The values."}, Example: "in: [paid, shipped]",
 	Summary: "Every value is one of a list.",
 	parse:   func(_ *Check, p params, errs *diag.List) judge { return parseSet(p, "in", accepted, errs) },
 }
 
 var notInSpec = Spec{
 	Kind: "not_in", Level: RowLevel, Column: true,
+	Short: &Param{Form: FormLimits, Summary: "The values."}, Example: "not_in: [-1, 9999]",
 	Summary: "No value is one of a list.",
 	parse:   func(_ *Check, p params, errs *diag.List) judge { return parseSet(p, "not_in", rejected, errs) },
 }

@@ -8,16 +8,18 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var orderParams = []string{"strictly"}
+var orderParams = []Param{
+	{Name: "strictly", Form: FormFlag, Summary: "Equal neighbours fail too.", Default: "false"},
+}
 
 var increasingSpec = Spec{
-	Kind: "increasing", Level: RowLevel, Column: true, Params: orderParams,
+	Kind: "increasing", Level: RowLevel, Column: true, Params: orderParams, Bare: true, Example: "increasing: {strictly: true}",
 	Summary: "No value is smaller than the one before it; strictly: nor equal to it.",
 	parse:   func(_ *Check, p params, errs *diag.List) judge { return parseOrder(p, "increasing", 1, errs) },
 }
 
 var decreasingSpec = Spec{
-	Kind: "decreasing", Level: RowLevel, Column: true, Params: orderParams,
+	Kind: "decreasing", Level: RowLevel, Column: true, Params: orderParams, Bare: true, Example: "decreasing: {strictly: true}",
 	Summary: "No value is larger than the one before it; strictly: nor equal to it.",
 	parse:   func(_ *Check, p params, errs *diag.List) judge { return parseOrder(p, "decreasing", -1, errs) },
 }

@@ -8,6 +8,7 @@ import (
 
 var isNullSpec = Spec{
 	Kind: "is_null", Level: RowLevel, Column: true,
+	Bare: true, Example: "is_null",
 	Summary: "No row has a value.",
 	parse: func(_ *Check, p params, errs *diag.List) judge {
 		if !p.none(errs) {

@@ -18,6 +18,7 @@ import (
 
 var jsonSchemaSpec = Spec{
 	Kind: "json_schema", Level: RowLevel, Column: true,
+	Short: &Param{Form: FormText, Summary: "The file of the JSON Schema, beside the rules."}, Example: "json_schema: order.schema.json",
 	Summary: "Every text is a JSON document that is valid by a JSON Schema in a file beside the rules.",
 	parse:   parseJSONSchema,
 }

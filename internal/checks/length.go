@@ -8,10 +8,15 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var lengthParams = []string{"min", "max", "equals"}
+var lengthParams = []Param{
+	{Name: "min", Form: FormCount, Summary: "The shortest allowed length."},
+	{Name: "max", Form: FormCount, Summary: "The longest allowed length."},
+	{Name: "equals", Form: FormCount, Summary: "The only allowed length; stands alone."},
+}
 
 var lengthSpec = Spec{
 	Kind: "length", Level: RowLevel, Column: true, Params: lengthParams,
+	Short: &Param{Form: FormCount, Summary: "The only allowed length."}, Example: "length: {min: 2, max: 40}",
 	Summary: "Every text has a length in characters between limits; a list its number of items.",
 	parse:   parseLength,
 }

@@ -10,12 +10,14 @@ import (
 
 var matchesSpec = Spec{
 	Kind: "matches", Level: RowLevel, Column: true,
+	Short: &Param{Form: FormPattern, Summary: "The regular expression (RE2)."}, Example: `matches: "^A[0-9]+$"`,
 	Summary: "Every text has a match of a regular expression (RE2); anchor it with ^ and $ for the whole text.",
 	parse:   func(_ *Check, p params, errs *diag.List) judge { return parsePattern(p, "matches", accepted, errs) },
 }
 
 var notMatchesSpec = Spec{
 	Kind: "not_matches", Level: RowLevel, Column: true,
+	Short: &Param{Form: FormPattern, Summary: "The regular expression (RE2)."}, Example: `not_matches: "^TEST"`,
 	Summary: "No text has a match of a regular expression (RE2).",
 	parse:   func(_ *Check, p params, errs *diag.List) judge { return parsePattern(p, "not_matches", rejected, errs) },
 }

@@ -12,10 +12,28 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var (
-	zoneParams   = []string{"min", "max", "above", "below", "equals", "one_of"}
-	metricParams = append(slices.Clone(zoneParams), "warn", "fail")
-)
+var zoneKeys = []string{"min", "max", "above", "below", "equals", "one_of"}
+
+// zoneParams are the keys of the allowed zone of a number that is written in
+// a form.
+func zoneParams(form Form) []Param {
+	list := map[Form]Form{FormNumber: FormNumbers, FormShare: FormNumbers, FormLimit: FormLimits}[form]
+	return []Param{
+		{Name: "min", Form: form, Summary: "The smallest allowed value."},
+		{Name: "max", Form: form, Summary: "The largest allowed value."},
+		{Name: "above", Form: form, Summary: "It is larger than this value."},
+		{Name: "below", Form: form, Summary: "It is smaller than this value."},
+		{Name: "equals", Form: form, Summary: "It is exactly this value; stands alone."},
+		{Name: "one_of", Form: list, Summary: "It is one of a list."},
+	}
+}
+
+// metricParams are the keys of a metric check.
+func metricParams(form Form) []Param {
+	return append(zoneParams(form),
+		Param{Name: "warn", Form: FormZones, Of: form, Summary: "The zone outside of which it is a warning."},
+		Param{Name: "fail", Form: FormZones, Of: form, Summary: "The zone outside of which it is a failure."})
+}
 
 // metricKind is one number of a batch that a rule may judge.
 type metricKind struct {
@@ -57,7 +75,8 @@ func metricSpecs() []*Spec {
 	out := make([]*Spec, len(metricKinds))
 	for i, k := range metricKinds {
 		out[i] = &Spec{
-			Kind: k.name, Level: MetricLevel, Column: !k.dataset, Dataset: k.dataset, Params: metricParams, Summary: k.summary,
+			Kind: k.name, Level: MetricLevel, Column: !k.dataset, Dataset: k.dataset, Summary: k.summary,
+			Params: metricParams(k.form()), Short: &Param{Form: k.form(), Summary: "Exactly this value."}, Example: k.name + ": " + k.example(),
 			parse: func(_ *Check, p params, errs *diag.List) judge {
 				warn, fail, ok := parseZones(k.name, p, nil, errs)
 				switch {
@@ -128,6 +147,28 @@ func (k metricKind) ordered() bool {
 	return slices.Contains([]string{"min", "max", "mean", "median"}, k.name)
 }
 
+// form is how limits of the metric are written.
+func (k metricKind) form() Form {
+	switch {
+	case k.ordered():
+		return FormLimit
+	case k.share:
+		return FormShare
+	}
+	return FormNumber
+}
+
+// example is a zone that suits the metric.
+func (k metricKind) example() string {
+	switch {
+	case k.share:
+		return "{max: 5%}"
+	case k.dataset:
+		return "{min: 1}"
+	}
+	return "{min: 0, max: 100}"
+}
+
 // onlyNumbers reports limits that are no numbers.
 func onlyNumbers(kind string, p params, errs *diag.List, zones ...*zone) bool {
 	for _, z := range zones {
@@ -159,15 +200,21 @@ type zone struct {
 
 // parseZones reads the limits of a metric: the parameters are the allowed zone
 // of fail, or warn and fail give both. more are further keys of the kind.
-func parseZones(kind string, p params, more []string, errs *diag.List) (warn, fail *zone, ok bool) {
+func parseZones(kind string, p params, more []Param, errs *diag.List) (warn, fail *zone, ok bool) {
 	before := len(*errs)
 	if p.node != nil && p.node.IsScalar() && !p.node.IsNull() { // a bare number is equals
+		for _, key := range []string{"warn", "fail"} {
+			if n := p.item.KeyNode(key); n != nil {
+				n.Errorf(errs, yamldoc.CodeValue, "check %q has the limit %s already; write that into a zone: warn: {…}, fail: {…}", kind, p.node.Raw())
+				return nil, nil, false
+			}
+		}
 		l, good := limitOf(p.node, errs)
 		return nil, &zone{lo: &l, hi: &l}, good
 	}
-	m := p.mapping(kind, append(slices.Clone(metricParams), more...), errs)
+	m := p.mapping(kind, append(metricParams(FormLimit), more...), errs)
 	warnNode, failNode := p.zone("warn", m, errs), p.zone("fail", m, errs)
-	plain := slices.ContainsFunc(zoneParams, func(k string) bool { return m.Has(k) })
+	plain := slices.ContainsFunc(zoneKeys, func(k string) bool { return m.Has(k) })
 	if plain && failNode != nil {
 		failNode.Errorf(errs, yamldoc.CodeValue, "the limits of check %q are written twice, plain and as fail; keep one", kind)
 		return nil, nil, false
@@ -176,15 +223,25 @@ func parseZones(kind string, p params, more []string, errs *diag.List) (warn, fa
 	case plain:
 		fail = parseZone(m, errs)
 	case failNode != nil:
-		fail = parseZone(failNode.Mapping(errs), errs)
+		fail = parseZoneNode(failNode, kind, errs)
 	}
 	if warnNode != nil {
-		warn = parseZone(warnNode.Mapping(errs), errs)
+		warn = parseZoneNode(warnNode, kind, errs)
 	}
 	if warn == nil && fail == nil && len(*errs) == before {
 		errs.Errorf(p.where(), max(1, len(kind)), yamldoc.CodeMissingKey, "check %q needs a limit: min, max, above, below, equals or one_of", kind)
 	}
 	return warn, fail, len(*errs) == before
+}
+
+// parseZoneNode reads the zone of warn or of fail.
+func parseZoneNode(n *yamldoc.Node, kind string, errs *diag.List) *zone {
+	m := n.Mapping(errs)
+	m.Unknown(zoneKeys, "a zone of check \""+kind+"\"", errs)
+	if m != nil && m.Len() == 0 {
+		n.Errorf(errs, yamldoc.CodeMissingKey, "the zone has no limit: write min, max, above, below, equals or one_of")
+	}
+	return parseZone(m, errs)
 }
 
 func parseZone(m *yamldoc.Mapping, errs *diag.List) *zone {

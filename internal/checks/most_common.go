@@ -11,10 +11,14 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var mostCommonParams = []string{"one_of", "equals"}
+var mostCommonParams = []Param{
+	{Name: "one_of", Form: FormLimitOrLimits, Summary: "The allowed values."},
+	{Name: "equals", Form: FormLimitOrLimits, Summary: "The only allowed value."},
+}
 
 var mostCommonSpec = Spec{
 	Kind: "most_common", Level: MetricLevel, Column: true, Params: mostCommonParams,
+	Short: &Param{Form: FormLimitOrLimits, Summary: "The allowed value or values."}, Example: "most_common: {one_of: [DE, AT]}",
 	Summary: "The most frequent value is one of a list; of several that are equally frequent, each.",
 	parse:   parseMostCommon,
 }

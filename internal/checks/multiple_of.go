@@ -11,6 +11,7 @@ import (
 
 var multipleOfSpec = Spec{
 	Kind: "multiple_of", Level: RowLevel, Column: true,
+	Short: &Param{Form: FormNumber, Summary: "The step, above 0."}, Example: "multiple_of: 0.01",
 	Summary: "Every number is a whole multiple of a number, exactly, as their decimal texts say.",
 	parse:   parseMultipleOf,
 }

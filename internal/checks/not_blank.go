@@ -7,6 +7,7 @@ import (
 
 var notBlankSpec = Spec{
 	Kind: "not_blank", Level: RowLevel, Column: true,
+	Bare: true, Example: "not_blank",
 	Summary: "Every row has a value that is more than white space.",
 	parse: func(_ *Check, p params, errs *diag.List) judge {
 		if !p.none(errs) {

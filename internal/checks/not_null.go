@@ -8,6 +8,7 @@ import (
 
 var notNullSpec = Spec{
 	Kind: "not_null", Level: RowLevel, Column: true,
+	Bare: true, Example: "not_null",
 	Summary: "Every row has a value.",
 	parse: func(_ *Check, p params, errs *diag.List) judge {
 		if !p.none(errs) {

@@ -20,11 +20,11 @@ func (p params) none(errs *diag.List) bool {
 }
 
 // mapping returns the parameters as a mapping whose keys are known.
-func (p params) mapping(kind string, known []string, errs *diag.List) *yamldoc.Mapping {
+func (p params) mapping(kind string, known []Param, errs *diag.List) *yamldoc.Mapping {
 	if p.node.IsNull() {
 		return nil
 	}
 	m := p.node.Mapping(errs)
-	m.Unknown(known, "check \""+kind+"\"", errs)
+	m.Unknown(paramNames(known), "check \""+kind+"\"", errs)
 	return m
 }

@@ -7,6 +7,7 @@ import (
 
 var parsableSpec = Spec{
 	Kind: "parsable", Level: RowLevel, Dataset: true,
+	Bare: true, Example: "parsable",
 	Summary: "Every record could be read. It is judged without a rule too; a rule sets its limits.",
 	parse: func(c *Check, p params, errs *diag.List) judge {
 		if !p.none(errs) {

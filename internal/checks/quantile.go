@@ -12,7 +12,9 @@ import (
 )
 
 var quantileSpec = Spec{
-	Kind: "quantile", Level: MetricLevel, Column: true, Params: append([]string{"q"}, metricParams...),
+	Kind: "quantile", Level: MetricLevel, Column: true,
+	Params:  append([]Param{{Name: "q", Form: FormShare, Required: true, Summary: "Which quantile: 0.5 or 50% is the median."}}, metricParams(FormLimit)...),
+	Example: "quantile: {q: 0.95, max: 100}",
 	Summary: "A quantile q of the values, between 0 and 1.",
 	parse:   parseQuantile,
 }
@@ -30,7 +32,7 @@ func parseQuantile(_ *Check, p params, errs *diag.List) judge {
 	}
 	n := p.node.Mapping(errs).Required("q", `check "quantile"`, errs)
 	q, ok := n.Percent(errs)
-	warn, fail, limited := parseZones("quantile", p, []string{"q"}, errs)
+	warn, fail, limited := parseZones("quantile", p, []Param{{Name: "q"}}, errs)
 	if !ok || !limited {
 		return nil
 	}

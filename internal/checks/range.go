@@ -9,10 +9,15 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var rangeParams = []string{"min", "max", "above", "below"}
+var rangeParams = []Param{
+	{Name: "min", Form: FormLimit, Summary: "The smallest allowed value."},
+	{Name: "max", Form: FormLimit, Summary: "The largest allowed value."},
+	{Name: "above", Form: FormLimit, Summary: "All values are larger than this one."},
+	{Name: "below", Form: FormLimit, Summary: "All values are smaller than this one."},
+}
 
 var rangeSpec = Spec{
-	Kind: "range", Level: RowLevel, Column: true, Params: rangeParams,
+	Kind: "range", Level: RowLevel, Column: true, Params: rangeParams, Example: "range: {min: 0, max: 10_000}",
 	Summary: "Every value lies between limits: min and max are allowed values, above and below are not.",
 	parse:   parseRange,
 }

@@ -12,10 +12,13 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var referencesParams = []string{"source", "column"}
+var referencesParams = []Param{
+	{Name: "source", Form: FormText, Required: true, Summary: "A file beside the rules, or the address of a source."},
+	{Name: "column", Form: FormText, Required: true, Summary: "The column of the source that has the values."},
+}
 
 var referencesSpec = Spec{
-	Kind: "references", Level: RowLevel, Column: true, Params: referencesParams,
+	Kind: "references", Level: RowLevel, Column: true, Params: referencesParams, Example: "references: {source: customers.csv, column: id}",
 	Summary: "Every value occurs in a column of another source.",
 	parse:   parseReferences,
 }

@@ -11,6 +11,7 @@ import (
 
 var rowSpec = Spec{
 	Kind: "row", Level: RowLevel, Dataset: true,
+	Short: &Param{Form: FormCondition, Summary: "The condition that every row fulfils."}, Example: "row: shipped_at >= created_at",
 	Summary: "A condition over the columns of a row holds, as in row: shipped_at >= created_at.",
 	parse: func(c *Check, p params, errs *diag.List) judge {
 		if p.node.IsNull() {

@@ -11,10 +11,16 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var schemaParams = []string{"columns", "types", "required", "closed", "ordered"}
+var schemaParams = []Param{
+	{Name: "columns", Form: FormColumns, Summary: "The columns, as a list of names or as a mapping of names to types."},
+	{Name: "types", Form: FormTypes, Summary: "The types of columns; they are among the columns then."},
+	{Name: "required", Form: FormTexts, Summary: "The columns that have to be there.", Default: "all that are listed"},
+	{Name: "closed", Form: FormFlag, Summary: "There may be no other columns.", Default: "false"},
+	{Name: "ordered", Form: FormFlag, Summary: "The columns stand in this order, others between them.", Default: "false"},
+}
 
 var schemaSpec = Spec{
-	Kind: "schema", Level: BatchLevel, Dataset: true, Params: schemaParams,
+	Kind: "schema", Level: BatchLevel, Dataset: true, Params: schemaParams, Example: "schema: {columns: [id, amount], closed: true}",
 	Summary: "The columns are those listed: they exist, have their types, and with closed there are no others.",
 	parse:   parseSchema,
 }
@@ -26,7 +32,7 @@ type schema struct {
 }
 
 func parseSchema(_ *Check, p params, errs *diag.List) judge {
-	m := p.mapping("schema", append(slices.Clone(schemaParams), "warn", "fail"), errs)
+	m := p.mapping("schema", append(slices.Clone(schemaParams), Param{Name: "warn"}, Param{Name: "fail"}), errs)
 	if m.Len() == 0 {
 		errs.Errorf(p.where(), 6, yamldoc.CodeMissingKey, "check \"schema\" needs columns or types")
 		return nil

@@ -27,8 +27,15 @@ type Spec struct {
 	// Column and Dataset say where the kind may stand: in the list of a column,
 	// and in the list of the dataset.
 	Column, Dataset bool
-	// Params are the keys of its parameters, for suggestions.
-	Params []string
+	// Bare is set for kinds that may be written by their name alone.
+	Bare bool
+	// Short is the value that may stand for the parameters: the list of in, the
+	// number of a metric. Nil for kinds that have no such spelling.
+	Short *Param
+	// Params are the keys of its parameters.
+	Params []Param
+	// Example is one item in YAML, on one line.
+	Example string
 	// parse reads the parameters.
 	parse func(c *Check, p params, errs *diag.List) judge
 }
@@ -126,8 +133,46 @@ var planned = map[string]bool{
 	"arrival": true,
 }
 
-// commonKeys may stand beside the kind in every item.
-var commonKeys = []string{"id", "name", "warn", "fail", "where", "by", "severity", "owner", "tags", "note", "on_fail", "enabled"}
+// commonParams may stand beside the kind in every item. warn and fail have the
+// form of row checks; Spec.Beside knows that of other kinds.
+var commonParams = []Param{
+	{Name: "id", Form: FormText, Summary: "The name of the result, unique in a file, in metrics and in the history.", Default: "column.kind, or kind"},
+	{Name: "name", Form: FormText, Summary: "A title for people."},
+	{Name: "warn", Form: FormTolerance, Summary: "How many failing rows are tolerated without a warning: a count, or a percentage of the judged rows."},
+	{Name: "fail", Form: FormTolerance, Summary: "How many failing rows are tolerated: a count, or a percentage of the judged rows.", Default: "0; none if only warn is written"},
+	{Name: "where", Form: FormCondition, Summary: "A condition: the rows that are judged."},
+	{Name: "by", Form: FormText, Summary: "A column; each of its values is judged for itself."},
+	{Name: "severity", Form: FormChoice, OneOf: []string{"warn", "fail"}, Summary: "With warn a failure becomes a warning.", Default: "fail"},
+	{Name: "owner", Form: FormText, Summary: "Who is told.", Default: "the owner of the file"},
+	{Name: "tags", Form: FormTexts, Summary: "Words for routes of alerts; those of the file are added."},
+	{Name: "note", Form: FormText, Summary: "A sentence that stands in every report about the check."},
+	{Name: "on_fail", Form: FormChoice, OneOf: []string{"block", "warn", "quarantine"}, Summary: "What a gate does.", Default: "that of the file"},
+	{Name: "enabled", Form: FormFlag, Summary: "With false the check is switched off.", Default: "true"},
+}
+
+// CommonParams returns the keys that may stand beside the kind in every item.
+func CommonParams() []Param { return slices.Clone(commonParams) }
+
+var commonKeys = paramNames(commonParams)
+
+// Beside returns what a key that may stand beside the kind takes for this kind;
+// ok is false if it cannot stand there.
+func (s *Spec) Beside(common Param) (p Param, ok bool) {
+	switch common.Name {
+	case "where", "by":
+		return common, s.ofRows() && s.Kind != "parsable"
+	case "warn", "fail":
+		if s.Level == RowLevel {
+			return common, true
+		}
+		i := slices.IndexFunc(s.Params, func(p Param) bool { return p.Name == common.Name })
+		if i < 0 {
+			return common, false
+		}
+		return s.Params[i], true
+	}
+	return common, true
+}
 
 // Parse compiles one item of a list of checks: the name of a kind, or a
 // mapping with one key that names the kind, beside the common keys. column is
@@ -154,7 +199,7 @@ func Parse(item *yamldoc.Node, column string, errs *diag.List) *Check {
 		if kind != nil && Find(kind.Key.Raw()) != nil {
 			if Find(e.Key.Raw()) == nil && !planned[e.Key.Raw()] {
 				d := e.Key.Diagnostic(yamldoc.CodeUnknownKey, "unknown key %q in check %q", e.Key.Raw(), kind.Key.Raw())
-				d.Hint = diag.Hint(e.Key.Raw(), append(slices.Clone(commonKeys), Find(kind.Key.Raw()).Params...))
+				d.Hint = diag.Hint(e.Key.Raw(), append(slices.Clone(commonKeys), paramNames(Find(kind.Key.Raw()).Params)...))
 				errs.Add(d)
 			} else {
 				e.Key.Errorf(errs, yamldoc.CodeUnknownKey, "an item has one kind, this one has %q and %q; write two items", kind.Key.Raw(), e.Key.Raw())

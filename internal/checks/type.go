@@ -9,6 +9,7 @@ import (
 
 var typeSpec = Spec{
 	Kind: "type", Level: RowLevel, Column: true,
+	Short: &Param{Form: FormChoice, OneOf: batch.TypeNames(), Summary: "The name of the type."}, Example: "type: integer",
 	Summary: "Every value has a type; number takes integers, timestamp takes dates.",
 	parse: func(_ *Check, p params, errs *diag.List) judge {
 		if p.node == nil {

@@ -15,6 +15,8 @@ import (
 
 var uniqueSpec = Spec{
 	Kind: "unique", Level: RowLevel, Column: true, Dataset: true,
+	Bare:  true,
+	Short: &Param{Form: FormTexts, Summary: "Below checks: the columns whose values together occur once."}, Example: "unique: [order_id, line_no]",
 	Summary: "No value, or combination of the values of several columns, occurs twice; every row of a repeated group fails.",
 	parse: func(c *Check, p params, errs *diag.List) judge {
 		if c.Column != "" {

@@ -8,10 +8,14 @@ import (
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
-var valuesParams = []string{"equals", "subset_of", "superset_of"}
+var valuesParams = []Param{
+	{Name: "equals", Form: FormLimits, Summary: "The set is exactly this list."},
+	{Name: "subset_of", Form: FormLimits, Summary: "No value is outside of this list."},
+	{Name: "superset_of", Form: FormLimits, Summary: "Each value of this list occurs."},
+}
 
 var valuesSpec = Spec{
-	Kind: "values", Level: MetricLevel, Column: true, Params: valuesParams,
+	Kind: "values", Level: MetricLevel, Column: true, Params: valuesParams, Example: "values: {superset_of: [DE, AT]}",
 	Summary: "The set of distinct values equals a list, lies within it or holds it.",
 	parse:   parseValues,
 }

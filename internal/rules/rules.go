@@ -124,10 +124,6 @@ func find(path string) ([]string, error) {
 	return files, nil
 }
 
-var fileKeys = []string{
-	"version", "dataset", "owner", "key", "tags", "sensitive", "vars", "schedule", "every", "timezone", "source", "on_fail", "auto", "checks", "columns",
-}
-
 // Parse reads the documents of one rule file.
 func Parse(file string, data []byte, env func(string) (string, bool)) ([]*Set, diag.List) {
 	docs, errs := yamldoc.Parse(file, data)
