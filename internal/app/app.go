@@ -17,7 +17,6 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/profilerhq/profiler/internal/alert"
-	"github.com/profilerhq/profiler/internal/alert/slack"
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/exact"
@@ -44,7 +43,9 @@ type Options struct {
 	// Alert sends messages even without a store.
 	Alert bool
 	// Channels are the configured receivers of messages by name.
-	Channels map[string]slack.Config
+	Channels map[string]alert.Receiver
+	// ExternalURL is the address of the service for links; may be empty.
+	ExternalURL string
 	// Alerts says when and where people are told; its Channels are the names of
 	// Channels.
 	Alerts alert.Options
@@ -78,6 +79,7 @@ type App struct {
 type alerting struct {
 	options    alert.Options
 	dispatcher *alert.Dispatcher
+	refreshers map[string]alert.Refresher // by channel
 }
 
 // New opens the store and connects the parts.
@@ -142,21 +144,25 @@ func (e *StoreError) Unwrap() error { return e.Err }
 
 // Reconfigure replaces the channels and the routes of messages, or nothing if
 // they are invalid. A channel without any secret prints its messages.
-func (a *App) Reconfigure(receivers map[string]slack.Config, o alert.Options) error {
+func (a *App) Reconfigure(receivers map[string]alert.Receiver, o alert.Options) error {
 	out := a.opts.Messages
 	if out == nil {
 		out = io.Discard
 	}
 	channels := map[string]alert.Notifier{alert.Console: alert.NewPrinter(out)}
+	refreshers := map[string]alert.Refresher{}
 	for name, c := range receivers {
-		n, err := slack.New(slack.Options{Config: c, Logger: a.log})
+		n, err := c.Notifier(alert.ReceiverOptions{Logger: a.log, Now: a.opts.Now, ExternalURL: a.opts.ExternalURL})
 		switch {
-		case errors.Is(err, slack.ErrNoSecret):
+		case errors.Is(err, alert.ErrNoSecret):
 			channels[name] = alert.NewPrinter(out)
 		case err != nil:
 			return fmt.Errorf("alerts.channels.%s: %w", name, err)
 		default:
 			channels[name] = n
+			if r, ok := n.(alert.Refresher); ok {
+				refreshers[name] = r
+			}
 		}
 	}
 	if err := o.Validate(); err != nil {
@@ -168,7 +174,7 @@ func (a *App) Reconfigure(receivers map[string]slack.Config, o alert.Options) er
 	if err != nil {
 		return err
 	}
-	a.alerting.Store(&alerting{options: o, dispatcher: d})
+	a.alerting.Store(&alerting{options: o, dispatcher: d, refreshers: refreshers})
 	return nil
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/profilerhq/profiler/internal/metrics"
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/secret"
 	"github.com/profilerhq/profiler/internal/source"
 	"github.com/profilerhq/profiler/internal/store"
 )
@@ -88,7 +89,7 @@ func TestTheWholeFlow(t *testing.T) {
 		require.NoError(t, err)
 		a, err := app.New(t.Context(), app.Options{
 			Store: url, Metrics: m,
-			Channels: map[string]slack.Config{"data": {Token: slacktest.Token, Channel: "#data", APIURL: fake.URL}},
+			Channels: map[string]alert.Receiver{"data": slack.Config{Token: secret.New(slacktest.Token), Channel: "#data", APIURL: fake.URL}},
 			Alerts:   alert.Options{Channels: []string{"data"}},
 		})
 		require.NoError(t, err)
@@ -179,7 +180,7 @@ func TestSlackDownLosesNothing(t *testing.T) {
 	fake.Misbehave(faults...)
 	opts := app.Options{
 		Store: url, AlertTimeout: 300 * time.Millisecond, Messages: &bytes.Buffer{},
-		Channels: map[string]slack.Config{"data": {Token: slacktest.Token, Channel: "#data", APIURL: fake.URL}},
+		Channels: map[string]alert.Receiver{"data": slack.Config{Token: secret.New(slacktest.Token), Channel: "#data", APIURL: fake.URL}},
 		Alerts:   alert.Options{Channels: []string{"data"}},
 	}
 	a, err := app.New(t.Context(), opts)
@@ -196,7 +197,7 @@ func TestSlackDownLosesNothing(t *testing.T) {
 	fake.Misbehave() // Slack is back, the process is another one
 	back := slacktest.Start()
 	defer back.Close()
-	opts.Channels["data"] = slack.Config{Token: slacktest.Token, Channel: "#data", APIURL: back.URL}
+	opts.Channels["data"] = slack.Config{Token: secret.New(slacktest.Token), Channel: "#data", APIURL: back.URL}
 	a, err = app.New(t.Context(), opts)
 	require.NoError(t, err)
 	defer a.Close()

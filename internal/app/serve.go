@@ -2,10 +2,10 @@ package app
 
 import (
 	"context"
-	"github.com/profilerhq/profiler/internal/api"
 	"sync"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/api"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/store"
 )
@@ -13,6 +13,10 @@ import (
 // watchEvery is how often the service looks for what other processes have
 // recorded, and for messages that wait.
 const watchEvery = 5 * time.Second
+
+// refreshEvery is how often receivers that forget are told again what is not
+// resolved.
+const refreshEvery = time.Minute
 
 // pruneEvery is how often old history is deleted.
 const pruneEvery = time.Hour
@@ -22,10 +26,12 @@ const pruneEvery = time.Hour
 // the context ends.
 func (a *App) Watch(ctx context.Context) {
 	w := &watcher{app: a}
-	tick, prune := time.NewTicker(watchEvery), time.NewTicker(pruneEvery)
+	tick, refresh, prune := time.NewTicker(watchEvery), time.NewTicker(refreshEvery), time.NewTicker(pruneEvery)
 	defer tick.Stop()
+	defer refresh.Stop()
 	defer prune.Stop()
 	w.look(ctx)
+	a.refresh(ctx)
 	a.prune(ctx)
 	for {
 		select {
@@ -33,10 +39,36 @@ func (a *App) Watch(ctx context.Context) {
 			return
 		case <-tick.C:
 			w.look(ctx)
+		case <-refresh.C:
+			a.refresh(ctx)
 		case <-prune.C:
 			a.prune(ctx)
 		}
 	}
+}
+
+// refresh tells the receivers that forget what is not resolved.
+func (a *App) refresh(ctx context.Context) {
+	refreshers := a.alerting.Load().refreshers
+	if len(refreshers) == 0 {
+		return
+	}
+	open, err := a.Store.Incidents(ctx, store.IncidentQuery{Open: true})
+	if err != nil {
+		if ctx.Err() == nil {
+			a.log.Error("incidents not read", "err", err)
+		}
+		return
+	}
+	var wg sync.WaitGroup
+	for name, r := range refreshers {
+		wg.Go(func() {
+			if err := r.Refresh(ctx, name, open); err != nil && ctx.Err() == nil {
+				a.log.Warn("alerts not refreshed, they may end before their incidents", "channel", name, "err", err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func (a *App) prune(ctx context.Context) {

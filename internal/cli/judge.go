@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/profilerhq/profiler/internal/alert/slack"
+	"github.com/profilerhq/profiler/internal/alert"
 	"github.com/profilerhq/profiler/internal/app"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/config"
@@ -179,9 +179,9 @@ func (e *env) baseline(ctx context.Context, f *judgeFlags, src *sourceFlags) (*p
 
 // appOptions are the parts of an app that the configuration decides.
 func (e *env) appOptions(cfg *config.Config) app.Options {
-	o := app.Options{Logger: e.log, Messages: e.stderr, Alerts: cfg.Alerts.Options(), Channels: map[string]slack.Config{}}
+	o := app.Options{Logger: e.log, Messages: e.stderr, Alerts: cfg.Alerts.Options(), Channels: map[string]alert.Receiver{}, ExternalURL: cfg.ExternalURL}
 	for _, c := range cfg.Alerts.Channels {
-		o.Channels[c.Name] = c.Slack.Config()
+		o.Channels[c.Name] = c.Receiver
 	}
 	return o
 }

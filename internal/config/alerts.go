@@ -3,15 +3,118 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/alert"
+	"github.com/profilerhq/profiler/internal/alert/alertmanager"
+	"github.com/profilerhq/profiler/internal/alert/pagerduty"
 	"github.com/profilerhq/profiler/internal/alert/slack"
+	"github.com/profilerhq/profiler/internal/alert/webhook"
 	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/secret"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
+
+// channelKey is a key of a kind of channel.
+type channelKey struct {
+	name string
+	// secret texts are never shown.
+	secret bool
+	// list takes a list of texts too.
+	list bool
+	// address is an http or https address, or empty.
+	address bool
+}
+
+// channelKind is a kind of channel and what its values make.
+type channelKind struct {
+	name     string
+	keys     []channelKey
+	receiver func(v channelValues) alert.Receiver
+	// needs names the keys of which one must be there.
+	needs string
+}
+
+// channelValues are the texts of a channel by key.
+type channelValues map[string][]string
+
+func (v channelValues) text(key string) string {
+	if len(v[key]) == 0 {
+		return ""
+	}
+	return v[key][0]
+}
+
+func (v channelValues) secret(key string) secret.Text { return secret.New(v.text(key)) }
+
+// channelKinds are all kinds of channels.
+var channelKinds = []channelKind{
+	{
+		name: "slack", needs: `"token" or "webhook_url"`,
+		keys: []channelKey{{name: "token", secret: true}, {name: "webhook_url", secret: true}, {name: "channel"}, {name: "api_url", address: true}},
+		receiver: func(v channelValues) alert.Receiver {
+			return slack.Config{Token: v.secret("token"), WebhookURL: v.secret("webhook_url"), Channel: v.text("channel"), APIURL: v.text("api_url")}
+		},
+	},
+	{
+		name: "alertmanager", needs: `"url"`,
+		keys: []channelKey{{name: "url", list: true}, {name: "token", secret: true}},
+		receiver: func(v channelValues) alert.Receiver {
+			c := alertmanager.Config{Token: v.secret("token")}
+			for _, u := range v["url"] {
+				c.URLs = append(c.URLs, secret.URL(u))
+			}
+			return c
+		},
+	},
+	{
+		name: "webhook", needs: `"url"`,
+		keys: []channelKey{{name: "url", secret: true}, {name: "secret", secret: true}},
+		receiver: func(v channelValues) alert.Receiver {
+			return webhook.Config{URL: v.secret("url"), Secret: v.secret("secret")}
+		},
+	},
+	{
+		name: "pagerduty", needs: `"routing_key"`,
+		keys: []channelKey{{name: "routing_key", secret: true}, {name: "url", address: true}},
+		receiver: func(v channelValues) alert.Receiver {
+			return pagerduty.Config{RoutingKey: v.secret("routing_key"), URL: v.text("url")}
+		},
+	},
+}
+
+func kindOf(name string) *channelKind {
+	i := slices.IndexFunc(channelKinds, func(k channelKind) bool { return k.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &channelKinds[i]
+}
+
+func kindNames() []string {
+	var out []string
+	for _, k := range channelKinds {
+		out = append(out, k.name)
+	}
+	return out
+}
+
+func (k *channelKind) key(name string) *channelKey {
+	i := slices.IndexFunc(k.keys, func(k channelKey) bool { return k.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &k.keys[i]
+}
+
+func (k *channelKind) keyNames() []string {
+	var out []string
+	for _, k := range k.keys {
+		out = append(out, k.name)
+	}
+	return out
+}
 
 // channels reads alerts.channels.
 func (d *decoder) channels(v value) {
@@ -20,96 +123,107 @@ func (d *decoder) channels(v value) {
 		return
 	}
 	for _, e := range v.entries {
-		c := Channel{Name: e.key.Raw()}
 		if e.value.node.Kind() != yamldoc.Map {
 			e.value.node.Mapping(d.errs)
 			continue
 		}
-		for _, k := range e.value.entries {
-			kind := k.key.Raw()
-			switch {
-			case kind == "slack":
-				d.slack(&c, k.value)
-			case slices.Contains(laterKinds, kind):
-				x := k.key.Diagnostic(yamldoc.CodeUnknownKey, "the channel kind %q %s", kind, notYet)
-				x.Hint = "use slack"
-				d.errs.Add(x)
-			default:
-				x := k.key.Diagnostic(yamldoc.CodeUnknownKey, "unknown channel kind %q", kind)
-				x.Hint = diag.Hint(kind, []string{"slack"})
-				d.errs.Add(x)
-			}
-		}
-		if len(e.value.entries) == 0 {
-			e.value.node.Errorf(d.errs, yamldoc.CodeMissingKey, "the channel %q has no kind, such as slack", c.Name)
-		}
-		d.config.Alerts.Channels = append(d.config.Alerts.Channels, c)
+		d.channel(e.key.Raw(), e.value)
 	}
 }
 
-// slack reads a Slack channel.
-func (d *decoder) slack(c *Channel, v value) {
+// channel reads one channel, which has one kind.
+func (d *decoder) channel(name string, v value) {
+	c := Channel{Name: name}
+	for _, e := range v.entries {
+		kind := kindOf(e.key.Raw())
+		switch {
+		case kind == nil:
+			x := e.key.Diagnostic(yamldoc.CodeUnknownKey, "unknown channel kind %q", e.key.Raw())
+			x.Hint = diag.Hint(e.key.Raw(), kindNames())
+			d.errs.Add(x)
+		case c.Kind != "":
+			e.key.Errorf(d.errs, yamldoc.CodeValue, "the channel %q is of the kind %q already: give the second one a name of its own", name, c.Kind)
+		default:
+			c.Kind = kind.name
+			c.Receiver = d.receiver(kind, "alerts.channels."+name+"."+kind.name+".", e.value)
+		}
+	}
+	if len(v.entries) == 0 {
+		v.node.Errorf(d.errs, yamldoc.CodeMissingKey, "the channel %q has no kind, such as slack", name)
+	}
+	d.config.Alerts.Channels = append(d.config.Alerts.Channels, c)
+}
+
+// receiver reads the keys of a channel and asks the channel itself whether they
+// belong together.
+func (d *decoder) receiver(kind *channelKind, prefix string, v value) alert.Receiver {
 	if v.node.Kind() != yamldoc.Map {
 		v.node.Mapping(d.errs)
-		return
+		return nil
 	}
-	s := &c.Slack
-	keys := []string{"token", "webhook_url", "channel", "api_url"}
+	values := channelValues{}
 	good := true
 	for _, e := range v.entries {
-		key := e.key.Raw()
-		if !slices.Contains(keys, key) {
-			x := e.key.Diagnostic(yamldoc.CodeUnknownKey, "unknown key %q in channel kind \"slack\"", key)
-			x.Hint = diag.Hint(key, keys)
+		k := kind.key(e.key.Raw())
+		if k == nil {
+			x := e.key.Diagnostic(yamldoc.CodeUnknownKey, "unknown key %q in channel kind %q", e.key.Raw(), kind.name)
+			x.Hint = diag.Hint(e.key.Raw(), kind.keyNames())
 			d.errs.Add(x)
 			good = false
 			continue
 		}
-		n := e.value.node
-		if !d.expand(n) {
-			good = false
-			continue
-		}
-		text, ok := n.String(d.errs)
+		texts, ok := d.channelTexts(k, e.value.node)
 		if good = good && ok; !ok {
 			continue
 		}
-		shown := written(n, text)
-		switch key {
-		case "token":
-			s.Token = NewSecret(text)
-			shown = s.Token.String()
-		case "webhook_url":
-			s.WebhookURL = NewSecret(text)
-			shown = s.WebhookURL.String()
-		case "channel":
-			s.Channel = text
-		case "api_url":
-			if s.APIURL = text; !validHTTP(text) {
-				n.Errorf(d.errs, yamldoc.CodeValue, "expected an http or https address, got %s", n.Describe())
-				good = false
-			}
-		}
-		d.config.note("alerts.channels."+c.Name+".slack."+key, shown, origin(e.value))
+		values[k.name] = texts
+		d.config.note(prefix+k.name, shownChannel(k, e.value.node, texts), origin(e.value))
 	}
+	r := kind.receiver(values)
 	if good && !d.draft {
-		d.complete(s, v)
+		d.complete(kind, r, v)
 	}
+	return r
 }
 
-func validHTTP(text string) bool {
-	u, err := url.Parse(text)
-	return text == "" || (err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https"))
+func (d *decoder) channelTexts(k *channelKey, n *yamldoc.Node) ([]string, bool) {
+	if !d.expand(n) {
+		return nil, false
+	}
+	if k.list && n.Kind() == yamldoc.List {
+		return n.StringList(d.errs)
+	}
+	text, ok := n.String(d.errs)
+	if ok && k.address && text != "" && !alert.IsHTTP(text) {
+		n.Errorf(d.errs, yamldoc.CodeValue, "expected an http or https address, got %s", n.Describe())
+		return nil, false
+	}
+	return []string{text}, ok
 }
 
-// complete asks the channel itself whether its settings belong together.
-func (d *decoder) complete(s *Slack, v value) {
-	_, err := slack.New(slack.Options{Config: s.Config()})
-	if errors.Is(err, slack.ErrNoSecret) {
-		if v.get("token").node != nil || v.get("webhook_url").node != nil {
+// shownChannel is a value as the settings show it. Addresses may hold a
+// password.
+func shownChannel(k *channelKey, n *yamldoc.Node, texts []string) string {
+	if k.secret {
+		return secret.New(texts[0]).String()
+	}
+	shown := make([]string, len(texts))
+	for i, t := range texts {
+		if shown[i] = t; alert.IsHTTP(t) {
+			shown[i] = secret.URL(t).String()
+		}
+	}
+	return written(n, strings.Join(shown, ", "))
+}
+
+// complete reports what the channel says about its settings.
+func (d *decoder) complete(kind *channelKind, r alert.Receiver, v value) {
+	_, err := r.Notifier(alert.ReceiverOptions{})
+	if errors.Is(err, alert.ErrNoSecret) {
+		if slices.ContainsFunc(kind.keys, func(k channelKey) bool { return k.secret && v.get(k.name).node != nil }) {
 			return // the environment has an empty one: messages are printed
 		}
-		v.node.Errorf(d.errs, yamldoc.CodeMissingKey, "missing key \"token\" or \"webhook_url\" in channel kind \"slack\"")
+		v.node.Errorf(d.errs, yamldoc.CodeMissingKey, "missing key %s in channel kind %q", kind.needs, kind.name)
 		return
 	}
 	if err != nil {

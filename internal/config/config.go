@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/profilerhq/profiler/internal/alert"
-	"github.com/profilerhq/profiler/internal/alert/slack"
 )
 
 // Defaults of the settings.
@@ -36,6 +35,9 @@ type Config struct {
 	Store Secret
 	// Listen is HOST:PORT of the service.
 	Listen string
+	// ExternalURL is the address of the service as people reach it, for links in
+	// messages; empty leaves them out.
+	ExternalURL string
 	// WebConfig is the file with TLS and basic auth; empty for none.
 	WebConfig string
 	// Rules and Pipelines are files and folders; nil if none are configured.
@@ -72,23 +74,13 @@ type Alerts struct {
 	ResolveAfter int
 }
 
-// Channel is a receiver of messages.
+// Channel is a receiver of messages. Without a secret, because the environment
+// has an empty one, its messages are printed instead.
 type Channel struct {
-	Name  string
-	Slack Slack
-}
-
-// Slack is a Slack channel. Either Token or WebhookURL is set, or neither if
-// the environment has an empty one: then messages are printed instead.
-type Slack struct {
-	Token, WebhookURL Secret
-	Channel           string
-	APIURL            string
-}
-
-// Config returns the settings as the channel takes them.
-func (s Slack) Config() slack.Config {
-	return slack.Config{Token: s.Token.Reveal(), WebhookURL: s.WebhookURL.Reveal(), Channel: s.Channel, APIURL: s.APIURL}
+	Name string
+	// Kind is "slack", "alertmanager", "webhook" or "pagerduty".
+	Kind     string
+	Receiver alert.Receiver
 }
 
 // Options returns what decides when and where people are told. The slices

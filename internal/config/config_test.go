@@ -16,7 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/profilerhq/profiler/internal/alert"
+	"github.com/profilerhq/profiler/internal/alert/alertmanager"
+	"github.com/profilerhq/profiler/internal/alert/pagerduty"
+	"github.com/profilerhq/profiler/internal/alert/slack"
+	"github.com/profilerhq/profiler/internal/alert/webhook"
 	"github.com/profilerhq/profiler/internal/config"
+	"github.com/profilerhq/profiler/internal/secret"
 )
 
 const canary = "canary-7f3a"
@@ -92,11 +97,42 @@ func TestLoad(t *testing.T) {
 			{Channels: []string{"data"}},
 		},
 	}, c.Alerts.Options())
-	data, hook := c.Alerts.Channels[0].Slack.Config(), c.Alerts.Channels[1].Slack.Config()
-	require.Equal(t, canary, data.Token)
-	require.Equal(t, "#data", data.Channel)
-	require.Equal(t, "http://127.0.0.1:1", data.APIURL)
-	require.Equal(t, "https://hooks.example/"+canary, hook.WebhookURL)
+	require.Equal(t, []config.Channel{
+		{Name: "data", Kind: "slack", Receiver: slack.Config{Token: secret.New(canary), Channel: "#data", APIURL: "http://127.0.0.1:1"}},
+		{Name: "hook", Kind: "slack", Receiver: slack.Config{WebhookURL: secret.New("https://hooks.example/" + canary)}},
+	}, c.Alerts.Channels)
+}
+
+func TestChannelKinds(t *testing.T) {
+	t.Parallel()
+	c := load(t, `alerts:
+  channels:
+    am: {alertmanager: {url: ["http://me:`+canary+`@a:9093", "http://b:9093/"], token: "${env:CANARY}"}}
+    am2: {alertmanager: {url: "http://a:9093"}}
+    pd: {pagerduty: {routing_key: "0123456789abcdef0123456789abcdef", url: "http://pd"}}
+    hook: {webhook: {url: "https://h/${env:CANARY}", secret: "${env:CANARY}"}}
+    quiet: {pagerduty: {routing_key: "${env:EMPTY}"}}
+`, "")
+	var kinds []string
+	var all []alert.Receiver
+	for _, ch := range c.Alerts.Channels {
+		kinds, all = append(kinds, ch.Name+" "+ch.Kind), append(all, ch.Receiver)
+	}
+	require.Equal(t, []string{"am alertmanager", "am2 alertmanager", "pd pagerduty", "hook webhook", "quiet pagerduty"}, kinds)
+	require.Equal(t, []alert.Receiver{
+		alertmanager.Config{URLs: []secret.Text{secret.URL("http://me:" + canary + "@a:9093"), secret.URL("http://b:9093/")}, Token: secret.New(canary)},
+		alertmanager.Config{URLs: []secret.Text{secret.URL("http://a:9093")}},
+		pagerduty.Config{RoutingKey: secret.New("0123456789abcdef0123456789abcdef"), URL: "http://pd"},
+		webhook.Config{URL: secret.New("https://h/" + canary), Secret: secret.New(canary)},
+		pagerduty.Config{},
+	}, all)
+	shown := c.String() + fmt.Sprintf("%v %+v %#v", all, all, all)
+	b, err := json.Marshal(all)
+	require.NoError(t, err)
+	shown += string(b)
+	require.NotContains(t, shown, canary)
+	require.NotContains(t, shown, "0123456789abcdef")
+	require.Contains(t, shown, "http://me:xxxxx@a:9093, http://b:9093/")
 }
 
 func TestOverlay(t *testing.T) {
@@ -105,8 +141,8 @@ func TestOverlay(t *testing.T) {
 	require.Equal(t, "profiler.db", filepath.Base(strings.TrimPrefix(c.Store.Reveal(), "sqlite:")), "what an overlay replaces is not evaluated")
 	require.Equal(t, "none", c.Metrics.Columns)
 	require.Equal(t, 30_000, c.Metrics.Series, "mappings are merged")
-	require.Equal(t, "#test", c.Alerts.Channels[0].Slack.Channel)
-	require.Equal(t, canary, c.Alerts.Channels[0].Slack.Token.Reveal())
+	require.Equal(t, "#test", c.Alerts.Channels[0].Receiver.(slack.Config).Channel)
+	require.Equal(t, canary, c.Alerts.Channels[0].Receiver.(slack.Config).Token.Reveal())
 	require.Len(t, c.Alerts.Channels, 2)
 	require.Equal(t, "0.0.0.0:1", load(t, full, "production").Listen)
 	require.Equal(t, "127.0.0.1:9000", load(t, full, "empty").Listen)
@@ -131,6 +167,7 @@ alerts.resolve_after | 3 | profiler.yaml:17
 alerts.routes[0] | match: {owner: orders-team, dataset: shop/*}, channels: [data, hook], continue: true | profiler.yaml:13
 alerts.routes[1] | match: {severity: fail, tag: gold}, channels: [] | profiler.yaml:14
 alerts.routes[2] | channels: [data] | profiler.yaml:15
+external_url |  | default
 listen | 127.0.0.1:9000 | profiler.yaml:2
 metrics.columns | none | profiler.yaml:19 (overlay local)
 metrics.families | min, values | profiler.yaml:6
@@ -182,13 +219,10 @@ profiler.yaml:5:36: expected a whole number of 1 or more, got number 0
 profiler.yaml:6:8: expected a list, got text "a"
 profiler.yaml:7:13: expected a path, got text ""`},
 		{"variable", "listen: ${env:NOT_SET}\n", "", `profiler.yaml:1:9: environment variable "NOT_SET" is not set; set it before the start`},
-		{"not yet", "tokens: []\nalerts:\n  group_wait: 30s\n  silences: []\n  confirm: 2\n  channels:\n    prom: {alertmanager: {url: x}}\n    oncall: {pagerduty: {}}\n    hook: {webhook: {}}\n", "", `profiler.yaml:1:1: "tokens" is not supported by this version yet; remove it
+		{"not yet", "tokens: []\nalerts:\n  group_wait: 30s\n  silences: []\n  confirm: 2\n", "", `profiler.yaml:1:1: "tokens" is not supported by this version yet; remove it
 profiler.yaml:3:3: "group_wait" is not supported by this version yet; remove it
 profiler.yaml:4:3: "silences" is not supported by this version yet; remove it
-profiler.yaml:5:3: "confirm" is not supported by this version yet; remove it
-profiler.yaml:7:12: the channel kind "alertmanager" is not supported by this version yet; use slack
-profiler.yaml:8:14: the channel kind "pagerduty" is not supported by this version yet; use slack
-profiler.yaml:9:12: the channel kind "webhook" is not supported by this version yet; use slack`},
+profiler.yaml:5:3: "confirm" is not supported by this version yet; remove it`},
 		{"channels", "alerts:\n  channels:\n    a: {slak: {}}\n    b: {}\n    c: {slack: {}}\n    d: {slack: {token: x}}\n    e: {slack: {token: x, webhook_url: 'https://h'}}\n    f: {slack: {token: x, channel: '#c', api_url: h, tokn: y}}\n    g: {slack: {webhook_url: h}}\n    h: slack\n    i: {slack: x}\n", "", `profiler.yaml:3:9: unknown channel kind "slak"; did you mean "slack"?
 profiler.yaml:4:8: the channel "b" has no kind, such as slack
 profiler.yaml:5:16: missing key "token" or "webhook_url" in channel kind "slack"
@@ -199,6 +233,12 @@ profiler.yaml:8:54: unknown key "tokn" in channel kind "slack"; did you mean "to
 profiler.yaml:9:16: webhook_url is not an http or https address
 profiler.yaml:10:8: expected a mapping, got text "slack"
 profiler.yaml:11:16: expected a mapping, got text "x"`},
+		{"kinds of channels", "alerts:\n  channels:\n    prom: {alertmanager: {url: x}}\n    oncall: {pagerduty: {}}\n    hook: {webhook: {secret: s}}\n    none: {alertmanager: {}}\n    two: {webhook: {url: 'http://h'}, pagerduty: {routing_key: x}}\n    short: {pagerduty: {routing_key: x}}\n", "", `profiler.yaml:3:26: url is not an http or https address
+profiler.yaml:4:25: missing key "routing_key" in channel kind "pagerduty"
+profiler.yaml:5:21: url is missing: name the address of the webhook
+profiler.yaml:6:26: url is missing: name the address of Alertmanager, such as http://127.0.0.1:9093
+profiler.yaml:7:39: the channel "two" is of the kind "webhook" already: give the second one a name of its own
+profiler.yaml:8:24: routing_key has 1 characters: an integration key has 32`},
 		{"routes", "alerts:\n  channels: {data: {slack: {token: x, channel: c}}}\n  routes:\n    - {channels: [dta]}\n    - {match: {severity: error, owner: '', dataset: '[a', team: x}, channel: [data]}\n    - 5\n    - {channels: data}\n", "", `profiler.yaml:4:19: the channel "dta" is not configured under alerts.channels; did you mean "data"?
 profiler.yaml:5:7: missing key "channels" in a route
 profiler.yaml:5:26: expected one of fail, warn, got text "error"
@@ -240,8 +280,7 @@ func TestMissingFile(t *testing.T) {
 func TestEmptySecretIsNoMistake(t *testing.T) {
 	t.Parallel()
 	c := load(t, "alerts: {channels: {data: {slack: {token: '${env:EMPTY}', channel: '#data'}}}}\n", "")
-	require.True(t, c.Alerts.Channels[0].Slack.Token.IsZero())
-	require.Empty(t, c.Alerts.Channels[0].Slack.Token.String())
+	require.Equal(t, slack.Config{Channel: "#data"}, c.Alerts.Channels[0].Receiver)
 }
 
 func TestOverride(t *testing.T) {

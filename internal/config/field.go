@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/alert"
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
@@ -33,6 +34,7 @@ const storeForms = "sqlite:PATH or postgres://user@host:5432/database"
 var fields = []field{
 	{key: "store", target: func(c *Config) any { return &c.Store }, expected: storeForms, good: validStore},
 	{key: "listen", target: func(c *Config) any { return &c.Listen }, expected: "an address such as " + DefaultListen, good: validListen},
+	{key: "external_url", target: func(c *Config) any { return &c.ExternalURL }, expected: "an http or https address such as https://profiler.example", good: alert.IsHTTP},
 	{key: "web_config", target: func(c *Config) any { return &c.WebConfig }, path: true},
 	{key: "rules", target: func(c *Config) any { return &c.Rules }, path: true},
 	{key: "pipelines", target: func(c *Config) any { return &c.Pipelines }, path: true},

@@ -181,7 +181,6 @@ func (d *decoder) overlay(root *yamldoc.Node, env string) value {
 var (
 	laterTop    = []string{"tokens"}
 	laterAlerts = []string{"group_wait", "silences", "confirm"}
-	laterKinds  = []string{"alertmanager", "pagerduty", "webhook"}
 )
 
 const notYet = "is not supported by this version yet"
@@ -228,7 +227,7 @@ func (d *decoder) section(v value, prefix, where string, more map[string]func(va
 		default:
 			x := e.key.Diagnostic(yamldoc.CodeUnknownKey, "unknown key %q in %s", key, where)
 			x.Hint = diag.Hint(key, known)
-			if key == "slack" || slices.Contains(laterKinds, key) {
+			if kindOf(key) != nil {
 				x.Hint = "channels have names: alerts: {channels: {NAME: {" + key + ": …}}}"
 			}
 			d.errs.Add(x)

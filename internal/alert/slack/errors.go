@@ -1,17 +1,11 @@
 package slack
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
-	"time"
 
 	slackapi "github.com/slack-go/slack"
 
@@ -20,11 +14,8 @@ import (
 
 // fail makes the error of a delivery.
 func fail(reason alert.Reason, format string, args ...any) *alert.Error {
-	return &alert.Error{Reason: reason, Err: fmt.Errorf(format, args...)}
+	return alert.Fail(reason, format, args...)
 }
-
-// retryable reports whether the same message may get through later.
-func retryable(r alert.Reason) bool { return r != alert.ClientError }
 
 // doer sends requests for slack-go and turns every answer but 200 into an
 // error of ours, so that no URL, which may hold a secret, gets into a text.
@@ -33,9 +24,6 @@ type doer struct {
 	// keep lets 4xx answers through, whose body says what is wrong.
 	keep bool
 }
-
-// maxBody bounds what is read of an answer.
-const maxBody = 1 << 20
 
 // Do sends the request.
 func (d doer) Do(req *http.Request) (*http.Response, error) {
@@ -49,47 +37,18 @@ func (d doer) Do(req *http.Request) (*http.Response, error) {
 		resp.Body = struct {
 			io.Reader
 			io.Closer
-		}{io.LimitReader(resp.Body, maxBody), resp.Body}
+		}{io.LimitReader(resp.Body, alert.MaxAnswer), resp.Body}
 		return resp, nil
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxBody))
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, alert.MaxAnswer))
 	_ = resp.Body.Close()
-	switch {
-	case code == http.StatusTooManyRequests:
-		e := fail(alert.RateLimited, "Slack limits the rate of messages")
-		e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	if e := alert.StatusError("Slack", resp); e != nil {
 		return nil, e
-	case code >= 500 || code == http.StatusRequestTimeout:
-		return nil, fail(alert.ServerError, "Slack answered %d", code)
-	case code >= 300 && code < 400:
-		return nil, fail(alert.ClientError, "Slack answered with a redirect (%d), which is not followed: check the URL in the configuration of the channel", code)
 	}
 	return nil, fail(alert.ClientError, "Slack answered %d: check the URL in the configuration of the channel", code)
 }
 
-// retryAfter reads a number of seconds or a date (RFC 9110, 10.2.3); 0 for
-// neither.
-func retryAfter(header string, now time.Time) time.Duration {
-	if n, err := strconv.Atoi(strings.TrimSpace(header)); err == nil {
-		return time.Duration(min(max(n, 0), 24*60*60)) * time.Second
-	}
-	if t, err := http.ParseTime(header); err == nil {
-		return min(max(t.Sub(now), 0), 24*time.Hour)
-	}
-	return 0
-}
-
-// transport says why there was no answer, without the URL.
-func transport(err error) *alert.Error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err
-	}
-	var n net.Error
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.As(err, &n) && n.Timeout() {
-		return fail(alert.Timeout, "Slack did not answer in time")
-	}
-	return fail(alert.Connection, "connect to Slack: %w", err)
-}
+func transport(err error) *alert.Error { return alert.TransportError("Slack", err) }
 
 // classify turns what slack-go returns into an error of ours. name is the
 // channel in the configuration.

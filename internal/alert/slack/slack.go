@@ -13,66 +13,26 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
-	"time"
 
 	slackapi "github.com/slack-go/slack"
 
 	"github.com/profilerhq/profiler/internal/alert"
+	"github.com/profilerhq/profiler/internal/secret"
 )
 
-// ErrNoSecret is returned by New if neither a token nor a webhook is given,
-// which is no mistake: messages are printed instead.
-var ErrNoSecret = errors.New("neither token nor webhook_url is set")
-
-// tryTimeout bounds one request if no HTTPClient is given.
-const tryTimeout = 10 * time.Second
-
 // Config is the slack part of a channel in profiler.yaml. Token and WebhookURL
-// are secrets; printing or logging a Config masks them.
+// are secrets.
 type Config struct {
 	// Token is a bot token (xoxb-…) with the scope chat:write.
-	Token string
+	Token secret.Text
 	// WebhookURL is an incoming webhook, the reduced mode without edits and
 	// threads. Exactly one of Token and WebhookURL is set.
-	WebhookURL string
+	WebhookURL secret.Text
 	// Channel is the name with # or the id of the channel; only for a token.
 	Channel string
 	// APIURL stands for https://slack.com/api/ if it is set.
 	APIURL string
-}
-
-// String shows the configuration without its secrets.
-func (c Config) String() string {
-	return fmt.Sprintf("{token:%s webhook_url:%s channel:%s api_url:%s}", mask(c.Token), mask(c.WebhookURL), c.Channel, c.APIURL)
-}
-
-// GoString is String.
-func (c Config) GoString() string { return c.String() }
-
-// LogValue logs String.
-func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
-
-// MarshalJSON writes the configuration without its secrets.
-func (c Config) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]string{"token": mask(c.Token), "webhook_url": mask(c.WebhookURL), "channel": c.Channel, "api_url": c.APIURL})
-}
-
-func mask(s string) string {
-	if s == "" {
-		return ""
-	}
-	return "<secret>"
-}
-
-// Options configure a Channel.
-type Options struct {
-	Config Config
-	// HTTPClient sends the requests; nil is one with a timeout of 10 seconds.
-	// Redirects are never followed.
-	HTTPClient *http.Client
-	Logger     *slog.Logger // nil discards
 }
 
 // Channel is one Slack channel. It is safe for concurrent use.
@@ -86,47 +46,42 @@ type Channel struct {
 
 var _ alert.Notifier = (*Channel)(nil)
 
-// New checks the configuration and returns the channel; it does not ask Slack.
-// Without any secret the error is ErrNoSecret.
-func New(o Options) (*Channel, error) {
-	c := o.Config
-	switch {
-	case c.Token == "" && c.WebhookURL == "":
-		return nil, ErrNoSecret
-	case c.Token != "" && c.WebhookURL != "":
-		return nil, errors.New("token and webhook_url are both set: remove one of them")
-	case c.Token != "" && c.Channel == "":
-		return nil, errors.New("channel is missing: name the Slack channel, such as \"#data\"")
-	case c.WebhookURL != "" && c.Channel != "":
-		return nil, errors.New("channel has no effect with webhook_url, which belongs to one channel: remove it")
-	case c.WebhookURL != "" && !isHTTP(c.WebhookURL):
-		return nil, errors.New("webhook_url is not an http or https address")
-	case c.APIURL != "" && !isHTTP(c.APIURL):
-		return nil, fmt.Errorf("api_url %q is not an http or https address", c.APIURL)
+// Notifier checks the configuration and returns the channel; it does not ask
+// Slack. Without any secret the error is alert.ErrNoSecret.
+func (c Config) Notifier(o alert.ReceiverOptions) (alert.Notifier, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
 	}
-	client := http.Client{Timeout: tryTimeout}
-	if o.HTTPClient != nil {
-		client = *o.HTTPClient
-	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	ch := &Channel{hook: doer{&client, true}, webhook: c.WebhookURL, channel: c.Channel, log: o.Logger}
-	if ch.log == nil {
-		ch.log = slog.New(slog.DiscardHandler)
-	}
-	if c.Token != "" {
+	o = o.WithDefaults()
+	client := alert.NewHTTPClient(o.HTTPClient)
+	ch := &Channel{hook: doer{client, true}, webhook: c.WebhookURL.Reveal(), channel: c.Channel, log: o.Logger}
+	if !c.Token.IsZero() {
 		base := slackapi.APIURL
 		if c.APIURL != "" {
 			base = strings.TrimSuffix(c.APIURL, "/") + "/"
 		}
-		ch.api = slackapi.New(c.Token, slackapi.OptionAPIURL(base), slackapi.OptionHTTPClient(doer{&client, false}),
+		ch.api = slackapi.New(c.Token.Reveal(), slackapi.OptionAPIURL(base), slackapi.OptionHTTPClient(doer{client, false}),
 			slackapi.OptionLog(log.New(io.Discard, "", 0)))
 	}
 	return ch, nil
 }
 
-func isHTTP(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+func (c Config) validate() error {
+	switch {
+	case c.Token.IsZero() && c.WebhookURL.IsZero():
+		return alert.ErrNoSecret
+	case !c.Token.IsZero() && !c.WebhookURL.IsZero():
+		return errors.New("token and webhook_url are both set: remove one of them")
+	case !c.Token.IsZero() && c.Channel == "":
+		return errors.New("channel is missing: name the Slack channel, such as \"#data\"")
+	case !c.WebhookURL.IsZero() && c.Channel != "":
+		return errors.New("channel has no effect with webhook_url, which belongs to one channel: remove it")
+	case !c.WebhookURL.IsZero() && !alert.IsHTTP(c.WebhookURL.Reveal()):
+		return errors.New("webhook_url is not an http or https address")
+	case c.APIURL != "" && !alert.IsHTTP(c.APIURL):
+		return fmt.Errorf("api_url %q is not an http or https address", c.APIURL)
+	}
+	return nil
 }
 
 // Notify posts, edits or replies as the event asks for. A message that was
@@ -141,7 +96,7 @@ func (c *Channel) Notify(ctx context.Context, m alert.Message) (alert.Thread, bo
 		t, err = c.notifyBot(ctx, &m)
 	}
 	if err != nil {
-		return t, retryable(err.Reason), err
+		return t, err.Reason.Retryable(), err
 	}
 	return t, false, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/profilerhq/profiler/internal/alert/slack/slacktest"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/secret"
 )
 
 var day0 = time.Date(2026, 11, 1, 6, 0, 0, 0, time.UTC)
@@ -88,12 +89,14 @@ const (
 	hook = "http://slack.test" + slacktest.HookPath
 )
 
-func bot() Config    { return Config{Token: slacktest.Token, Channel: slacktest.Channel, APIURL: api} }
-func byHook() Config { return Config{WebhookURL: hook} }
+func bot() Config {
+	return Config{Token: secret.New(slacktest.Token), Channel: slacktest.Channel, APIURL: api}
+}
+func byHook() Config { return Config{WebhookURL: secret.New(hook)} }
 
 func dispatcher(t *testing.T, c Config, client *http.Client, log *slog.Logger) *alert.Dispatcher {
 	t.Helper()
-	ch, err := New(Options{Config: c, HTTPClient: client, Logger: log})
+	ch, err := c.Notifier(alert.ReceiverOptions{HTTPClient: client, Logger: log})
 	require.NoError(t, err)
 	d, err := alert.NewDispatcher(alert.DispatcherOptions{Channels: map[string]alert.Notifier{"data": ch}, Logger: log})
 	require.NoError(t, err)
@@ -129,7 +132,7 @@ func TestOneMessageTellsTheWholeStory(t *testing.T) {
 	t.Parallel()
 	fake := slacktest.Start()
 	defer fake.Close()
-	s := story{t: t, d: dispatcher(t, Config{Token: slacktest.Token, Channel: slacktest.Channel, APIURL: fake.URL}, nil, nil)}
+	s := story{t: t, d: dispatcher(t, Config{Token: secret.New(slacktest.Token), Channel: slacktest.Channel, APIURL: fake.URL}, nil, nil)}
 
 	s.batch(checks.Fail, checks.SeverityWarn)
 	got, err := fake.WaitMessages(t.Context(), 1)
@@ -164,7 +167,7 @@ func TestWebhookPostsWhatItCannotEdit(t *testing.T) {
 	t.Parallel()
 	fake := slacktest.Start()
 	defer fake.Close()
-	s := story{t: t, d: dispatcher(t, Config{WebhookURL: fake.HookURL}, nil, nil)}
+	s := story{t: t, d: dispatcher(t, Config{WebhookURL: secret.New(fake.HookURL)}, nil, nil)}
 	for _, sev := range []checks.Severity{checks.SeverityWarn, checks.SeverityWarn, checks.SeverityFail} {
 		s.batch(checks.Fail, sev)
 	}
@@ -196,10 +199,10 @@ func TestSlackMisbehaves(t *testing.T) {
 	limited := slacktest.Fault{Status: 429, RetryAfter: "1"}
 	down := slacktest.Fault{Status: 500}
 	token := bot()
-	token.Token = "xoxb-stolen-999"
+	token.Token = secret.New("xoxb-stolen-999")
 	nowhere := bot()
 	nowhere.Channel = "#nowhere"
-	gone := Config{WebhookURL: "http://slack.test/services/none"}
+	gone := Config{WebhookURL: secret.New("http://slack.test/services/none")}
 	tests := map[string]test{
 		"429 twice with Retry-After":   {bot(), faults{limited, limited}, alert.EventOpened, "", "", false, 3, [2]time.Duration{2 * s, 2 * s}},
 		"429 without Retry-After":      {bot(), faults{{Status: 429}}, alert.EventOpened, "", "", false, 2, [2]time.Duration{100 * ms, 200 * ms}},
@@ -277,7 +280,7 @@ func TestRetryAfterReachesTheOutbox(t *testing.T) {
 		"": 0, "7": 7 * time.Second, "-7": 0, "99999999999": 24 * time.Hour, "999999": 24 * time.Hour, "x": 0,
 		"Fri, 02 Jan 2026 03:04:35 GMT": 30 * time.Second, "Fri, 02 Jan 2025 03:04:35 GMT": 0,
 	} {
-		require.Equal(t, want, retryAfter(header, now), header)
+		require.Equal(t, want, alert.RetryAfter(header, now), header)
 	}
 }
 
@@ -360,8 +363,8 @@ func TestUnreachable(t *testing.T) {
 	require.NoError(t, err)
 	addr := l.Addr().String()
 	require.NoError(t, l.Close())
-	for _, c := range []Config{{Token: slacktest.Token, Channel: "#data", APIURL: "http://" + addr}, {WebhookURL: "http://" + addr + slacktest.HookPath}} {
-		ch, err := New(Options{Config: c})
+	for _, c := range []Config{{Token: secret.New(slacktest.Token), Channel: "#data", APIURL: "http://" + addr}, {WebhookURL: secret.New("http://" + addr + slacktest.HookPath)}} {
+		ch, err := c.Notifier(alert.ReceiverOptions{})
 		require.NoError(t, err)
 		_, retry, err := ch.Notify(t.Context(), message(alert.EventOpened))
 		require.True(t, retry)
@@ -380,8 +383,8 @@ func TestRedirectsDoNotCarrySecretsAway(t *testing.T) {
 	defer other.Close()
 	srv := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 	defer srv.Close()
-	for _, c := range []Config{{Token: slacktest.Token, Channel: "#data", APIURL: srv.URL}, {WebhookURL: srv.URL + slacktest.HookPath}} {
-		ch, err := New(Options{Config: c})
+	for _, c := range []Config{{Token: secret.New(slacktest.Token), Channel: "#data", APIURL: srv.URL}, {WebhookURL: secret.New(srv.URL + slacktest.HookPath)}} {
+		ch, err := c.Notifier(alert.ReceiverOptions{})
 		require.NoError(t, err)
 		_, retry, err := ch.Notify(t.Context(), message(alert.EventOpened))
 		require.ErrorContains(t, err, "redirect (307)")
@@ -396,33 +399,33 @@ func TestNewExplainsWhatIsWrong(t *testing.T) {
 		c    Config
 		want string
 	}{
-		"both":            {Config{Token: "xoxb-1", WebhookURL: "https://h/x", Channel: "#a"}, "token and webhook_url are both set: remove one of them"},
-		"no channel":      {Config{Token: "xoxb-1"}, `channel is missing: name the Slack channel, such as "#data"`},
-		"useless channel": {Config{WebhookURL: "https://h/x", Channel: "#a"}, "channel has no effect with webhook_url, which belongs to one channel: remove it"},
-		"webhook":         {Config{WebhookURL: "hooks.slack.com/secret"}, "webhook_url is not an http or https address"},
-		"api":             {Config{Token: "xoxb-1", Channel: "#a", APIURL: "ftp://x"}, `api_url "ftp://x" is not an http or https address`},
+		"both":            {Config{Token: secret.New("xoxb-1"), WebhookURL: secret.New("https://h/x"), Channel: "#a"}, "token and webhook_url are both set: remove one of them"},
+		"no channel":      {Config{Token: secret.New("xoxb-1")}, `channel is missing: name the Slack channel, such as "#data"`},
+		"useless channel": {Config{WebhookURL: secret.New("https://h/x"), Channel: "#a"}, "channel has no effect with webhook_url, which belongs to one channel: remove it"},
+		"webhook":         {Config{WebhookURL: secret.New("hooks.slack.com/secret")}, "webhook_url is not an http or https address"},
+		"api":             {Config{Token: secret.New("xoxb-1"), Channel: "#a", APIURL: "ftp://x"}, `api_url "ftp://x" is not an http or https address`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := New(Options{Config: tt.c})
+			_, err := tt.c.Notifier(alert.ReceiverOptions{})
 			require.EqualError(t, err, tt.want)
 		})
 	}
-	_, err := New(Options{Config: Config{Channel: "#data"}})
-	require.ErrorIs(t, err, ErrNoSecret)
-	_, err = New(Options{Config: Config{Token: "xoxb-1", Channel: "#data"}})
+	_, err := Config{Channel: "#data"}.Notifier(alert.ReceiverOptions{})
+	require.ErrorIs(t, err, alert.ErrNoSecret)
+	_, err = Config{Token: secret.New("xoxb-1"), Channel: "#data"}.Notifier(alert.ReceiverOptions{})
 	require.NoError(t, err)
 }
 
 func TestSecretsAreMasked(t *testing.T) {
 	t.Parallel()
-	c := Config{Token: "xoxb-secret", WebhookURL: "https://hooks/secret", Channel: "#data"}
+	c := Config{Token: secret.New("xoxb-secret"), WebhookURL: secret.New("https://hooks/secret"), Channel: "#data"}
 	var b bytes.Buffer
-	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "config", c, "options", Options{Config: c})
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "config", c)
 	j, err := json.Marshal(struct{ Config Config }{c})
 	require.NoError(t, err)
-	for _, s := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%+v", Options{Config: c}), b.String(), string(j)} {
+	for _, s := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), b.String(), string(j)} {
 		require.NotContains(t, s, "secret\"", s)
 		require.NotContains(t, s, "xoxb-")
 		require.NotContains(t, s, "hooks/")
