@@ -70,7 +70,11 @@ type App struct {
 	Monitor  *monitor.Monitor
 	Store    *store.Store // nil without one
 	alerting atomic.Pointer[alerting]
-	shown    newest
+	// startID is the batch recorded last when the app was made; own are those
+	// that it recorded since.
+	startID  int64
+	own      own
+	declared declared
 	log      *slog.Logger
 }
 
@@ -120,9 +124,49 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	}
 	if opts.Metrics != nil {
 		m.Sinks = append(m.Sinks, &metricsSink{a})
+		if err := a.measureStore(ctx); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
 	}
 	a.Monitor = monitor.New(m)
 	return a, nil
+}
+
+// measureStore shows the connections of the store as metrics, and remembers
+// what it held at the start.
+func (a *App) measureStore(ctx context.Context) (err error) {
+	if a.Store == nil {
+		return nil
+	}
+	if a.startID, err = a.Store.LastID(ctx); err != nil {
+		return &StoreError{err}
+	}
+	d := a.Store.DB()
+	if err := a.opts.Metrics.RegisterDB("store", d.Writer().DB); err != nil {
+		return err
+	}
+	if d.Reader() == d.Writer() {
+		return nil
+	}
+	return a.opts.Metrics.RegisterDB("store_read", d.Reader().DB)
+}
+
+// Observe sends a batch through the monitor and counts one that could not be
+// read to its end. It is monitor.Observe otherwise.
+func (a *App) Observe(ctx context.Context, r batch.Reader, s monitor.Subject) (*monitor.Outcome, error) {
+	o, err := a.Monitor.Observe(ctx, r, s)
+	if o == nil && err != nil {
+		a.ProfileFailed(ctx, s.Dataset, s.Origin.Step)
+	}
+	return o, err
+}
+
+// ProfileFailed counts a profile that ended with an error, such as one of a
+// source that cannot be opened. What was interrupted did not fail.
+func (a *App) ProfileFailed(ctx context.Context, dataset, step string) {
+	if a.opts.Metrics != nil && ctx.Err() == nil {
+		a.opts.Metrics.ProfileFailed(dataset, step)
+	}
 }
 
 // Close closes the store.
@@ -202,6 +246,9 @@ func (s *storeSink) Accept(ctx context.Context, o *monitor.Outcome) error {
 		}
 		return nil
 	}
+	if a.opts.Metrics != nil {
+		a.own.add(&o.Subject, 1) // before the watcher can meet it
+	}
 	messages, err := a.Store.Record(ctx, obs, func(st store.IncidentState) store.IncidentChange {
 		upstream := slices.DeleteFunc(st.Upstream, func(i alert.Incident) bool { return !slices.Contains(o.Ancestors, i.Origin.Step) })
 		c := alert.Decide(alert.Input{Current: st.Current, Upstream: upstream, Report: o.Report, Now: now, ID: func() string { return id }}, settings)
@@ -211,6 +258,7 @@ func (s *storeSink) Accept(ctx context.Context, o *monitor.Outcome) error {
 		return store.IncidentChange{Incidents: []alert.Incident{c.Incident}, Messages: c.Messages(settings)}
 	})
 	if err != nil {
+		a.own.add(&o.Subject, -1)
 		return &StoreError{fmt.Errorf("record the batch: %w", err)}
 	}
 	a.deliver(ctx, messages)
@@ -319,18 +367,36 @@ func (s *metricsSink) Accept(_ context.Context, o *monitor.Outcome) error {
 	if o.Side == store.SideInput {
 		return nil
 	}
-	b := batchMetrics(o.Profile, o.Report)
+	b := s.app.batchMetrics(o.Profile, o.Report)
 	b.Took, b.SourceKind = o.Took, o.Source.Format
-	s.app.shown.advance(o.Report.Dataset, o.Report.Batch, o.Report.At)
+	b.RuleColumns = RuleColumns(o.Rules)
 	s.app.opts.Metrics.Observe(b)
 	return nil
 }
 
+// RuleColumns lists the columns that rules name, patterns left out: the results
+// have what these found.
+func RuleColumns(sets []*rules.Set) []string {
+	names := []string{}
+	for _, s := range sets {
+		for _, c := range s.Checks {
+			names = append(names, c.Columns...)
+			if c.By != "" {
+				names = append(names, c.By)
+			}
+		}
+	}
+	return names
+}
+
 // batchMetrics prepares a judged batch for the metrics.
-func batchMetrics(p *profile.Profile, r checks.Report) metrics.Batch {
+func (a *App) batchMetrics(p *profile.Profile, r checks.Report) metrics.Batch {
 	b := metrics.Batch{Summary: p.Summary(), Profile: p, Report: r, SourceKind: p.Source.Format}
 	for i := range r.Results {
 		res := &r.Results[i]
+		if t := res.BaselineAt; t != nil && t.After(b.BaselineAt) {
+			b.BaselineAt = *t
+		}
 		if b.Owner == "" {
 			b.Owner = res.Owner
 		}

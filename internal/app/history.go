@@ -48,8 +48,17 @@ func (h storeHistory) past(ctx context.Context, s monitor.Subject, n checks.Need
 		if err != nil || len(profiles) == 0 {
 			return checks.Past{}, err
 		}
+		q.Limit = 1
+		newest, err := h.store.Batches(ctx, q)
+		if err != nil {
+			return checks.Past{}, err
+		}
 		merged, err := profile.Merged(profiles...)
-		return checks.Past{Profile: merged, Batches: len(profiles)}, err
+		past := checks.Past{Profile: merged, Batches: len(profiles)}
+		if len(newest) > 0 {
+			past.At = newest[0].At
+		}
+		return past, err
 	}
 	points, err := h.store.Series(ctx, s.Dataset, n.Column, n.Metric, s.At, 0)
 	if err != nil {

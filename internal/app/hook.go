@@ -121,6 +121,7 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 	}
 	r, err := source.Open(ctx, in[0], source.Options{Format: o.Format})
 	if err != nil {
+		h.app.ProfileFailed(ctx, dataset, o.Origin.Step)
 		return runner.Judgement{}, err
 	}
 	defer r.Close() //nolint:errcheck // only read
@@ -138,12 +139,9 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 		}
 	}
 	start := time.Now()
-	out, err := h.app.Monitor.Observe(ctx, r, s)
+	out, err := h.app.Observe(ctx, r, s)
 	if m := h.app.opts.Metrics; m != nil {
 		m.Hook(o.Origin.Pipeline, o.Origin.Step, time.Since(start))
-		if err != nil {
-			m.ProfileFailed(dataset, o.Origin.Step)
-		}
 	}
 	if err != nil {
 		return runner.Judgement{}, err

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/profilerhq/profiler/internal/api"
-	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/store"
 )
 
@@ -78,90 +77,6 @@ func (a *App) prune(ctx context.Context) {
 	if _, err := a.Store.Prune(ctx, a.opts.Now(), a.opts.Retention); err != nil && ctx.Err() == nil {
 		a.log.Error("old history not deleted", "err", err)
 	}
-}
-
-// watcher shows what other processes have recorded.
-type watcher struct{ app *App }
-
-func (w *watcher) look(ctx context.Context) {
-	if err := w.observe(ctx); err != nil && ctx.Err() == nil {
-		w.app.log.Error("history not read", "err", err)
-	}
-	if err := w.app.Flush(ctx); err != nil && ctx.Err() == nil {
-		w.app.log.Error("outbox not read", "err", err)
-	}
-	if ctx.Err() == nil {
-		w.app.countIncidents(ctx)
-	}
-}
-
-// observe shows batches that are new in the store. What this process has
-// recorded itself is shown already and is not counted again.
-func (w *watcher) observe(ctx context.Context) error {
-	if w.app.opts.Metrics == nil {
-		return nil
-	}
-	all, err := w.app.Store.Datasets(ctx)
-	if err != nil {
-		return err
-	}
-	for _, d := range all {
-		if d.Batch == "" {
-			continue
-		}
-		if !w.app.shown.advance(d.Dataset, d.Batch, d.At) {
-			continue
-		}
-		p, rep, err := w.app.Store.Get(ctx, d.Dataset, d.Batch)
-		if err != nil {
-			return err
-		}
-		if p != nil {
-			b := batchMetrics(p, rep)
-			b.Previous = w.previous(ctx, d)
-			w.app.opts.Metrics.Observe(b)
-		}
-	}
-	return nil
-}
-
-// previous returns the summary of the batch before the newest, nil if there is
-// none.
-func (w *watcher) previous(ctx context.Context, d store.DatasetInfo) *profile.Summary {
-	before, err := w.app.Store.Profiles(ctx, store.Query{Dataset: d.Dataset, Before: d.At, Except: d.Batch, Limit: 1})
-	if err != nil || len(before) == 0 {
-		return nil
-	}
-	return before[0].Summary()
-}
-
-// newest remembers the newest batch of each dataset that the metrics show. The
-// zero value is empty; it is safe for concurrent use.
-type newest struct {
-	mu      sync.Mutex
-	batches map[string]shownBatch
-}
-
-type shownBatch struct {
-	name string
-	at   int64 // microseconds, as the store has it
-}
-
-// advance notes a batch as shown. It reports false if that very batch, or a
-// newer one, is shown already.
-func (n *newest) advance(dataset, name string, at time.Time) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	now := shownBatch{name, at.UnixMicro()}
-	before, ok := n.batches[dataset]
-	if ok && (before == now || now.at < before.at) {
-		return false
-	}
-	if n.batches == nil {
-		n.batches = map[string]shownBatch{}
-	}
-	n.batches[dataset] = now
-	return true
 }
 
 // ServeOptions say how the service listens.

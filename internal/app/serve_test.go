@@ -1,19 +1,124 @@
-package app
+package app_test
 
 import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/profilerhq/profiler/internal/app"
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/dbtest"
+	"github.com/profilerhq/profiler/internal/metrics"
+	"github.com/profilerhq/profiler/internal/monitor"
 )
 
-func TestABatchIsShownOnce(t *testing.T) {
+// exposition returns the lines of the metrics.
+func exposition(t *testing.T, m *metrics.Metrics) []string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	require.Equal(t, http.StatusOK, w.Code)
+	return strings.Split(w.Body.String(), "\n")
+}
+
+// shows wants lines that begin like this.
+func shows(t *testing.T, m *metrics.Metrics, want ...string) {
+	t.Helper()
+	lines := exposition(t, m)
+	for _, w := range want {
+		name, _, _ := strings.Cut(w, "{")
+		var near []string
+		found := slices.ContainsFunc(lines, func(l string) bool {
+			if strings.HasPrefix(l, name) {
+				near = append(near, l)
+			}
+			return strings.HasPrefix(l, w)
+		})
+		require.True(t, found, "no %s but %q", w, near)
+	}
+}
+
+// TestServiceCountsEveryBatchOnce records batches in the process of the service
+// and in another one, in and out of order.
+func TestServiceCountsEveryBatchOnce(t *testing.T) {
 	t.Parallel()
-	var n newest
-	day := time.Date(2026, 3, 2, 0, 0, 0, 1, time.UTC) // the store keeps microseconds
-	require.True(t, n.advance("a/b", "x", day))
-	require.False(t, n.advance("a/b", "x", day.Truncate(time.Microsecond)), "it is shown")
-	require.False(t, n.advance("a/b", "w", day.AddDate(0, 0, -1)), "a newer one is shown")
-	require.True(t, n.advance("a/b", "y", day), "another one of the same time")
-	require.True(t, n.advance("a/c", "x", day), "another dataset")
+	dbtest.Each(t, func(t *testing.T, url string) {
+		start := func(o app.Options) (*app.App, *metrics.Metrics) {
+			m, err := metrics.New(metrics.Options{Process: true})
+			require.NoError(t, err)
+			o.Store, o.Metrics = url, m
+			a, err := app.New(t.Context(), o)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, a.Close()) })
+			return a, m
+		}
+		other, _ := start(app.Options{})
+		batchOf(t, other, 1, 100, good)
+		batchOf(t, other, 2, 120, good)
+
+		service, m := start(app.Options{})
+		look := service.Looker()
+		batchOf(t, service, 3, 130, good)
+		batchOf(t, other, 4, 140, good)
+		look(t.Context())
+		shows(t, m,
+			`profiler_dataset_rows{dataset="shop/orders"} 140`,
+			`profiler_profiles_total{dataset="shop/orders"} 2`,                              // since the start
+			`profiler_profile_duration_seconds_count 1`,                                     // only what this process did has a duration
+			`profiler_drift_baseline_timestamp_seconds{dataset="shop/orders"} 1.772496e+09`, // day 3
+			`go_sql_max_open_connections{db_name="store"} `,
+		)
+
+		batchOf(t, other, 5, 10, good) // half the rows are missing: change fails
+		batchOf(t, other, 1, 90, good) // of long ago
+		batchOf(t, service, 6, 150, good)
+		look(t.Context())
+		look(t.Context())
+		shows(t, m,
+			`profiler_dataset_rows{dataset="shop/orders"} 150`,
+			`profiler_profiles_total{dataset="shop/orders"} 5`,
+			`profiler_check_failures_total{check="change",dataset="shop/orders"} 2`, // days 5 and 6: none is lost between two looks
+		)
+
+		service.Declare(t.Context(), []metrics.Known{{Dataset: "shop/orders"}, {Dataset: "shop/gone"}}, []string{"data"})
+		shows(t, m, `profiler_profiles_total{dataset="shop/gone"} 0`)
+		service.Declare(t.Context(), nil, nil)
+		for _, line := range exposition(t, m) {
+			require.NotContains(t, line, "shop/gone", "what is configured no more has no series")
+			require.NotContains(t, line, `channel="data"`)
+		}
+		shows(t, m, `profiler_dataset_rows{dataset="shop/orders"} 150`) // the store knows it
+		for _, table := range []string{"result", "profile", "metric", "series", "label", "batch"} {
+			_, err := service.Store.DB().Exec(t.Context(), "DELETE FROM "+table)
+			require.NoError(t, err)
+		}
+		look(t.Context())
+		for _, line := range exposition(t, m) {
+			require.NotContains(t, line, "shop/orders", "what is gone from the store has no series")
+		}
+	})
+}
+
+var errBroken = errors.New("broken")
+
+type brokenReader struct{ batch.Reader }
+
+func (brokenReader) Next(context.Context, *batch.Chunk) error { return errBroken }
+func (brokenReader) Columns() []batch.Column                  { return nil }
+
+func TestFailedProfilesAreCounted(t *testing.T) {
+	t.Parallel()
+	m, err := metrics.New(metrics.Options{})
+	require.NoError(t, err)
+	a, err := app.New(t.Context(), app.Options{Metrics: m})
+	require.NoError(t, err)
+	_, err = a.Observe(t.Context(), brokenReader{}, monitor.Subject{Dataset: "shop/orders"})
+	require.ErrorIs(t, err, errBroken)
+	shows(t, m, `profiler_profile_failures_total{dataset="shop/orders"} 1`)
 }

@@ -127,6 +127,9 @@ func (d *driftCheck) result(in *Input, col *profile.Column, res Result) Result {
 		}
 		return res.errorf("%s", cerr)
 	}
+	if !past.At.IsZero() {
+		res.BaselineAt = &past.At
+	}
 	return d.decide(res, col, out, past.Batches)
 }
 

@@ -65,6 +65,8 @@ type Past struct {
 	Profile *profile.Profile
 	// Batches is how many batches are behind it.
 	Batches int
+	// At is the time of the newest of them; zero if unknown.
+	At time.Time
 	// Baseline is set when a baseline that somebody chose stands for the past.
 	Baseline bool
 	// Err says in words why the past could not be read; the check then ends in

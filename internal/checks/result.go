@@ -88,6 +88,9 @@ type Result struct {
 	FailLimit Zone `json:"-"`
 	// Method is the distance of a drift check.
 	Method string `json:"method,omitempty"`
+	// BaselineAt is the time of the newest batch of the baseline that a drift
+	// check compared with; nil if unknown.
+	BaselineAt *time.Time `json:"baseline_at,omitempty"`
 	// Segments are the largest segments of a check with by, by their rows, at
 	// most 50; Other are all others together. The figures of the result are
 	// those of all rows, its status is that of the worst segment.

@@ -63,7 +63,7 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 	if err := single(format, len(inputs)); err != nil {
 		return err
 	}
-	m, err := e.metricsFor(&f.output)
+	m, err := e.metricsFor(cfg, &f.output)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 			return err
 		}
 	}
-	e.writeMetrics(cmd.Context(), m, &f.output)
+	e.writeMetrics(cmd.Context(), m, &f.output, "")
 	if out.Len() == 0 {
 		return exitWith(worst)
 	}

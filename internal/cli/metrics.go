@@ -5,15 +5,22 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/config"
 	"github.com/profilerhq/profiler/internal/metrics"
 )
 
 // metricsFor makes the metrics of a one-shot command; nil if nobody wants any.
-func (e *env) metricsFor(f *outputFlags) (*metrics.Metrics, error) {
+func (e *env) metricsFor(cfg *config.Config, f *outputFlags) (*metrics.Metrics, error) {
 	if f.metricsFile == "" && f.pushGateway == "" {
 		return nil, nil
 	}
-	return e.newMetrics(metrics.Options{})
+	return e.newMetrics(metricsOptions(cfg))
+}
+
+// metricsOptions are what the configuration decides about metrics.
+func metricsOptions(cfg *config.Config) metrics.Options {
+	c := &cfg.Metrics
+	return metrics.Options{Columns: c.Columns, Families: c.Families, SeriesPerDataset: c.SeriesPerDataset, Series: c.Series}
 }
 
 func (e *env) newMetrics(o metrics.Options) (*metrics.Metrics, error) {
@@ -31,9 +38,10 @@ func (e *env) newMetrics(o metrics.Options) (*metrics.Metrics, error) {
 // pushTimeout bounds a push, which never holds a pipeline up.
 const pushTimeout = 5 * time.Second
 
-// writeMetrics writes and pushes metrics. What fails is a message and never
-// changes the exit code.
-func (e *env) writeMetrics(ctx context.Context, m *metrics.Metrics, f *outputFlags) {
+// writeMetrics writes and pushes metrics, also of a command that was
+// interrupted. A pushed group is that of the pipeline, if there is one. What
+// fails is a message and never changes the exit code.
+func (e *env) writeMetrics(ctx context.Context, m *metrics.Metrics, f *outputFlags, pipeline string) {
 	if m == nil {
 		return
 	}
@@ -43,9 +51,9 @@ func (e *env) writeMetrics(ctx context.Context, m *metrics.Metrics, f *outputFla
 		}
 	}
 	if f.pushGateway != "" {
-		ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pushTimeout)
 		defer cancel()
-		if err := m.Push(ctx, f.pushGateway, nil); err != nil {
+		if err := m.Push(ctx, f.pushGateway, map[string]string{metrics.LabelPipeline: pipeline}); err != nil {
 			e.message("metrics not pushed: " + err.Error())
 		}
 	}

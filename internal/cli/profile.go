@@ -68,7 +68,7 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 	if err := single(format, len(inputs)); err != nil {
 		return err
 	}
-	m, err := e.metricsFor(&f.output)
+	m, err := e.metricsFor(cfg, &f.output)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 		}
 		e.warn(o.Profile)
 	}
-	e.writeMetrics(cmd.Context(), m, &f.output)
+	e.writeMetrics(cmd.Context(), m, &f.output, "")
 	if out.Len() > 0 {
 		if err := e.emit(&f.output, &out); err != nil {
 			return err
@@ -186,6 +186,7 @@ func (e *env) observe(ctx context.Context, a *app.App, in source.Input, f *sourc
 	}
 	r, done, err := e.open(ctx, in, so, f.progress)
 	if err != nil {
+		a.ProfileFailed(ctx, f.datasetOf(in), "")
 		return nil, err
 	}
 	defer r.Close() //nolint:errcheck // only read
@@ -206,5 +207,5 @@ func (e *env) observe(ctx context.Context, a *app.App, in source.Input, f *sourc
 			return nil, err
 		}
 	}
-	return a.Monitor.Observe(ctx, r, s)
+	return a.Observe(ctx, r, s)
 }

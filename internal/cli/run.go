@@ -100,7 +100,7 @@ func (e *env) runRun(cmd *cobra.Command, path string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	m, err := e.metricsFor(&f.output)
+	m, err := e.metricsFor(cfg, &f.output)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (e *env) runRun(cmd *cobra.Command, path string, f *runFlags) error {
 		e.printDiagnostics(diags, readSource)
 		return diags
 	}
-	e.writeMetrics(cmd.Context(), m, &f.output)
+	e.writeMetrics(cmd.Context(), m, &f.output, p.Name)
 	var missing *fs.PathError
 	if errors.As(err, &missing) {
 		return &exitError{exitUnjudged, fmt.Sprintf("%s: %s: %v; check the source of the pipeline", path, missing.Path, missing.Err)}

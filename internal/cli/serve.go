@@ -54,13 +54,12 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 	if f.webConfig == "" {
 		f.webConfig = cfg.WebConfig
 	}
-	m, err := e.newMetrics(metrics.Options{
-		Columns: cfg.Metrics.Columns, Families: cfg.Metrics.Families, SeriesPerDataset: cfg.Metrics.SeriesPerDataset, Series: cfg.Metrics.Series, Process: true,
-	})
+	mo := metricsOptions(cfg)
+	mo.Process = true
+	m, err := e.newMetrics(mo)
 	if err != nil {
 		return err
 	}
-	declare(m, cfg, lib)
 	opts := e.appOptions(cfg)
 	opts.Store, opts.Metrics, opts.AlertTimeout = storeURL(f.store, cfg), m, time.Minute
 	opts.Retention = store.Retention{Profiles: cfg.Retention.Profiles, Metrics: cfg.Retention.Metrics, Results: cfg.Retention.Results}
@@ -69,7 +68,8 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 		return storeOrUsage(err)
 	}
 	defer a.Close() //nolint:errcheck // everything is written
-	reload := func(context.Context) error { return e.reload(a, m) }
+	declare(cmd.Context(), a, cfg, lib)
+	reload := func(ctx context.Context) error { return e.reload(ctx, a) }
 	go e.reloadOnHangup(cmd.Context(), reload)
 	e.log.Info("watching", "store", a.Store.String())
 	err = a.Serve(cmd.Context(), app.ServeOptions{
@@ -88,9 +88,10 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 }
 
 // declare makes the counters of what is configured start at 0.
-func declare(m *metrics.Metrics, cfg *config.Config, lib *rules.Library) {
+func declare(ctx context.Context, a *app.App, cfg *config.Config, lib *rules.Library) {
+	var channels []string
 	for _, c := range cfg.Alerts.Channels {
-		m.DeclareChannel(c.Name)
+		channels = append(channels, c.Name)
 	}
 	known := map[string]*metrics.Known{}
 	for _, s := range lib.Sets {
@@ -102,16 +103,19 @@ func declare(m *metrics.Metrics, cfg *config.Config, lib *rules.Library) {
 			k = &metrics.Known{Dataset: s.Dataset, Owner: s.Owner}
 			known[s.Dataset] = k
 		}
+		k.Columns = append(k.Columns, app.RuleColumns([]*rules.Set{s})...)
 		for _, c := range s.Checks {
 			if !hasPattern(c.Column) {
 				k.Checks = append(k.Checks, metrics.KnownCheck{ID: c.ID, Kind: c.Kind, Owner: c.Owner, RuleFile: s.File})
 			}
 		}
 	}
+	datasets := make([]metrics.Known, 0, len(known))
 	for _, k := range known {
-		m.Declare(*k)
+		datasets = append(datasets, *k)
 	}
-	m.ConfigLoaded(true, time.Now())
+	a.Declare(ctx, datasets, channels)
+	a.ConfigLoaded(true, time.Now())
 }
 
 func hasPattern(s string) bool {
@@ -125,7 +129,7 @@ func hasPattern(s string) bool {
 
 // reload reads configuration and rules again. What is invalid changes nothing
 // and is reported.
-func (e *env) reload(a *app.App, m *metrics.Metrics) error {
+func (e *env) reload(ctx context.Context, a *app.App) error {
 	cfg, err := e.config()
 	var lib *rules.Library
 	if err == nil {
@@ -136,10 +140,10 @@ func (e *env) reload(a *app.App, m *metrics.Metrics) error {
 		err = a.Reconfigure(opts.Channels, opts.Alerts)
 	}
 	if err != nil {
-		m.ConfigLoaded(false, time.Now())
+		a.ConfigLoaded(false, time.Now())
 		return errors.Join(errors.New("the configuration was not reloaded; the old one stays in force"), err)
 	}
-	declare(m, cfg, lib)
+	declare(ctx, a, cfg, lib)
 	return nil
 }
 

@@ -203,7 +203,7 @@ func (r *tapRun) judged(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.metrics, err = e.metricsFor(&f.output); err != nil {
+	if r.metrics, err = e.metricsFor(cfg, &f.output); err != nil {
 		return err
 	}
 	r.options = f.judge.options(e, cfg, r.metrics)
@@ -309,6 +309,7 @@ func (r *tapRun) observe(ctx context.Context, w *tap.Window) error {
 	}
 	in, err := w.Open(ctx)
 	if err != nil {
+		r.app.ProfileFailed(ctx, r.dataset, "")
 		return asUsage(err)
 	}
 	defer in.Close() //nolint:errcheck // only read
@@ -317,7 +318,7 @@ func (r *tapRun) observe(ctx context.Context, w *tap.Window) error {
 	if r.windowed() {
 		s.Batch, s.At = w.Start.UTC().Format(time.RFC3339Nano), w.Start
 	}
-	o, err := r.app.Monitor.Observe(ctx, in, s)
+	o, err := r.app.Observe(ctx, in, s)
 	if o == nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func (r *tapRun) reportWhole(ctx context.Context, total int64) error {
 	if err := r.write(&b, r.outcome, s); err != nil {
 		return err
 	}
-	r.e.writeMetrics(ctx, r.metrics, &r.f.output)
+	r.e.writeMetrics(ctx, r.metrics, &r.f.output, "")
 	if r.f.output.file != "" {
 		if err := writeFile(r.f.output.file, b.Bytes()); err != nil {
 			return writeError("write the report", err)
@@ -135,7 +135,7 @@ func (r *tapRun) reportWindow(ctx context.Context, o *monitor.Outcome, w *tap.Wi
 	} else {
 		err = r.write(r.out, o, s)
 	}
-	r.e.writeMetrics(ctx, r.metrics, &r.f.output)
+	r.e.writeMetrics(ctx, r.metrics, &r.f.output, "")
 	if err != nil && r.file != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}

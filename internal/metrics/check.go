@@ -30,8 +30,9 @@ func (p *part) check(id string) *check {
 	return c
 }
 
-// judge counts the results of a batch. Checks without a result are forgotten.
-func (p *part) judge(results []checks.Result) {
+// judge shows the results of a batch, and counts them if they are not known
+// already. Checks without a result are forgotten.
+func (p *part) judge(results []checks.Result, known bool) {
 	now := map[string]*checks.Result{}
 	p.order = p.order[:0]
 	for i := range results {
@@ -60,7 +61,9 @@ func (p *part) judge(results []checks.Result) {
 		if r.Rule != nil {
 			c.file = clean(r.Rule.File)
 		}
-		c.count(r.Status)
+		if !known {
+			c.count(r.Status)
+		}
 		c.limits = limitsOf(r, c.limits)
 	}
 }

@@ -25,6 +25,9 @@ type Batch struct {
 	// Took is how long reading and judging took; 0 if that is not known, as of a
 	// batch that another process recorded.
 	Took time.Duration
+	// Known tells that the batch was counted by an earlier process: it is shown
+	// and not counted again.
+	Known bool
 	// SourceKind is the kind of source: csv, parquet, postgres …
 	SourceKind string
 	// Owner is who the dataset belongs to.
@@ -35,7 +38,8 @@ type Batch struct {
 	// BaselineAt is the time of the baseline that drift was measured against;
 	// zero if unknown.
 	BaselineAt time.Time
-	// RuleColumns are columns that rules name, beside those in the results.
+	// RuleColumns are columns that rules name, beside those in the results; nil
+	// are those of the batch before, or of Declare.
 	RuleColumns []string
 }
 
@@ -45,6 +49,8 @@ type Known struct {
 	Dataset, Step, Pipeline string
 	SourceKind, Owner       string
 	Checks                  []KnownCheck
+	// Columns are those that the rules name, beside those that results show.
+	Columns []string
 }
 
 // KnownCheck is a check whose counters start at 0.
@@ -54,6 +60,8 @@ type KnownCheck struct{ ID, Kind, Owner, RuleFile string }
 type dataset struct {
 	name  string
 	parts map[string]*part // by step
+	// ruleColumns are the columns that rules name, beside those in the results.
+	ruleColumns []string
 	// kept are the groups within the dataset's budget, flat their series.
 	kept  []group
 	flat  []prometheus.Metric
@@ -104,6 +112,9 @@ func (m *Metrics) Declare(k Known) {
 	defer m.unlock()
 	d, p := m.part(k.Dataset, k.Step)
 	p.describe(k.Pipeline, k.SourceKind, k.Owner)
+	if k.Columns != nil {
+		d.ruleColumns = k.Columns
+	}
 	for _, c := range k.Checks {
 		s := p.check(clean(c.ID))
 		s.kind, s.owner, s.file = clean(c.Kind), clean(c.Owner), clean(c.RuleFile)
@@ -135,10 +146,16 @@ func (m *Metrics) Observe(b Batch) {
 	defer m.unlock()
 	d, p := m.part(name, b.Report.Origin.Step)
 	p.describe(b.Report.Origin.Pipeline, b.SourceKind, b.Owner)
-	p.profiles++
-	p.rows += float64(b.Summary.Rows)
-	p.bytes += float64(b.Summary.Bytes)
-	p.malformed += float64(b.Summary.Malformed.Count)
+	if b.RuleColumns != nil {
+		d.ruleColumns = b.RuleColumns
+	}
+	b.RuleColumns = d.ruleColumns
+	if !b.Known {
+		p.profiles++
+		p.rows += float64(b.Summary.Rows)
+		p.bytes += float64(b.Summary.Bytes)
+		p.malformed += float64(b.Summary.Malformed.Count)
+	}
 	if b.Took > 0 {
 		m.histogram("profiler_profile_duration_seconds", p.step).Observe(b.Took.Seconds())
 	}
@@ -153,7 +170,7 @@ func (m *Metrics) Observe(b Batch) {
 		p.at = t
 	}
 	p.compare(b.Previous, b.Summary)
-	p.judge(b.Report.Results)
+	p.judge(b.Report.Results, b.Known)
 	p.last = &b
 	m.build(p)
 	p.last = nil // the profile is not kept alive

@@ -165,8 +165,11 @@ func (m *Metrics) Registerer() prometheus.Registerer { return m.registry }
 
 // RegisterDB shows the statistics of a pool of database connections as
 // go_sql_*, by the name of the pool. A scrape reads counters of the pool and
-// sends nothing to the database.
+// sends nothing to the database. Without Options.Process it does nothing.
 func (m *Metrics) RegisterDB(name string, pool *sql.DB) error {
+	if !m.opts.Process {
+		return nil
+	}
 	if err := m.registry.Register(collectors.NewDBStatsCollector(pool, name)); err != nil {
 		return fmt.Errorf("register metrics of the pool %s: %w", name, err)
 	}

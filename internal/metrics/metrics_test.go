@@ -357,6 +357,21 @@ func TestColumns(t *testing.T) {
 	}
 }
 
+func TestRuleColumnsAreRemembered(t *testing.T) {
+	t.Parallel()
+	m := newMetrics(t, metrics.Options{})
+	columns := func() int { return len(series(scrape(t, m), "profiler_column_null_ratio{")) }
+	batch := metrics.Batch{Summary: summary(8, "a:integer", "b:string?"), Report: report()}
+	m.Observe(batch)
+	require.Equal(t, 0, columns())
+	m.Declare(metrics.Known{Dataset: "shop/orders", Columns: []string{"a"}})
+	m.Observe(batch)
+	require.Equal(t, 1, columns(), "the set does not depend on who recorded the batch")
+	batch.RuleColumns = []string{}
+	m.Observe(batch)
+	require.Equal(t, 0, columns())
+}
+
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	drift := func(status checks.Status, score float64, severity checks.Severity) checks.Result {

@@ -193,7 +193,7 @@ func inputPast(s Subject, n checks.Need) checks.Past {
 // of batches.
 func ProfilePast(p *profile.Profile, batches int, n checks.Need) checks.Past {
 	if n.Profile {
-		return checks.Past{Profile: p, Batches: batches, Baseline: batches == 0}
+		return checks.Past{Profile: p, Batches: batches, At: p.ProfiledAt, Baseline: batches == 0}
 	}
 	var v float64
 	var ok bool

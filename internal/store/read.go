@@ -43,7 +43,9 @@ type Batch struct {
 	// not ended in error, not labelled real or fine-once.
 	Accepted bool
 
-	id      int64
+	// ID grows with each recorded batch. On Postgres a smaller one may become
+	// visible after a greater one.
+	ID      int64
 	version int
 }
 
@@ -138,7 +140,7 @@ func (r *batchRow) batch() (Batch, error) {
 		Origin: checks.Origin{Pipeline: r.Pipeline, Step: r.Step, Run: r.Run, Unit: r.Unit, CorrelationID: r.CorrelationID},
 		At:     fromMicros(r.At), RecordedAt: fromMicros(r.Recorded), Rows: r.Rows, Bytes: r.Bytes, SchemaHash: r.SchemaHash,
 		Score: r.Score, Label: Label(r.Label), RulesFingerprint: r.RulesFingerprint, Accepted: r.Accepted,
-		id: r.ID, version: r.Version,
+		ID: r.ID, version: r.Version,
 	}
 	if r.Superseded != nil {
 		b.SupersededAt = fromMicros(*r.Superseded)
@@ -200,6 +202,80 @@ func (s *Store) Profiles(ctx context.Context, q Query) ([]*profile.Profile, erro
 	return profiles, nil
 }
 
+// LastID returns the ID of the batch recorded last, 0 if there is none.
+func (s *Store) LastID(ctx context.Context) (int64, error) {
+	var id int64
+	if err := s.db.Get(ctx, &id, "SELECT coalesce(max(id), 0) FROM batch"); err != nil {
+		return 0, fmt.Errorf("read history: %w", err)
+	}
+	return id, nil
+}
+
+// Recorded returns up to limit batches whose ID is above after, superseded ones
+// too but no inputs of steps, in the order of ID.
+func (s *Store) Recorded(ctx context.Context, after int64, limit int) ([]Batch, error) {
+	batches, err := readBatches(ctx, s.db, " WHERE b.id > ? AND b.side <> 'input' ORDER BY b.id LIMIT ?", after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read history: %w", err)
+	}
+	return batches, nil
+}
+
+// Newest returns the newest batch of each dataset by the time of its data,
+// among those whose ID is at most upTo.
+func (s *Store) Newest(ctx context.Context, upTo int64) ([]Batch, error) {
+	batches, err := readBatches(ctx, s.db, ` WHERE b.id = (SELECT x.id FROM batch x WHERE x.dataset_id = d.id AND x.superseded_us IS NULL
+		AND x.side <> 'input' AND x.id <= ? ORDER BY x.at_us DESC, x.id DESC LIMIT 1)`, upTo)
+	if err != nil {
+		return nil, fmt.Errorf("read datasets: %w", err)
+	}
+	return batches, nil
+}
+
+// Names returns the datasets that have a batch which is not superseded and no
+// step's input, in any order.
+func (s *Store) Names(ctx context.Context) ([]string, error) {
+	var names []string
+	err := s.db.Select(ctx, &names, `SELECT d.name FROM dataset d WHERE EXISTS (SELECT 1 FROM batch b
+		WHERE b.dataset_id = d.id AND b.superseded_us IS NULL AND b.side <> 'input')`)
+	if err != nil {
+		return nil, fmt.Errorf("read datasets: %w", err)
+	}
+	return names, nil
+}
+
+// Load returns the profile and the report of a batch as it was recorded. The
+// profile is nil if the batch never had one or if it was pruned.
+func (s *Store) Load(ctx context.Context, b Batch) (*profile.Profile, checks.Report, error) {
+	var p *profile.Profile
+	var report checks.Report
+	err := s.db.ReadTx(ctx, func(tx *db.Tx) (err error) {
+		p, report, err = load(ctx, tx, &b)
+		return err
+	})
+	if err != nil {
+		return nil, checks.Report{}, fmt.Errorf("%s batch %s: %w", b.Dataset, b.Batch, err)
+	}
+	return p, report, nil
+}
+
+func load(ctx context.Context, q querier, b *Batch) (*profile.Profile, checks.Report, error) {
+	report, err := readReport(ctx, q, b)
+	if err != nil {
+		return nil, report, err
+	}
+	var blob []byte
+	err = notFound(q.Get(ctx, &blob, "SELECT data FROM profile WHERE batch_id = ?", b.ID), "profile")
+	if errors.Is(err, ErrNotFound) {
+		return nil, report, nil
+	}
+	if err != nil {
+		return nil, report, err
+	}
+	p, err := profile.Decode(blob)
+	return p, report, err
+}
+
 // Get returns the profile and the report of a batch that is not superseded.
 // The profile is nil if the batch never had one or if it was pruned. A batch
 // that several steps have judged is that of the output recorded last. Without
@@ -217,18 +293,7 @@ func (s *Store) Get(ctx context.Context, dataset, batch string) (*profile.Profil
 		if len(found) == 0 {
 			return ErrNotFound
 		}
-		if report, err = readReport(ctx, tx, &found[0]); err != nil {
-			return err
-		}
-		var blob []byte
-		err = notFound(tx.Get(ctx, &blob, "SELECT data FROM profile WHERE batch_id = ?", found[0].id), "profile")
-		if errors.Is(err, ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		p, err = profile.Decode(blob)
+		p, report, err = load(ctx, tx, &found[0])
 		return err
 	})
 	if err != nil {
@@ -249,7 +314,7 @@ func readReport(ctx context.Context, q querier, b *Batch) (checks.Report, error)
 		FailLower *float64 `db:"fail_lower"`
 		FailUpper *float64 `db:"fail_upper"`
 	}
-	err := q.Select(ctx, &rows, "SELECT body, warn_lower, warn_upper, fail_lower, fail_upper FROM result WHERE batch_id = ? ORDER BY n", b.id)
+	err := q.Select(ctx, &rows, "SELECT body, warn_lower, warn_upper, fail_lower, fail_upper FROM result WHERE batch_id = ? ORDER BY n", b.ID)
 	if err != nil {
 		return report, err
 	}
