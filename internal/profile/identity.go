@@ -79,3 +79,28 @@ func b2i(b bool) int {
 	}
 	return 0
 }
+
+// Fingerprint identifies the rows of the profile and the names of its columns,
+// whatever the order of the rows and wherever they came from: profiles of equal
+// rows have equal fingerprints, and those of different rows, by all odds,
+// different ones.
+func (p *Profile) Fingerprint() uint64 {
+	h := mix64(p.rows, uint64(len(p.columns)))
+	for _, c := range p.columns {
+		h = mix64(h, xxh3.HashString(c.name))
+		h = mix64(h, c.nulls)
+	}
+	if p.dups.hll != nil {
+		b, err := p.dups.hll.AppendBinary(nil)
+		if err != nil {
+			panic("BUG: a sketch that cannot be written: " + err.Error())
+		}
+		return mix64(h, xxh3.Hash(b))
+	}
+	var sum, square uint64 // do not depend on the order
+	for _, x := range p.dups.hashes {
+		sum += x
+		square += x * x
+	}
+	return mix64(mix64(h, sum), square)
+}

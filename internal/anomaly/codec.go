@@ -1,0 +1,424 @@
+package anomaly
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// ErrFormat says that bytes are no state or no features of this version.
+// Whoever meets it learns anew from stored profiles.
+var ErrFormat = errors.New("not a readable state of learned detection")
+
+const (
+	stateMagic    = "ANOS"
+	featuresMagic = "ANOF"
+	codecVersion  = 1
+	maxDecoded    = 1 << 30
+)
+
+// codec writes or reads fields: one description of a form serves both ways. In
+// reading mode b is what is left and err is set once.
+type codec struct {
+	b       []byte
+	reading bool
+	err     error
+}
+
+func (c *codec) fail() {
+	if c.err == nil {
+		c.err = fmt.Errorf("%w: damaged or truncated", ErrFormat)
+	}
+	c.b = nil
+}
+
+func (c *codec) uint(v *uint64) {
+	if !c.reading {
+		c.b = binary.AppendUvarint(c.b, *v)
+		return
+	}
+	x, n := binary.Uvarint(c.b)
+	if n <= 0 {
+		c.fail()
+		return
+	}
+	*v, c.b = x, c.b[n:]
+}
+
+func (c *codec) int(v *int64) {
+	u := uint64(*v<<1) ^ uint64(*v>>63) //nolint:gosec // zigzag
+	c.uint(&u)
+	*v = int64(u>>1) ^ -int64(u&1) //nolint:gosec // zigzag
+}
+
+func (c *codec) float(v *float64) {
+	if !c.reading {
+		c.b = binary.LittleEndian.AppendUint64(c.b, math.Float64bits(*v))
+		return
+	}
+	if len(c.b) < 8 {
+		c.fail()
+		return
+	}
+	*v, c.b = math.Float64frombits(binary.LittleEndian.Uint64(c.b)), c.b[8:]
+	if *v-*v != 0 {
+		c.fail()
+	}
+}
+
+func (c *codec) bool(v *bool) {
+	u := uint64(0)
+	if *v {
+		u = 1
+	}
+	c.uint(&u)
+	*v = u == 1
+}
+
+func (c *codec) text(s *string) {
+	n := c.len(len(*s))
+	if !c.reading {
+		c.b = append(c.b, *s...)
+		return
+	}
+	*s, c.b = string(c.b[:n]), c.b[n:]
+}
+
+// len writes a length, or reads one that what is left can hold.
+func (c *codec) len(n int) int {
+	u := uint64(n) //nolint:gosec // a length
+	c.uint(&u)
+	if c.err != nil || c.reading && u > uint64(len(c.b)) {
+		c.fail()
+		return 0
+	}
+	return int(u) //nolint:gosec // bounded above
+}
+
+func small[T ~uint8 | ~int8 | ~int](c *codec, v *T, below int) {
+	u := uint64(*v) //nolint:gosec // small and not negative
+	c.uint(&u)
+	if u >= uint64(below) { //nolint:gosec // not negative
+		c.fail()
+		u = 0
+	}
+	*v = T(u) //nolint:gosec // bounded above
+}
+
+// list goes through the elements of a slice, which it makes when reading.
+func list[T any](c *codec, s *[]T, each func(*T)) {
+	n := c.len(len(*s))
+	if c.reading {
+		*s = nil
+		if n > 0 {
+			*s = make([]T, 0, min(n, 1<<16))
+		}
+	}
+	for i := 0; i < n && c.err == nil; i++ {
+		if c.reading {
+			var zero T
+			*s = append(*s, zero)
+		}
+		each(&(*s)[i])
+	}
+}
+
+func (c *codec) floats(s *[]float64) { list(c, s, c.float) }
+
+func (c *codec) digest(d *digest) {
+	list(c, &d.numbers, func(p *point) { c.float(&p.Value); c.uint(&p.Weight) })
+	list(c, &d.values, func(v *value) { c.text(&v.text); c.float(&v.count) })
+	c.float(&d.rest)
+	c.float(&d.missing)
+	c.floats(&d.hours)
+	c.floats(&d.weekdays)
+	if n := len(d.hours); n != 0 && n != 24 {
+		c.fail()
+	}
+	if n := len(d.weekdays); n != 0 && n != 7 {
+		c.fail()
+	}
+}
+
+func (c *codec) measure(m *measure) {
+	small(c, &m.kind, int(kindCount))
+	c.float(&m.value)
+	c.float(&m.n)
+	c.float(&m.extra)
+}
+
+func (c *codec) features(f *Features) {
+	at := f.at.UnixMicro()
+	c.int(&at)
+	f.at = micros(at)
+	c.int(&f.rows)
+	c.uint(&f.fingerprint)
+	c.bool(&f.copyable)
+	c.text(&f.format)
+	list(c, &f.measures, c.measure)
+	list(c, &f.columns, func(x *column) {
+		c.text(&x.name)
+		c.bool(&x.offset)
+		small(c, &x.kind, 256)
+		c.bool(&x.declared)
+		c.int(&x.count)
+		c.float(&x.spread)
+		c.float(&x.low)
+		c.float(&x.high)
+		c.bool(&x.stepping)
+		list(c, &x.measures, c.measure)
+		c.digest(&x.digest)
+	})
+}
+
+func (c *codec) key(k *columnKey) {
+	c.text(&k.name)
+	c.bool(&k.offset)
+}
+
+func (c *codec) window(w *errorWindow) {
+	c.floats(&w.ring)
+	if len(w.ring) > keptErrors {
+		c.fail()
+	}
+	if c.reading {
+		ring := w.ring
+		*w = errorWindow{}
+		for _, e := range ring {
+			w.add(e)
+		}
+	}
+}
+
+func (c *codec) records(r *records) {
+	c.int(&r.block)
+	for side := range r.most {
+		for i := range r.most[side] {
+			c.float(&r.most[side][i])
+		}
+	}
+}
+
+func (c *codec) series(x *series) {
+	list(c, &x.entries, func(e *entry) {
+		c.int(&e.seq)
+		c.int(&e.at)
+		c.float(&e.value)
+		c.bool(&e.accepted)
+	})
+	small(c, &x.accepted, 1<<40)
+	small(c, &x.current, predictors)
+	for k := range predictors {
+		c.window(&x.errors[k])
+		c.records(&x.records[k])
+	}
+	c.bool(&x.zero)
+	c.bool(&x.one)
+	c.float(&x.noise)
+	c.float(&x.floor)
+	if len(x.entries) > keptValues {
+		c.fail()
+	}
+}
+
+func (c *codec) column(x *columnState) {
+	c.key(&x.key)
+	for k := range x.series {
+		there := x.series[k] != nil
+		c.bool(&there)
+		if there && c.err == nil {
+			if c.reading {
+				x.series[k] = &series{}
+			}
+			c.series(x.series[k])
+		}
+	}
+	c.floats(&x.spreads)
+	list(c, &x.steps, c.bool)
+	c.float(&x.high)
+	c.bool(&x.stepped)
+	list(c, &x.pool, c.digest)
+	small(c, &x.inBlock, poolBlock+1)
+}
+
+func (c *codec) direction(d *direction) {
+	list(c, &d.top, func(h *heading) {
+		c.key(&h.column)
+		small(c, &h.kind, int(kindCount))
+		up := h.sign > 0
+		c.bool(&up)
+		h.sign = -1
+		if up {
+			h.sign = 1
+		}
+	})
+	c.text(&d.contract)
+}
+
+func (c *codec) state(s *State) {
+	c.int(&s.seq)
+	small(c, &s.accepted, 1<<40)
+	list(c, &s.batches, func(b *batchRecord) {
+		c.int(&b.seq)
+		c.int(&b.at)
+		c.text(&b.id)
+		c.bool(&b.accepted)
+		c.bool(&b.paged)
+		c.bool(&b.scored)
+		c.float(&b.d)
+		c.float(&b.q)
+	})
+	list(c, &s.columns, func(x **columnState) {
+		if c.reading {
+			*x = &columnState{}
+		}
+		c.column(*x)
+	})
+	list(c, &s.schemas, func(sc *schema) {
+		list(c, (*[]field)(sc), func(f *field) {
+			c.text(&f.name)
+			small(c, &f.kind, 256)
+			c.int(&f.count)
+			c.bool(&f.declared)
+		})
+	})
+	list(c, &s.prints, c.uint)
+	c.bool(&s.repeats)
+	c.bool(&s.hadRows)
+	c.bool(&s.hadNone)
+	list(c, &s.pending, func(h *held) {
+		if c.reading {
+			h.f = &Features{}
+		}
+		c.int(&h.seq)
+		c.bool(&h.low)
+		c.features(h.f)
+		list(c, &h.values, func(v *observed) {
+			c.key(&v.column)
+			small(c, &v.kind, int(kindCount))
+			c.float(&v.x)
+			c.float(&v.noise)
+			c.float(&v.floor)
+		})
+	})
+	list(c, &s.run, c.int)
+	c.direction(&s.heading)
+	small(c, &s.calm, 1<<40)
+	c.float(&s.thK)
+}
+
+// Encode returns the state as bytes: equal states give equal bytes.
+func (s *State) Encode() ([]byte, error) {
+	var c codec
+	c.state(s)
+	return pack(stateMagic, c.b)
+}
+
+// Decode reads what Encode wrote. Errors match ErrFormat.
+func Decode(data []byte) (*State, error) {
+	b, err := unpack(stateMagic, data)
+	if err != nil {
+		return nil, err
+	}
+	c, s := codec{b: b, reading: true}, &State{}
+	c.state(s)
+	if c.err == nil && (len(c.b) > 0 || !s.isSound()) {
+		c.fail()
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	s.derive()
+	return s, nil
+}
+
+// isSound reports whether the parts of a decoded state fit each other.
+func (s *State) isSound() bool {
+	if s.accepted > 0 && len(s.schemas) == 0 || s.seq < 0 || len(s.batches) > keptBatches {
+		return false
+	}
+	last := int64(-1)
+	for i := range s.batches {
+		if s.batches[i].seq <= last || s.batches[i].seq >= s.seq {
+			return false
+		}
+		last = s.batches[i].seq
+	}
+	for _, c := range s.columns {
+		for _, x := range c.series {
+			if x == nil {
+				continue
+			}
+			last = -1
+			for i := range x.entries {
+				if x.entries[i].seq <= last || x.entries[i].seq >= s.seq {
+					return false
+				}
+				last = x.entries[i].seq
+			}
+		}
+	}
+	return true
+}
+
+// Clone returns an independent copy.
+func (s *State) Clone() *State {
+	var w codec
+	w.state(s)
+	r, out := codec{b: w.b, reading: true}, &State{}
+	r.state(out)
+	if r.err != nil {
+		panic("BUG: a state that cannot be copied: " + r.err.Error())
+	}
+	out.derive()
+	return out
+}
+
+// Encode returns the features as bytes.
+func (f *Features) Encode() ([]byte, error) {
+	var c codec
+	c.features(f)
+	return pack(featuresMagic, c.b)
+}
+
+// DecodeFeatures reads what Encode wrote. Errors match ErrFormat.
+func DecodeFeatures(data []byte) (*Features, error) {
+	b, err := unpack(featuresMagic, data)
+	if err != nil {
+		return nil, err
+	}
+	c, f := codec{b: b, reading: true}, &Features{}
+	c.features(f)
+	if c.err == nil && len(c.b) > 0 {
+		c.fail()
+	}
+	return f, c.err
+}
+
+func pack(magic string, b []byte) ([]byte, error) {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("encode learned state: %w", err)
+	}
+	out := append([]byte(magic), codecVersion)
+	return z.EncodeAll(b, out), z.Close()
+}
+
+func unpack(magic string, data []byte) ([]byte, error) {
+	if len(data) < 5 || string(data[:4]) != magic || data[4] != codecVersion {
+		return nil, fmt.Errorf("%w: it is of another version", ErrFormat)
+	}
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDecoded))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	b, err := z.DecodeAll(data[5:], nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: damaged or truncated", ErrFormat)
+	}
+	return b, nil
+}

@@ -1,0 +1,386 @@
+package anomaly
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/profile"
+)
+
+// Features are what the decision knows of a batch: section 1 of the design. They
+// do not change once they are made and may be shared.
+type Features struct {
+	at          time.Time
+	rows        int64
+	fingerprint uint64
+	copyable    bool // distinctive enough to be told from another batch
+	format      string
+	measures    []measure // of the batch
+	columns     []column
+}
+
+// column are the features of a column. A column of running numbers has a second
+// one, offset, whose values are those minus the batch's minimum.
+type column struct {
+	name     string
+	offset   bool
+	kind     batch.Type
+	declared bool
+	count    int64
+	spread   float64 // robust standard deviation, 0 without one
+	low      float64 // of integers, for the steps of running ids
+	high     float64
+	stepping bool // low and high are set
+	measures []measure
+	digest   digest
+}
+
+// measure is a metric with a value.
+type measure struct {
+	kind  Kind
+	value float64 // natural
+	n     float64 // rows behind it
+	extra float64 // standard error of the sketch, in the unit of noise·√n
+}
+
+// At returns the time of the batch.
+func (f *Features) At() time.Time { return f.at }
+
+// Rows returns the number of rows of the batch.
+func (f *Features) Rows() int64 { return f.rows }
+
+// Extract takes the features of a profile. at is the time of the batch, from
+// which the ages of times are measured. The profile is only read.
+func Extract(p *profile.Profile, at time.Time) *Features {
+	s := p.Summary()
+	f := &Features{at: at.UTC(), rows: s.Rows, fingerprint: p.Fingerprint(), format: s.Source.Format}
+	n := float64(s.Rows)
+	f.add(KindRows, float64(s.Read()), max(1, n), 0)
+	if s.Rows > 0 {
+		f.add(KindDuplicates, float64(s.Duplicates.Value)/n, n, rateError(float64(s.Duplicates.Value)/n, float64(s.Duplicates.Error)/3/n, n))
+	}
+	distinct := int64(0)
+	f.columns = make([]column, 0, len(s.Columns))
+	for i := range s.Columns {
+		c := &s.Columns[i]
+		distinct = max(distinct, c.Distinct.Value)
+		f.columns = append(f.columns, extractColumn(p, c, s, f.at))
+		if last := &f.columns[len(f.columns)-1]; last.stepping && c.DistinctRatio != nil && *c.DistinctRatio > 0.5 {
+			f.columns = append(f.columns, offsetColumn(p, c))
+		}
+	}
+	f.copyable = s.Rows >= 20 && distinct >= 20
+	return f
+}
+
+func (f *Features) add(k Kind, v, n, extra float64) {
+	f.measures = appendMeasure(f.measures, k, v, n, extra)
+}
+
+func (c *column) add(k Kind, v, n, extra float64) {
+	c.measures = appendMeasure(c.measures, k, v, n, extra)
+}
+
+// appendMeasure leaves out what is no number.
+func appendMeasure(m []measure, k Kind, v, n, extra float64) []measure {
+	if v-v != 0 || n <= 0 {
+		return m
+	}
+	if extra-extra != 0 {
+		extra = 0
+	}
+	return append(m, measure{kind: k, value: v, n: n, extra: extra})
+}
+
+// rateError is the standard error dp of a share p after the transform.
+func rateError(p, dp, n float64) float64 {
+	if dp <= 0 {
+		return 0
+	}
+	return dp / (2 * math.Sqrt(max(p*(1-p), 0.25/max(1, n), dp*dp)))
+}
+
+func extractColumn(p *profile.Profile, c *profile.Column, s *profile.Summary, at time.Time) column {
+	out := column{name: c.Name, kind: c.Kind(), count: c.Count, declared: isDeclared(s.Source.Format)}
+	rows, count := float64(s.Rows), float64(c.Count)
+	if s.Rows > 0 {
+		out.add(KindNull, float64(c.Nulls)/rows, rows, 0)
+	}
+	if c.Count == 0 {
+		return out
+	}
+	mixed := 0.0
+	if c.Mixed != nil {
+		mixed = float64(c.Mixed.Count)
+	}
+	out.add(KindUnparsable, mixed/count, count, 0)
+	d := float64(c.Distinct.Value)
+	dErr := float64(c.Distinct.Error) / 3
+	if d > 0 {
+		out.add(KindDistinct, d, count, dErr/d)
+		out.add(KindDistinctRatio, min(1, d/count), count, rateError(d/count, dErr/count, count))
+	}
+	if len(c.Top) > 0 {
+		out.add(KindTopShare, float64(c.Top[0].Count)/count, count, float64(c.Top[0].Error)/count)
+	}
+	switch k := c.Kind(); {
+	case k.Numeric():
+		out.numbers(p, c)
+	case k == batch.String:
+		out.texts(p, c)
+	case k == batch.Boolean:
+		if v, ok := c.Metric("true_rate"); ok {
+			out.add(KindTrue, v, count, 0)
+		}
+		out.digest = digestTexts(p, c)
+	case k.Temporal():
+		out.times(p, c, at)
+	}
+	return out
+}
+
+// isDeclared reports whether a format declares the types of its columns.
+func isDeclared(format string) bool {
+	switch format {
+	case "csv", "tsv", "json", "jsonl", "":
+		return false
+	}
+	return true
+}
+
+func (c *column) numbers(p *profile.Profile, s *profile.Column) {
+	count := float64(s.Count)
+	rate := func(k Kind, n *int64) {
+		if n != nil {
+			c.add(k, float64(*n)/count, count, 0)
+		}
+	}
+	rate(KindZero, s.Zeros)
+	rate(KindNegative, s.Negatives)
+	if s.NaN != nil && s.Infinite != nil {
+		c.add(KindNaN, float64(*s.NaN+*s.Infinite)/count, count, 0)
+	}
+	w, rankErr := p.Numbers(s.Name)
+	if len(w) == 0 {
+		return
+	}
+	whole, tenth := decimals(w)
+	c.add(KindInteger, whole, count, rateError(whole, rankErr/3, count))
+	c.add(KindOneDecimal, tenth, count, rateError(tenth, rankErr/3, count))
+	c.position(s, 0)
+	c.digest.numbers = condense(w, digestPoints)
+	if lo, hi, ok := s.Bounds(); ok && s.Kind() == batch.Integer && lo.Type == batch.Integer && hi.Type == batch.Integer {
+		c.low, c.high, c.stepping = float64(lo.Int), float64(hi.Int), true
+	}
+}
+
+// offsetColumn are the features of a column of integers minus its minimum.
+func offsetColumn(p *profile.Profile, s *profile.Column) column {
+	lo, _, _ := s.Bounds()
+	base := float64(lo.Int)
+	c := column{name: s.Name, offset: true, kind: s.Kind(), count: s.Count}
+	w, _ := p.Numbers(s.Name)
+	c.position(s, base)
+	c.digest.numbers = condense(shifted(w, base), digestPoints)
+	return c
+}
+
+// position takes what says where the numbers of a column lie.
+func (c *column) position(s *profile.Column, base float64) {
+	n := float64(s.Count)
+	std, ok := s.StdDev.Float()
+	if !ok {
+		std = 0
+	}
+	add := func(k Kind, v profile.Scalar, extra float64) {
+		if x, ok := v.Float(); ok {
+			c.add(k, x-base, n, extra)
+		}
+	}
+	q := s.Quantiles
+	if q != nil {
+		p25, _ := q.P25.Float()
+		p75, _ := q.P75.Float()
+		c.spread = max((p75-p25)/1.349, 0.1*std)
+	}
+	add(KindMean, s.Mean, 0)
+	if ok && s.Count > 1 {
+		c.add(KindStdDev, std, n, 0)
+	}
+	if q != nil {
+		add(KindP50, q.P50, q.Error/3*quantileExtra(KindP50, 0.5))
+		add(KindP25, q.P25, q.Error/3*quantileExtra(KindP25, 0.25))
+		add(KindP75, q.P75, q.Error/3*quantileExtra(KindP75, 0.75))
+		add(KindP05, q.P05, q.Error/3*quantileExtra(KindP05, 0.05))
+		add(KindP95, q.P95, q.Error/3*quantileExtra(KindP95, 0.05))
+		add(KindP01, q.P01, q.Error/3*quantileExtra(KindP01, 0.01))
+		add(KindP99, q.P99, q.Error/3*quantileExtra(KindP99, 0.01))
+	}
+	add(KindMin, s.Min, 0)
+	add(KindMax, s.Max, 0)
+}
+
+// quantileExtra turns an error of ranks into one of values in spreads: the
+// noise of a quantile is √(p(1−p)) over its density.
+func quantileExtra(k Kind, p float64) float64 { return specs[k].noise / math.Sqrt(p*(1-p)) }
+
+// decimals returns the shares of ascending numbers that are whole, and that have
+// one decimal at most.
+func decimals(w []point) (whole, tenth float64) {
+	var total, wholes, tenths float64
+	for i := range w {
+		x, n := w[i].Value, float64(w[i].Weight)
+		total += n
+		if x == math.Trunc(x) {
+			wholes += n
+			tenths += n
+			continue
+		}
+		if t := x * 10; math.Abs(t-math.Round(t)) <= 1e-9*math.Abs(t) {
+			tenths += n
+		}
+	}
+	if total == 0 {
+		return math.NaN(), math.NaN()
+	}
+	return wholes / total, tenths / total
+}
+
+func (c *column) texts(p *profile.Profile, s *profile.Column) {
+	n := float64(s.Count)
+	if s.Blank != nil {
+		c.add(KindBlank, float64(*s.Blank)/n, n, 0)
+	}
+	if s.NonASCII != nil {
+		c.add(KindNonASCII, float64(*s.NonASCII)/n, n, 0)
+	}
+	if len(s.Masks) > 0 {
+		digits, bound := 0.0, 0.0
+		for _, m := range s.Masks {
+			if strings.Contains(m.Mask, "9") {
+				digits += float64(m.Count)
+				bound = max(bound, float64(m.Error))
+			}
+		}
+		share := min(1, digits/n)
+		c.add(KindDigit, share, n, rateError(share, bound/n, n))
+	}
+	if l := s.Length; l != nil {
+		c.add(KindMeanLength, l.Mean, n, 0)
+		c.add(KindMinLength, float64(l.Min), n, 0)
+		c.add(KindMaxLength, float64(l.Max), n, 0)
+		c.spread = math.Max(1, l.Mean/10)
+	}
+	c.digest = digestTexts(p, s)
+}
+
+// times takes ages, and where in the day and in the week times lie. Position
+// itself always grows.
+func (c *column) times(p *profile.Profile, s *profile.Column, at time.Time) {
+	w, rankErr := p.Numbers(s.Name)
+	if len(w) == 0 {
+		return
+	}
+	kind := s.Kind()
+	switch kind {
+	case batch.Duration:
+		c.ages(scaled(w, 1e-9), float64(s.Count), rankErr)
+		c.digest.numbers = condense(scaled(w, 1e-9), digestPoints)
+	case batch.Date, batch.Timestamp:
+		now := float64(at.UnixMicro())
+		ages := make([]point, len(w))
+		for i := range w {
+			ages[len(w)-1-i] = point{Value: (now - w[i].Value) * 1e-6, Weight: w[i].Weight}
+		}
+		c.ages(ages, float64(s.Count), rankErr)
+	}
+	c.clock(w, kind)
+}
+
+func scaled(w []point, by float64) []point {
+	out := make([]point, len(w))
+	for i := range w {
+		out[i] = point{Value: w[i].Value * by, Weight: w[i].Weight}
+	}
+	return out
+}
+
+const (
+	hourMicros = 3_600_000_000
+	dayMicros  = 24 * hourMicros
+	hourNanos  = 3_600_000_000_000
+)
+
+// clock counts hours of the day and days of the week.
+func (c *column) clock(w []point, kind batch.Type) {
+	switch kind {
+	case batch.Time:
+		c.digest.hours = make([]float64, 24)
+		for i := range w {
+			c.digest.hours[modulo(math.Floor(w[i].Value/hourNanos), 24)] += float64(w[i].Weight)
+		}
+		return
+	case batch.Timestamp:
+		c.digest.hours = make([]float64, 24)
+	case batch.Date:
+	default:
+		return
+	}
+	c.digest.weekdays = make([]float64, 7)
+	for i := range w {
+		c.digest.weekdays[modulo(math.Floor(w[i].Value/dayMicros)+4, 7)] += float64(w[i].Weight)
+		if kind == batch.Timestamp {
+			c.digest.hours[modulo(math.Floor(w[i].Value/hourMicros), 24)] += float64(w[i].Weight)
+		}
+	}
+}
+
+func modulo(x, n float64) int { return int(math.Mod(math.Mod(x, n)+n, n)) }
+
+// ages takes mean, spread and quantiles of ascending numbers.
+func (c *column) ages(w []point, n, rankErr float64) {
+	var total, mean, square float64
+	for i := range w {
+		k := float64(w[i].Weight)
+		total += k
+		delta := w[i].Value - mean
+		mean += delta * k / total
+		square += k * delta * (w[i].Value - mean)
+	}
+	std := 0.0
+	if total > 1 {
+		std = math.Sqrt(max(0, square/(total-1)))
+	}
+	at := quantilesOf(w, total, []float64{0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99})
+	c.spread = max((at[4]-at[2])/1.349, 0.1*std)
+	c.add(KindMean, mean, n, 0)
+	if total > 1 {
+		c.add(KindStdDev, std, n, 0)
+	}
+	for i, k := range []Kind{KindP01, KindP05, KindP25, KindP50, KindP75, KindP95, KindP99} {
+		p := []float64{0.01, 0.05, 0.25, 0.5, 0.25, 0.05, 0.01}[i]
+		c.add(k, at[i], n, rankErr/3*quantileExtra(k, p))
+	}
+	c.add(KindMin, w[0].Value, n, 0)
+	c.add(KindMax, w[len(w)-1].Value, n, 0)
+}
+
+// quantilesOf returns for ascending shares the smallest values whose rank is at
+// least that.
+func quantilesOf(w []point, total float64, shares []float64) []float64 {
+	out := make([]float64, len(shares))
+	i, seen := 0, float64(w[0].Weight)
+	for k, p := range shares {
+		for i < len(w)-1 && seen < p*total {
+			i++
+			seen += float64(w[i].Weight)
+		}
+		out[k] = w[i].Value
+	}
+	return out
+}
+
+// micros is the time that many microseconds after 1970.
+func micros(us int64) time.Time { return time.UnixMicro(us).UTC() }

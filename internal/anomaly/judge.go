@@ -1,0 +1,407 @@
+package anomaly
+
+import (
+	"math"
+	"slices"
+)
+
+// Preset is how readily a batch pages: the only knob.
+type Preset uint8
+
+// The presets of rule files.
+const (
+	Off Preset = iota
+	Quiet
+	Normal
+	High
+)
+
+var presetNames = [...]string{"off", "quiet", "normal", "high"}
+
+// String returns the word of rule files.
+func (p Preset) String() string {
+	if int(p) < len(presetNames) {
+		return presetNames[p]
+	}
+	return "preset?"
+}
+
+// ParsePreset returns the preset of that name; false if there is none.
+func ParsePreset(name string) (Preset, bool) {
+	i := slices.Index(presetNames[:], name)
+	return Preset(max(0, i)), i >= 0 //nolint:gosec // one of four
+}
+
+// Options say how a batch is judged.
+type Options struct {
+	// Preset is Normal by default wherever something judges; the zero value
+	// judges nothing and admits everything.
+	Preset Preset
+	// Ignore are columns that are left out: names, or patterns in which * stands
+	// for any text.
+	Ignore []string
+}
+
+// Status is what a decision says of a batch.
+type Status uint8
+
+// The statuses: Fail is a page.
+const (
+	Learning Status = iota
+	Pass
+	Warn
+	Fail
+)
+
+var statusNames = [...]string{"learning", "pass", "warn", "fail"}
+
+// String returns the word of the contract.
+func (s Status) String() string { return statusNames[min(int(s), len(statusNames)-1)] }
+
+// Numbers of section 2 to 5 of the design.
+const (
+	leastHistory = 7  // accepted batches, and values of a metric
+	fullHistory  = 14 // accepted batches from which on all lanes judge
+	longHistory  = 30 // and from which on the preset holds
+	fewScores    = 7
+	leastD       = 2.6
+	leastQ       = 1.6
+	leastK       = 0.05
+	earlyG       = 1.6
+	earlyFactor  = 1.5
+	floorRatio   = 0.3
+	mostZ        = 60
+	clipQ        = 12
+	clipK        = 6
+	neighbours   = 5
+	criticalG    = 2
+	lane1Limit   = 4.0
+	lane2Record  = 0.5
+	heldG        = 1.5 // from which on a page is held out until an answer
+	again        = 2.6 // z from which on a metric deviates
+)
+
+// setting is a preset in numbers.
+type setting struct {
+	record1 float64 // c of lane 1
+	volume  float64 // V that pages
+	page    float64 // G that pages
+	warn    float64 // G that warns
+}
+
+var settings = map[Preset]setting{
+	Quiet:  {record1: 0.25, volume: lane1Limit, page: 1.6, warn: 1},
+	Normal: {record1: 0.25, volume: lane1Limit, page: 1.3, warn: 1},
+	High:   {record1: 0.5, volume: 2.4, page: 1, warn: math.Inf(1)},
+}
+
+// NoLane says that no lane decided.
+const NoLane = -1
+
+// Decision is what is said of one batch. It holds on to nothing that changes.
+type Decision struct {
+	Status Status
+	// Judged is false where the preset is Off.
+	Judged bool
+	// Lane decided: 0 contract, 1 volume and completeness, 2 everything; NoLane
+	// while everything is learned.
+	Lane int
+	// Score is G of lane 2. Where lane 1 alone judges it is V over its limit, and
+	// where lane 0 pages at least 2. HasScore is false before anything is scored.
+	Score    float64
+	HasScore bool
+	// G is the score of lane 2, D, Q and K its ratios to their thresholds, V the
+	// largest z of lane 1 over its limit; each 0 where it is not known.
+	G, D, Q, K, V float64
+	// Batches is how many accepted batches are behind the decision. Wanted is how
+	// many the next stage of learning needs, 0 if there is none.
+	Batches, Wanted int
+	// Calm is how many batches went by since the last page.
+	Calm int
+	// Continues says that the page goes on the one of the batch before.
+	Continues bool
+	// Evidence is grouped by column, strongest first.
+	Evidence []Evidence
+	// Slow are slow changes: they warn and never page.
+	Slow []Evidence
+
+	values  []observed
+	scored  bool    // D and Q are known
+	d, q    float64 // before the division by thresholds
+	heading direction
+}
+
+// Critical reports whether a page is far beyond its limit.
+func (d *Decision) Critical() bool { return d.Status == Fail && d.Score >= criticalG }
+
+// finding is a metric beside its expectation.
+type finding struct {
+	observed
+	natural  float64
+	expected float64 // transformed
+	width    float64 // denominator of z
+	n        float64
+	h        int
+	z        float64 // lane 2
+	z1       float64 // lane 1, for its metrics
+	sign     int8
+	newest   string // the never-seen text behind it
+}
+
+// Judge decides on a batch. It only reads the state and the features.
+func (s *State) Judge(f *Features, o Options) Decision {
+	d := Decision{Lane: NoLane, Batches: s.accepted, Calm: s.calm}
+	set, ok := settings[o.Preset]
+	if !ok {
+		d.values = s.observe(f, o, 0).values()
+		return d
+	}
+	d.Judged = true
+	view := s.observe(f, o, set.record1)
+	d.values = view.values()
+	contract := s.contract(f, o)
+	s.score(&d, view.findings)
+	d.Slow = s.slowChanges(f, o)
+	d.decide(set, contract, len(d.Slow) > 0)
+	d.Evidence = evidence(contract, view, s.mode)
+	d.heading = headingOf(contract, view.findings)
+	d.Continues = d.Status == Fail && len(s.run) > 0 && s.heading.agrees(d.heading, view.findings)
+	return d
+}
+
+// decide turns scores into a status: sections 3 to 5 of the design.
+func (d *Decision) decide(set setting, contract []Evidence, slow bool) {
+	page := set.page
+	limit := set.volume
+	switch {
+	case d.Batches < leastHistory:
+		d.Wanted, limit, page = leastHistory, math.Inf(1), math.Inf(1)
+	case d.Batches < fullHistory:
+		d.Wanted, limit, page = fullHistory, earlyFactor*limit, math.Inf(1)
+	case d.Batches < longHistory:
+		page = max(page, earlyG)
+	}
+	d.V /= limit
+	d.HasScore = d.Batches >= leastHistory
+	d.Score = d.G
+	if d.Batches < fullHistory {
+		d.Score = d.V
+	}
+	d.Status = Pass
+	if d.Wanted > 0 {
+		d.Status = Learning
+	} else {
+		d.Lane = 2
+	}
+	worst := Pass
+	for i := range contract {
+		worst = max(worst, contract[i].status)
+	}
+	switch {
+	case worst == Fail:
+		d.Status, d.Lane, d.HasScore = Fail, 0, true
+		d.Score = max(d.Score, criticalG)
+	case d.V >= 1:
+		d.Status, d.Lane = Fail, 1
+		d.Score = max(d.Score, d.V*set.page)
+	case d.Lane == 2 && d.G >= page:
+		d.Status = Fail
+	case worst == Warn:
+		d.Status, d.Lane = Warn, 0
+	case d.Lane == 2 && (d.G >= set.warn || slow):
+		d.Status = Warn
+	}
+}
+
+// view are the findings of a batch, with the state of their columns.
+type view struct {
+	findings []finding
+	all      []observed
+	columns  map[string]*column
+}
+
+func (v *view) values() []observed { return v.all }
+
+// observe computes every metric of the batch and how far it is from what was
+// expected. Those with too little history have no z.
+func (s *State) observe(f *Features, o Options, record1 float64) *view {
+	v := &view{columns: make(map[string]*column, len(f.columns))}
+	v.all = make([]observed, 0, 32*(len(f.columns)+1))
+	v.findings = make([]finding, 0, cap(v.all))
+	t := takes{s: s, v: v, at: f.at.UnixMicro(), record1: record1}
+	t.column(columnKey{}, f.measures, 0, false, false)
+	for i := range f.columns {
+		c := &f.columns[i]
+		if ignored(o.Ignore, c.name) {
+			continue
+		}
+		if !c.offset {
+			v.columns[c.name] = c
+		}
+		key := columnKey{c.name, c.offset}
+		known := s.index[key]
+		measures, newest := c.measures, ""
+		if known != nil {
+			measures, newest = appendPool(measures, known, c)
+		}
+		running := false
+		if base := s.index[columnKey{c.name, false}]; base != nil && (c.stepping || c.offset) {
+			running = base.running(c)
+		}
+		t.newest = newest
+		t.column(key, measures, c.spread, c.offset != running, c.offset)
+	}
+	return v
+}
+
+// takes collects the metrics of a batch.
+type takes struct {
+	s       *State
+	v       *view
+	at      int64
+	record1 float64
+	newest  string
+}
+
+// column takes the metrics of a column. Where position is masked those that
+// move with a running id are learned, but not judged.
+func (t *takes) column(key columnKey, measures []measure, spread float64, masked, offset bool) {
+	known := t.s.index[key]
+	if known != nil && known.spread > 0 {
+		spread = known.spread
+	}
+	for i := range measures {
+		m := &measures[i]
+		sp := &specs[m.kind]
+		x := sp.form.apply(m.value)
+		unit := 1.0
+		if sp.spread {
+			unit = spread
+		}
+		se := unit * math.Hypot(sp.noise/math.Sqrt(m.n), m.extra)
+		f := sp.floor
+		switch {
+		case sp.spread && unit == 0:
+			f *= max(1e-2*math.Abs(x), 1e-9) // of a column that never varied
+		case sp.spread:
+			f *= unit
+		}
+		o := observed{key, m.kind, x, se, f}
+		t.v.all = append(t.v.all, o)
+		if known == nil || known.series[m.kind] == nil || masked && (sp.position || offset) {
+			continue
+		}
+		x0 := known.series[m.kind]
+		if x0.accepted < leastHistory {
+			continue
+		}
+		fd := finding{observed: o, natural: m.value, n: m.n, h: x0.accepted}
+		if t.judge(&fd, x0, sp) {
+			if m.kind == KindUnseen || m.kind == KindTV {
+				fd.newest = t.newest
+			}
+			t.v.findings = append(t.v.findings, fd)
+		}
+	}
+}
+
+// judge computes z: section 2 of the design.
+func (t *takes) judge(fd *finding, x *series, sp *spec) bool {
+	p, k, ok := x.expect(t.at, t.s.mode)
+	if !ok {
+		return false
+	}
+	fd.expected = p
+	e := fd.x - p
+	same, opposite := x.records[k].largest(t.s.seq)
+	fd.sign = 1
+	if e < 0 {
+		fd.sign = -1
+		same, opposite = opposite, same
+	}
+	se, f := fd.noise, fd.floor
+	if sp.form == arcsine && (x.zero || x.one) {
+		se, f = 0.3*se, 0.4*f
+	}
+	s := x.scales[k] * (1 + 4/float64(x.accepted))
+	size := math.Abs(e)
+	if sp.rising && e < 0 {
+		size = 0
+	}
+	width := func(c float64) float64 { return math.Hypot(max(s, c*same, c/2*opposite), se) + f }
+	fd.width = width(lane2Record)
+	fd.z = zOf(size, fd.width)
+	if sp.lane1 {
+		fd.z1 = zOf(size, width(t.record1))
+	}
+	return true
+}
+
+// zOf never is NaN or above the cap.
+func zOf(size, width float64) float64 {
+	switch z := size / width; {
+	case size == 0:
+		return 0
+	case z < mostZ:
+		return z
+	}
+	return mostZ
+}
+
+// appendPool adds the distances of a column to the pool.
+func appendPool(m []measure, known *columnState, c *column) (all []measure, newest string) {
+	pool, d, n := &known.merged, &c.digest, float64(c.count)
+	all = m[:len(m):len(m)]
+	switch {
+	case len(pool.numbers) > 0 && len(d.numbers) > 0:
+		ks, w := numberDistance(pool.numbers, d.numbers)
+		all = appendMeasure(all, KindKS, ks, n, 0)
+		if known.spread > 0 {
+			all = appendMeasure(all, KindWasserstein, min(mostZ, w/known.spread), n, 0)
+		}
+	case pool.total() > 0 && d.total() > 0:
+		tv, unseen, text := textDistance(pool, d)
+		newest = text
+		all = appendMeasure(all, KindTV, tv, n, 0)
+		all = appendMeasure(all, KindUnseen, unseen, n, 0)
+	}
+	if len(d.hours) > 0 {
+		all = appendMeasure(all, KindHours, countDistance(pool.hours, d.hours), n, 0)
+	}
+	if len(d.weekdays) > 0 {
+		all = appendMeasure(all, KindWeekdays, countDistance(pool.weekdays, d.weekdays), n, 0)
+	}
+	return all, newest
+}
+
+// score computes V, D, Q, K and G.
+func (s *State) score(d *Decision, found []finding) {
+	if s.accepted < leastHistory || len(found) == 0 {
+		return
+	}
+	z := make([]float64, len(found))
+	for i := range found {
+		z[i] = found[i].z
+		d.V = max(d.V, found[i].z1)
+	}
+	slices.Sort(z)
+	d.scored, d.d, d.q = true, z[len(z)-1], rootMeanSquare(z)
+	d.D, d.Q = d.d/s.thD, d.q/s.thQ
+	product, n := max(floorRatio, d.D)*max(floorRatio, d.Q), 2.0
+	if s.thK > 0 {
+		d.K = s.distance(found) / s.thK
+		product, n = product*max(floorRatio, d.K), 3
+	}
+	d.G = math.Pow(product, 1/n)
+}
+
+// rootMeanSquare is Q of ascending z: over the largest tenth, at least 3.
+func rootMeanSquare(z []float64) float64 {
+	n := min(len(z), max(3, (len(z)+9)/10))
+	sum := 0.0
+	for _, v := range z[len(z)-n:] {
+		v = min(v, clipQ)
+		sum += v * v
+	}
+	return math.Sqrt(sum / float64(n))
+}
