@@ -54,6 +54,8 @@ type Options struct {
 	AlertTimeout time.Duration
 	Metrics      *metrics.Metrics
 	FailingRows  int
+	// MarkRows remembers which rows fail, for monitor.Outcome.Rejected.
+	MarkRows bool
 	// Memory is how many bytes the checks that count exactly have together; 0 is
 	// the default. Beyond them they use temporary files.
 	Memory int64
@@ -104,7 +106,7 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	if err := a.Reconfigure(opts.Channels, opts.Alerts); err != nil {
 		return nil, err
 	}
-	m := monitor.Options{Now: opts.Now, FailingRows: opts.FailingRows, History: pinnedOnly{}, Space: exact.NewSpace(opts.Memory, disk.New(""))}
+	m := monitor.Options{Now: opts.Now, FailingRows: opts.FailingRows, MarkRows: opts.MarkRows, History: pinnedOnly{}, Space: exact.NewSpace(opts.Memory, disk.New(""))}
 	if opts.Store != "" {
 		s, err := store.Open(ctx, opts.Store, store.Options{Logger: opts.Logger, Now: opts.Now, MustExist: opts.StoreMustExist})
 		if err != nil {

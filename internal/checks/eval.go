@@ -12,6 +12,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/exact"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/rowset"
 )
 
 // DefaultFailingRows is how many failing rows a result keeps.
@@ -24,6 +25,9 @@ type Plan struct {
 	Key []string
 	// FailingRows is how many failing rows a result keeps.
 	FailingRows int
+	// MarkRows remembers the numbers of all failing rows, for
+	// Evaluation.Rejected.
+	MarkRows bool
 	// Known has the values that the checks refer to, by Plan.References.
 	Known map[Reference]*Known
 	// Parsable is how many malformed records and values the built-in check
@@ -140,6 +144,9 @@ type binding struct {
 	eval   rowEvaluator
 	joint  *joint // of checks with where or by, and of kind row; eval is nil then
 	order  int    // of the check in the plan
+	// rejected are the rows that fail a row check, once it is judged, if they
+	// are marked and there are any.
+	rejected *rowset.Set
 }
 
 // New starts the evaluation of a batch.
@@ -283,7 +290,7 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 		return
 	}
 	if j, ok := c.judge.(rowJudge); ok {
-		b.eval = j.evaluator(&sampler{seed: seedOf(id), max: e.plan.FailingRows, known: e.plan.Known})
+		b.eval = j.evaluator(e.sampler(id))
 		if e.rows > 0 {
 			b.eval.absent(e.first, e.rows)
 		}
@@ -315,6 +322,10 @@ func (e *Evaluation) ownID(id string) string {
 	}
 	e.ids[own] = true
 	return own
+}
+
+func (e *Evaluation) sampler(id string) *sampler {
+	return &sampler{seed: seedOf(id), max: e.plan.FailingRows, mark: e.plan.MarkRows, known: e.plan.Known}
 }
 
 func seedOf(id string) uint64 {
@@ -421,7 +432,9 @@ func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
 	}
 	switch j := c.judge.(type) {
 	case rowJudge:
-		res = c.rowResult(res, j, outcomeOf(b.eval, col, s))
+		o := outcomeOf(b.eval, col, s)
+		b.rejected = o.rejected
+		res = c.rowResult(res, j, o)
 		if e.plan.FailingRows <= 0 {
 			res.FailingRows = nil // the first one was drawn for the message
 		}

@@ -89,7 +89,7 @@ func (e *Evaluation) bindJoint(b *binding) {
 	b.joint = j
 	switch judge := b.check.judge.(type) {
 	case rowJudge:
-		s := &sampler{seed: seedOf(b.id), max: e.plan.FailingRows, known: e.plan.Known}
+		s := e.sampler(b.id)
 		j.start = func() rowEvaluator { return e.startRow(judge, s) }
 	case scanJudge:
 		j.start = judge.scanner

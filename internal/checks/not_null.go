@@ -4,6 +4,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/rowset"
 )
 
 var notNullSpec = Spec{
@@ -52,5 +53,11 @@ func (e *notNullEvaluator) outcome(col *profile.Column) outcome {
 	o.failed += e.missing
 	o.failing = append([]FailingRow{{Row: e.first}}, o.failing...)
 	o.failing = o.failing[:min(len(o.failing), max(0, e.s.max))]
+	if e.s.mark {
+		all := &rowset.Set{}
+		all.AddRange(e.first, e.missing)
+		all.Union(o.rejected)
+		o.rejected = all
+	}
 	return o
 }

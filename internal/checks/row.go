@@ -8,6 +8,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/rowset"
 )
 
 // rowJudge is a kind that judges rows.
@@ -54,7 +55,8 @@ type keyColumn struct {
 type outcome struct {
 	evaluated, failed int64
 	failing           []FailingRow
-	err               string // why it could not be judged
+	rejected          *rowset.Set // the failed rows; nil if none is marked
+	err               string      // why it could not be judged
 }
 
 // verdict is the judgement of one value.
@@ -84,7 +86,7 @@ func (t *tally) count(v verdict, s *sampler, r *rows, i int) {
 }
 
 func (t *tally) outcome() outcome {
-	return outcome{evaluated: t.evaluated, failed: t.failed, failing: t.sample.rows()}
+	return outcome{evaluated: t.evaluated, failed: t.failed, failing: t.sample.rows(), rejected: t.sample.rejected}
 }
 
 // valueEvaluator judges single values. The type of a text column is known only
@@ -161,14 +163,24 @@ const maxShown = 200
 type sampler struct {
 	seed uint64
 	max  int
+	mark bool // all failing rows are remembered by their numbers
 	// known are the values of other sources, for kinds that refer to them.
 	known map[Reference]*Known
 }
 
-// sample holds the first failing row and up to max others, drawn fairly.
+// sample holds the first failing row and up to max others, drawn fairly, and
+// the numbers of all if they are marked.
 type sample struct {
-	first *sampledRow
-	drawn []sampledRow // by hash
+	first    *sampledRow
+	drawn    []sampledRow // by hash
+	rejected *rowset.Set
+}
+
+func (s *sample) markRow(row int64) {
+	if s.rejected == nil {
+		s.rejected = &rowset.Set{}
+	}
+	s.rejected.Add(row)
 }
 
 type sampledRow struct {
@@ -179,6 +191,9 @@ type sampledRow struct {
 // offer considers row i of a chunk; its value and key are copied only if it
 // enters the sample.
 func (s *sample) offer(by *sampler, r *rows, i int) {
+	if by.mark {
+		s.markRow(r.chunk.RowAt(i))
+	}
 	if by.max <= 0 {
 		return
 	}

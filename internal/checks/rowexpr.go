@@ -100,6 +100,10 @@ func (e *expressionEvaluator) split() {
 			}
 			t := *e.tallies[k]
 			t.sample.drawn = slices.Clone(t.sample.drawn)
+			if t.sample.rejected != nil {
+				own := t.sample.rejected.Clone()
+				t.sample.rejected = &own
+			}
 			e.tallies = append(e.tallies, &t)
 			own := len(e.tallies) - 1
 			same := &e.truths[i][0]

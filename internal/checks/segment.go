@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/rowset"
 )
 
 // shownSegments is how many segments a result lists: the largest by rows.
@@ -83,7 +84,9 @@ func (g *segmented) name(i int) string {
 func (g *segmented) rows(j rowJudge, res Result) Result {
 	c, evals := g.b.check, g.b.joint.evals[g.which]
 	if c.By == "" {
-		return c.rowResult(res, j, outcomeOf(evals[0], g.col, g.summary))
+		o := outcomeOf(evals[0], g.col, g.summary)
+		g.b.rejected = o.rejected
+		return c.rowResult(res, j, o)
 	}
 	if _, ok := j.(linked); ok && g.cut.rest >= 0 {
 		return res.errorf("%s has more than %s values, which are more than %s can be judged by", c.By, count(maxSegments), c.Kind)
@@ -99,7 +102,9 @@ func (g *segmented) rows(j rowJudge, res Result) Result {
 		}
 	}
 	s := &sampler{seed: seedOf(g.b.id), max: g.e.plan.FailingRows}
-	res = c.rowResult(res, j, s.fold(outcomes))
+	whole := s.fold(outcomes)
+	g.b.rejected = whole.rejected
+	res = c.rowResult(res, j, whole)
 	listed, folded := g.order()
 	if len(listed) == 0 {
 		return res
@@ -157,6 +162,12 @@ func (s *sampler) fold(parts []outcome) (o outcome) {
 		o.evaluated += p.evaluated
 		o.failed += p.failed
 		rows = append(rows, p.failing...)
+		if p.rejected != nil {
+			if o.rejected == nil {
+				o.rejected = &rowset.Set{}
+			}
+			o.rejected.Union(p.rejected)
+		}
 	}
 	if len(rows) == 0 || s.max <= 0 {
 		return o

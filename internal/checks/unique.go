@@ -10,6 +10,7 @@ import (
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/exact"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/rowset"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -121,6 +122,9 @@ type keySet struct {
 	pending       []exact.Row
 	at            []int32 // of the chunk, for each pending row
 	all, unmarked picks
+	// rejected are the repeated rows, of all and of the unmarked ones, if they
+	// are marked.
+	rejected, rejectedUnmarked rowset.Set
 }
 
 func newKeys(columns []string, s *sampler) *keys {
@@ -310,6 +314,7 @@ type reading struct {
 	failed    int64 // rows of repeated keys
 	repeated  int64 // repeated keys
 	failing   []FailingRow
+	rejected  *rowset.Set
 	err       string
 }
 
@@ -324,7 +329,7 @@ func (e *keys) datasetOutcome(s *profile.Summary) outcome {
 
 func (e *keys) outcomeOf(column func(int) *profile.Column) outcome {
 	r := e.read(column)
-	return outcome{evaluated: r.evaluated, failed: r.failed, failing: r.failing, err: r.err}
+	return outcome{evaluated: r.evaluated, failed: r.failed, failing: r.failing, rejected: r.rejected, err: r.err}
 }
 
 // read ends the batch.
@@ -368,10 +373,13 @@ func (e *keys) read(column func(int) *profile.Column) (r reading) {
 	case texts == 0, e.byRows.All.Rows == 0 && r.evaluated == e.plain:
 		r.failed, r.repeated = e.byRows.All.Rows, e.byRows.All.Keys
 		r.failing = e.show(&e.byRows.all, &picks{})
+		r.rejected = &e.byRows.rejected
 	case texts == guessed:
 		r.failed = e.byRows.Unmarked.Rows + e.texts.All.Rows
 		r.repeated = e.byRows.Unmarked.Keys + e.texts.All.Keys
 		r.failing = e.show(&e.byRows.unmarked, &e.texts.all)
+		r.rejected = &e.byRows.rejectedUnmarked
+		r.rejected.Union(&e.texts.rejected)
 	default:
 		r.err = "whether the values of " + late + " are texts showed only at the end, too late to tell whether rows are repeated that spell it in several ways"
 	}

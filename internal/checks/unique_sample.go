@@ -45,10 +45,16 @@ func (p *picks) insert(row pick, limit int) {
 
 // told returns what a set calls for each repeated row, nil where none is shown.
 func (e *keys) told(k *keySet) func(exact.Repeat) {
-	if e.s.max <= 0 {
+	if e.s.max <= 0 && !e.s.mark {
 		return nil
 	}
 	return func(r exact.Repeat) {
+		if e.s.mark {
+			k.markRow(r)
+		}
+		if e.s.max <= 0 {
+			return
+		}
 		hash := mix(uint64(r.Row) ^ e.s.seed)
 		all := r.All && k.all.wants(r.Row, hash, e.s.max)
 		unmarked := r.Unmarked && k.unmarked.wants(r.Row, hash, e.s.max)
@@ -63,6 +69,16 @@ func (e *keys) told(k *keySet) func(exact.Repeat) {
 		if unmarked {
 			k.unmarked.insert(p, e.s.max)
 		}
+	}
+}
+
+// markRow remembers the number of a repeated row.
+func (k *keySet) markRow(r exact.Repeat) {
+	if r.All {
+		k.rejected.Add(r.Row)
+	}
+	if r.Unmarked {
+		k.rejectedUnmarked.Add(r.Row)
 	}
 }
 

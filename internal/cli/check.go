@@ -16,6 +16,7 @@ type checkFlags struct {
 	source sourceFlags
 	output outputFlags
 	judge  judgeFlags
+	parts  partsFlags
 }
 
 func (e *env) checkCommand() *cobra.Command {
@@ -31,6 +32,7 @@ the verdict: 0 pass or warn, 1 fail, 3 could not judge.`,
 	f.output.register(cmd, report.KindCheck)
 	f.output.registerMetrics(cmd)
 	f.judge.register(cmd)
+	f.parts.register(cmd)
 	cmd.Flags().StringVar(&f.judge.failOn, "fail-on", "fail", "exit 1 from this `verdict` on: warn, fail or never")
 	return cmd
 }
@@ -63,6 +65,11 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 	if err := single(format, len(inputs)); err != nil {
 		return err
 	}
+	parts, err := f.parts.open(e, so, inputs)
+	if err != nil {
+		return err
+	}
+	defer parts.abort()
 	m, err := e.metricsFor(cfg, &f.output)
 	if err != nil {
 		return err
@@ -75,6 +82,7 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 	if opts.Baseline, err = e.baseline(cmd.Context(), &f.judge, &f.source); err != nil {
 		return err
 	}
+	opts.MarkRows = parts != nil
 	a, err := app.New(cmd.Context(), opts)
 	if err != nil {
 		return storeOrUsage(err)
@@ -98,6 +106,9 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 			continue
 		}
 		worst = worse(worst, verdictCode(o.Report.Verdict, threshold))
+		if err := parts.write(cmd.Context(), o); err != nil {
+			return err
+		}
 		ro, closeSummary := e.stepSummary(format, e.reportOptions(&f.output, f.source.each))
 		err = report.Check(&out, format, &o.Report, o.Profile.Summary(), ro)
 		closeSummary()

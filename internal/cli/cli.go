@@ -79,7 +79,7 @@ func Run(ctx context.Context, args []string, version string, stdin io.Reader, st
 	defer stop()
 	e := &env{version: version, stdin: stdin, stdout: stdout, stderr: stderr, lookup: os.LookupEnv}
 	root := e.root()
-	root.SetArgs(args)
+	root.SetArgs(pairSplit(args))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -50,6 +50,8 @@ type Outcome struct {
 	Subject
 	Profile *profile.Profile
 	Report  checks.Report
+	// Rejected has the numbers of all failing rows, if they were marked.
+	Rejected []checks.Rejected
 	// Took is how long reading and judging took.
 	Took time.Duration
 	// Partial says that the reader left rows out: the sinks were not called.
@@ -77,6 +79,8 @@ type Options struct {
 	Now func() time.Time
 	// FailingRows is how many failing rows a result keeps.
 	FailingRows int
+	// MarkRows remembers which rows fail, for Outcome.Rejected.
+	MarkRows bool
 	// Space is the memory and the disk of all checks that count exactly; nil is
 	// the default memory alone, for each batch.
 	Space *exact.Space
@@ -122,6 +126,7 @@ func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outc
 	}
 	builder := profile.NewBuilder()
 	plan := rules.Plan(s.Rules, m.opts.FailingRows)
+	plan.MarkRows = m.opts.MarkRows
 	plan.Known = known(ctx, plan.References())
 	if m.opts.Space != nil {
 		plan.Space = m.opts.Space.Until(ctx)
@@ -143,6 +148,7 @@ func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outc
 	if err := ctx.Err(); err != nil {
 		return nil, err // what was not counted yet is no error of the data
 	}
+	o.Rejected = eval.Rejected()
 	o.Report = checks.Report{
 		Version: 1, Dataset: s.Dataset, Batch: s.Batch, At: s.At.UTC(), Verdict: checks.VerdictOf(results),
 		Rows: o.Profile.Rows(), Results: results, Origin: s.Origin,

@@ -122,7 +122,7 @@ func (f *file) hasExt(name string, extensions ...string) bool {
 }
 
 func (f *file) openText(src *bufio.Reader, name string, opts Options) error {
-	text, err := decode(src, name, opts.Encoding)
+	text, err := f.decode(src, opts.Encoding)
 	if err != nil {
 		return err
 	}
@@ -143,16 +143,16 @@ func (f *file) openText(src *bufio.Reader, name string, opts Options) error {
 	}
 	switch format {
 	case "jsonl", "json":
-		r, err := jsonl.New(text, jsonl.Options{Source: name})
+		r, err := jsonl.New(text, jsonl.Options{Source: name, Records: opts.Records})
 		if err != nil {
 			return err
 		}
-		f.Reader, f.info.Format = r, "jsonl"
+		f.Reader, f.info.Format, f.info.Array = r, "jsonl", r.Array()
 		return nil
 	}
 	o := csv.Options{
 		Source: name, Delimiter: opts.Delimiter, Quote: opts.Quote, Comment: opts.Comment, NoHeader: opts.NoHeader,
-		Nulls: opts.Nulls,
+		Nulls: opts.Nulls, Records: opts.Records,
 	}
 	if format == "tsv" && o.Delimiter == 0 {
 		o.Delimiter = '\t'
@@ -208,7 +208,7 @@ func looksBinary(head []byte, delimiter, quote byte) bool {
 
 // decode returns UTF-8 text: a BOM is taken off, UTF-16 is recognised by its
 // BOM, other encodings are named.
-func decode(src *bufio.Reader, name, encodingName string) (*bufio.Reader, error) {
+func (f *file) decode(src *bufio.Reader, encodingName string) (*bufio.Reader, error) {
 	var enc encoding.Encoding
 	head, err := src.Peek(3)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -229,9 +229,11 @@ func decode(src *bufio.Reader, name, encodingName string) (*bufio.Reader, error)
 		enc = unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
 	}
 	if enc != nil {
+		f.info.Recoded = true
 		return bufio.NewReaderSize(enc.NewDecoder().Reader(src), 64<<10), nil
 	}
 	if bytes.HasPrefix(head, []byte("\xef\xbb\xbf")) {
+		f.info.BOM = true
 		if _, err := src.Discard(3); err != nil {
 			return nil, err
 		}

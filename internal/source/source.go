@@ -52,6 +52,9 @@ type Options struct {
 	// Progress is called with the bytes read so far, from the reading
 	// goroutine; nil is off.
 	Progress func(bytes int64)
+	// Records is called for each record of a text format as it is met, while
+	// Next is at work; nil is off. Rows are numbered by file.
+	Records func(batch.Record)
 }
 
 func (o Options) unpackLimit() int64 {
@@ -249,6 +252,9 @@ type Info struct {
 	Format      string // csv, jsonl, parquet, arrow
 	Compression string // gzip, zstd …; empty is none
 	Delimiter   byte   // of delimited text, 0 for other formats
+	Array       bool   // of JSON: one array instead of lines
+	BOM         bool   // a text in UTF-8 with a byte order mark
+	Recoded     bool   // a text in another encoding
 }
 
 // Reader reads all files of an input as one batch. It implements batch.Reader.

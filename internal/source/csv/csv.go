@@ -42,6 +42,9 @@ type Options struct {
 	NoHeader bool
 	// Nulls are texts of unquoted fields that mean null beside the empty one.
 	Nulls []string
+	// Records is called for each record as it is met, in their order; nil is
+	// off.
+	Records func(batch.Record)
 }
 
 // Reader reads delimited text as batches. It implements batch.Reader.
@@ -187,7 +190,7 @@ func (r *Reader) unclosed(text []byte) ([]byte, error) {
 		return r.skipLong(text)
 	}
 	r.records++
-	r.malformed(0, "a quote is not closed")
+	r.malformed(text[:i+1], 0, "a quote is not closed")
 	return r.keep(text, i+1), nil
 }
 
@@ -195,11 +198,14 @@ func (r *Reader) unclosed(text []byte) ([]byte, error) {
 // it, and counts it as malformed.
 func (r *Reader) skipLong(text []byte) ([]byte, error) {
 	r.records++
-	r.malformed(0, fmt.Sprintf("the record is longer than %d MiB", RecordLimit>>20))
+	reason := fmt.Sprintf("the record is longer than %d MiB", RecordLimit>>20)
+	r.malformed(nil, 0, reason)
 	for {
 		if i := bytes.IndexByte(text, r.lineEnd()); i >= 0 {
+			r.tell(batch.Record{Kind: batch.MalformedRecord, Text: text[:i+1], Reason: reason})
 			return r.keep(text, i+1), nil
 		}
+		r.tell(batch.Record{Kind: batch.MalformedRecord, Text: text, Reason: reason, More: !r.eof})
 		text = r.keep(text, len(text))
 		if r.eof {
 			return text, nil
@@ -218,10 +224,20 @@ func (r *Reader) lineEnd() byte {
 	return '\n'
 }
 
+// tell hands a record out, if that is wanted.
+func (r *Reader) tell(rec batch.Record) {
+	if r.opts.Records != nil {
+		r.opts.Records(rec)
+	}
+}
+
 // malformed counts the record that was met last; at is where it begins behind
-// r.offset.
-func (r *Reader) malformed(at int, reason string) {
+// r.offset. A record without text is told by the caller.
+func (r *Reader) malformed(text []byte, at int, reason string) {
 	r.stats.Malformed++
+	if text != nil {
+		r.tell(batch.Record{Kind: batch.MalformedRecord, Text: text, Reason: reason})
+	}
 	if r.stats.FirstMalformed == nil {
 		r.stats.FirstMalformed = &batch.Place{Source: r.opts.Source, Row: r.records, Offset: r.offset + int64(at), Reason: reason}
 	}
@@ -261,6 +277,8 @@ func (r *Reader) readHeader() error {
 			r.nameColumns(&s)
 			if r.opts.NoHeader { // the record is read again as a row
 				rest = s.last
+			} else {
+				r.tell(batch.Record{Kind: batch.HeaderRecord, Text: r.tail[s.last:rest]})
 			}
 			r.tail = r.keep(r.tail, rest)
 			r.records = 0

@@ -162,6 +162,7 @@ func (s *scanner) stop(start *int) bool {
 			}
 			i = len(text) - *start - 1
 		}
+		s.r.tell(batch.Record{Kind: batch.OtherRecord, Text: text[*start : *start+i+1]})
 		*start += i + 1
 		s.begin = *start
 	}
@@ -193,6 +194,7 @@ func (s *scanner) endRecord(end, next int) {
 	s.width = 0
 	if width == 1 && (end == begin || end == begin+1 && s.raw.Text[begin] == '\r' && !r.crOnly) {
 		r.stats.BlankLines++
+		r.tell(batch.Record{Kind: batch.OtherRecord, Text: s.raw.Text[begin:next]})
 		return
 	}
 	r.records++
@@ -203,8 +205,11 @@ func (s *scanner) endRecord(end, next int) {
 	}
 	if width != s.columns {
 		s.doubled = 0
-		r.malformed(begin, fmt.Sprintf("%s instead of %d", plural(width, "field"), s.columns))
+		r.malformed(s.raw.Text[begin:next], begin, fmt.Sprintf("%s instead of %d", plural(width, "field"), s.columns))
 		return
+	}
+	if r.opts.Records != nil {
+		r.opts.Records(batch.Record{Row: r.rows + int64(s.count) + 1, Text: s.raw.Text[begin:next]})
 	}
 	if s.doubled > 0 {
 		s.unescape()
@@ -285,7 +290,7 @@ func (s *scanner) resume(from int, reason string) (next int, ok bool) {
 		next = len(text)
 	}
 	s.r.records++
-	s.r.malformed(s.begin, reason)
+	s.r.malformed(text[s.begin:next], s.begin, reason)
 	s.begin, s.width, s.doubled, s.open = next, 0, 0, false
 	return next, true
 }

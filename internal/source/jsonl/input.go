@@ -119,6 +119,9 @@ func (r *Reader) record() ([]byte, error) {
 		reason = r.parse.why()
 		start += int64(skipSpace(rec, 0))
 	}
+	if size > 0 {
+		r.tellMalformed(r.in.window()[:size], reason, false)
+	}
 	r.in.pos += size
 	r.stats.Malformed++
 	if r.stats.FirstMalformed == nil {
@@ -197,9 +200,24 @@ func (r *Reader) line() (rec []byte, size int, reason string, err error) {
 			return rec, size, "", nil
 		}
 		r.stats.BlankLines++
+		if r.opts.Records != nil {
+			r.opts.Records(batch.Record{Kind: batch.OtherRecord, Text: in.window()[:size]})
+		}
 		in.pos += size
 		searched = 0
 	}
+}
+
+// tellMalformed hands a malformed record out, if that is wanted, or a part of
+// one. Of an item of an array the separator behind it is left out.
+func (r *Reader) tellMalformed(text []byte, reason string, more bool) {
+	if r.opts.Records == nil {
+		return
+	}
+	if r.array && !more {
+		text = text[:max(0, len(text)-1)]
+	}
+	r.opts.Records(batch.Record{Kind: batch.MalformedRecord, Text: text, Reason: reason, More: more})
 }
 
 var tooLong = fmt.Sprintf("the record is longer than %d MiB", RecordLimit>>20)
@@ -211,9 +229,11 @@ func (r *Reader) skipLine() (rec []byte, size int, reason string, err error) {
 	start := in.place()
 	for {
 		if i := bytes.IndexByte(in.window(), '\n'); i >= 0 {
+			r.tellMalformed(in.window()[:i+1], tooLong, false)
 			in.pos += i + 1
 			break
 		}
+		r.tellMalformed(in.window(), tooLong, !in.eof)
 		in.pos = in.end
 		if in.eof {
 			break
@@ -343,6 +363,7 @@ func (r *Reader) cut() (rec []byte, size int, reason string, err error) {
 			r.closed = window[n] == ']'
 			switch {
 			case long:
+				r.tellMalformed(window[:n+1], tooLong, false)
 				in.pos += n + 1
 				r.placeLong(start)
 				return nil, 0, tooLong, nil
@@ -356,6 +377,7 @@ func (r *Reader) cut() (rec []byte, size int, reason string, err error) {
 			return nil, 0, "", r.truncated(start)
 		}
 		if long = long || searched > RecordLimit; long {
+			r.tellMalformed(window, tooLong, true)
 			in.pos, searched = in.end, 0
 		}
 		if err := in.fill(); err != nil {

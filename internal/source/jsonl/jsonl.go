@@ -10,6 +10,7 @@
 package jsonl
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,9 @@ const FoldedColumn = "…/folded"
 type Options struct {
 	// Source names the input in messages.
 	Source string
+	// Records is called for each record as it is met, in their order; nil is
+	// off.
+	Records func(batch.Record)
 }
 
 // Reader reads JSON objects as batches. It implements batch.Reader.
@@ -113,6 +117,9 @@ func (r *Reader) Stats() batch.Stats {
 	return s
 }
 
+// Array reports whether the input is one array instead of lines.
+func (r *Reader) Array() bool { return r.array }
+
 // Close releases the buffer.
 func (r *Reader) Close() error {
 	r.in.buf = nil
@@ -137,6 +144,9 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 			return err
 		}
 		if record != nil {
+			if r.opts.Records != nil {
+				r.opts.Records(batch.Record{Row: r.rows + int64(raw.Rows) + 1, Text: r.whole(record)})
+			}
 			r.append(raw, record)
 			raw.Rows++
 		}
@@ -151,6 +161,19 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 		return io.EOF
 	}
 	return nil
+}
+
+// whole returns a record, which was read from the input just now, with its line
+// end; an item of an array without the space around it.
+func (r *Reader) whole(record []byte) []byte {
+	if r.array {
+		return bytes.Trim(record, " \t\r\n")
+	}
+	end := len(record)
+	if end < cap(record) && record[:end+1][end] == '\n' { // both stand in the window
+		end++
+	}
+	return record[:end]
 }
 
 // chunkText is how many bytes of text a chunk should have.
