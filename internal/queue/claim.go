@@ -1,0 +1,156 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/db"
+)
+
+// ClaimRequest asks for units of one step.
+type ClaimRequest struct {
+	Pipeline, Step string
+	// Worker names who asks.
+	Worker string
+	// Max is how many units are taken at most.
+	Max int
+	// Lease is how long they are held without a heartbeat.
+	Lease time.Duration
+}
+
+// Lease is the right to work on a unit until it runs out.
+type Lease struct {
+	Key
+	Run         string `db:"run"`
+	Correlation string `db:"correlation_id"`
+	Source      string `db:"source"`
+	// Attempt is the fencing token. It grows with each claim, for ever.
+	Attempt int `db:"attempt"`
+	// Tries counts the claims since the unit was offered or replayed, this one
+	// included, without those that were released.
+	Tries int `db:"tries"`
+	// Replay counts the replays.
+	Replay int `db:"replay"`
+	// Body is what the last attempt stored of the unit.
+	Body string `db:"body"`
+	// ReadyUS and StartedUS are when it became ready and when it was claimed, in
+	// microseconds since 1970.
+	ReadyUS   int64 `db:"ready_us"`
+	StartedUS int64 `db:"started_us"`
+
+	worker string
+}
+
+// Waited returns how long the unit stood ready.
+func (l *Lease) Waited() time.Duration {
+	return time.Duration(max(0, l.StartedUS-l.ReadyUS)) * time.Microsecond
+}
+
+// Claim takes units that are due, the greatest priority and then the longest due
+// first, and none of a paused step. It returns none if there are none. Units whose
+// worker has vanished are taken back first; they count as tried.
+func (q *Queue) Claim(ctx context.Context, c ClaimRequest) ([]Lease, error) {
+	var leases []Lease
+	err := q.db.Tx(ctx, func(tx *db.Tx) error {
+		leases = nil
+		if err := q.rescue(ctx, tx); err != nil {
+			return err
+		}
+		query := `UPDATE unit SET state = 'running', attempt = attempt + 1, tries = tries + 1, worker = ?, started_us = ` + q.now() + `, lease_us = ` + q.now() + ` + ?
+			WHERE id IN (SELECT id FROM unit WHERE pipeline = ? AND step = ? AND state = 'ready' AND run_at_us <= ` + q.now() + `
+				AND NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = ? AND p.step = ? AND p.paused <> '')
+				ORDER BY priority DESC, run_at_us, id LIMIT ?` + q.db.Dialect.SkipLocked + `)
+			RETURNING pipeline, step, unit, run, correlation_id, source, attempt, tries, replay, body, ready_us, started_us`
+		return tx.Select(ctx, &leases, query, c.Worker, c.Lease.Microseconds(), c.Pipeline, c.Step, c.Pipeline, c.Step, c.Max)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim units of %s/%s: %w", c.Pipeline, c.Step, err)
+	}
+	for i := range leases {
+		leases[i].worker = c.Worker
+	}
+	return leases, nil
+}
+
+// rescue takes units back whose lease has run out.
+func (q *Queue) rescue(ctx context.Context, tx *db.Tx) error {
+	var lost []struct {
+		Row
+		Old int64 `db:"old_lease"`
+	}
+	find := "SELECT " + rowColumns + ", lease_us AS old_lease FROM unit WHERE state = 'running' AND lease_us < " + q.now() + " ORDER BY lease_us LIMIT 100" + q.db.Dialect.SkipLocked
+	if err := tx.Select(ctx, &lost, find); err != nil || len(lost) == 0 {
+		return err
+	}
+	for i := range lost {
+		u := &lost[i].Row
+		state, cause, message := Ready, "", ""
+		if u.Losses+1 >= MaxLosses {
+			state, cause = Dead, CauseCrash
+			message = fmt.Sprintf("its worker vanished %d times while working on it", MaxLosses)
+		}
+		_, err := tx.Exec(ctx, `UPDATE unit SET state = ?, losses = losses + 1, cause = ?, error = ?, lease_us = 0, worker = '', ended_us = `+q.now()+`,
+			ready_us = `+q.now()+`, run_at_us = `+q.now()+` WHERE pipeline = ? AND step = ? AND unit = ?`, state, cause, message, u.Pipeline, u.Step, u.Unit)
+		if err != nil {
+			return err
+		}
+		e := Event{Key: u.Key, Run: u.Run, Correlation: u.Correlation, Kind: KindLost, Attempt: u.Attempt, Replay: u.Replay, Worker: u.Worker, Cause: CauseLost}
+		e.BusyUS = max(0, lost[i].Old-u.StartedUS)
+		if err := q.event(ctx, tx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// held is the condition that a lease is still the caller's.
+const held = " WHERE pipeline = ? AND step = ? AND unit = ? AND attempt = ? AND state = 'running'"
+
+func (l *Lease) args(before ...any) []any {
+	return append(before, l.Pipeline, l.Step, l.Unit, l.Attempt)
+}
+
+// Heartbeat prolongs a lease from now on. The error is ErrFenced if it is over.
+func (q *Queue) Heartbeat(ctx context.Context, l *Lease, d time.Duration) error {
+	res, err := q.db.Exec(ctx, "UPDATE unit SET lease_us = "+q.now()+" + ?"+held, l.args(d.Microseconds())...)
+	if err != nil {
+		return fmt.Errorf("prolong the lease of %s: %w", l.Key, err)
+	}
+	return fenced(res)
+}
+
+// GiveBack gives a unit back untouched: the claim does not count as a try.
+func (q *Queue) GiveBack(ctx context.Context, l *Lease) error {
+	return q.change(ctx, func(tx *db.Tx) error {
+		res, err := tx.Exec(ctx, "UPDATE unit SET state = 'ready', tries = tries - 1, lease_us = 0, worker = '', run_at_us = "+q.now()+held, l.args()...)
+		if err != nil {
+			return err
+		}
+		if err := fenced(res); err != nil {
+			return err
+		}
+		return q.event(ctx, tx, l.event(KindReleased))
+	})
+}
+
+// change runs a transaction that may make units ready.
+func (q *Queue) change(ctx context.Context, fn func(tx *db.Tx) error) error {
+	return q.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return q.announce(ctx, tx)
+	})
+}
+
+// affected is the result of a statement.
+type affected interface{ RowsAffected() (int64, error) }
+
+func fenced(res affected) error {
+	n, err := res.RowsAffected()
+	if err == nil && n == 0 {
+		err = ErrFenced
+	}
+	return err
+}

@@ -1,0 +1,118 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/db"
+)
+
+// Usage is what an attempt used.
+type Usage struct {
+	CPU time.Duration
+	// PeakBytes is the largest resident memory of the command.
+	PeakBytes int64
+}
+
+// Result ends a unit in a step.
+type Result struct {
+	// State is Done, Quarantined or Dead.
+	State State
+	// Skipped says that nothing had to be done: the stored result is unchanged.
+	Skipped bool
+	// Pause stops the claims of the step until somebody decides about the unit.
+	Pause bool
+	// Cause and Err say why the unit is not done.
+	Cause, Err string
+	// Body is stored with the unit; empty leaves what is there.
+	Body string
+	// Next are the units behind this one that become ready, or wait for others.
+	Next []Offer
+	Usage
+}
+
+// Complete ends the unit of a lease, in the caller's transaction: the state, the
+// units behind it, and one event. The error is ErrFenced if the lease is over;
+// the transaction must then be rolled back.
+func (q *Queue) Complete(ctx context.Context, tx *db.Tx, l *Lease, r Result) error {
+	res, err := tx.Exec(ctx, `UPDATE unit SET state = ?, skipped = ?, blocking = ?, cause = ?, error = ?,
+		body = CASE WHEN ? = '' THEN body ELSE ? END, lease_us = 0, worker = '', ended_us = `+q.now()+held,
+		l.args(r.State, bit(r.Skipped), bit(r.Pause), r.Cause, r.Err, r.Body, r.Body)...)
+	if err != nil {
+		return err
+	}
+	if err := fenced(res); err != nil {
+		return err
+	}
+	if r.Pause {
+		if err := q.pause(ctx, tx, l.Pipeline, l.Step, "the gate is closed by unit "+l.Unit); err != nil {
+			return err
+		}
+	}
+	e := l.event(Kind(r.State))
+	if r.Skipped {
+		e.Kind = KindSkipped
+	}
+	e.Cause, e.Detail, e.CPUUS, e.PeakBytes = r.Cause, r.Err, r.CPU.Microseconds(), r.PeakBytes
+	if err := q.event(ctx, tx, e); err != nil {
+		return err
+	}
+	return q.Offer(ctx, tx, r.Next)
+}
+
+// Failure is an attempt that will be repeated.
+type Failure struct {
+	Cause, Err string
+	// Wait is the time until the next attempt.
+	Wait time.Duration
+	// Body is stored with the unit; empty leaves what is there.
+	Body string
+	Usage
+}
+
+// Fail gives a unit back for another attempt after some time.
+func (q *Queue) Fail(ctx context.Context, l *Lease, f Failure) error {
+	return q.change(ctx, func(tx *db.Tx) error {
+		res, err := tx.Exec(ctx, `UPDATE unit SET state = 'ready', cause = ?, error = ?, body = CASE WHEN ? = '' THEN body ELSE ? END,
+			lease_us = 0, worker = '', ready_us = `+q.now()+` + ?, run_at_us = `+q.now()+` + ?`+held,
+			l.args(f.Cause, f.Err, f.Body, f.Body, f.Wait.Microseconds(), f.Wait.Microseconds())...)
+		if err != nil {
+			return fmt.Errorf("give %s back: %w", l.Key, err)
+		}
+		if err := fenced(res); err != nil {
+			return err
+		}
+		e := l.event(KindRetry)
+		e.Cause, e.Detail, e.CPUUS, e.PeakBytes = f.Cause, f.Err, f.CPU.Microseconds(), f.PeakBytes
+		return q.event(ctx, tx, e)
+	})
+}
+
+func (q *Queue) pause(ctx context.Context, tx *db.Tx, pipeline, step, why string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO step_state (pipeline, step, paused, paused_us) VALUES (?, ?, ?, `+q.now()+`)
+		ON CONFLICT (pipeline, step) DO UPDATE SET paused = excluded.paused, paused_us = excluded.paused_us`, pipeline, step, why)
+	return err
+}
+
+// Resume opens all steps of a pipeline again.
+func (q *Queue) Resume(ctx context.Context, pipeline string) error {
+	return q.change(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE step_state SET paused = '' WHERE pipeline = ?", pipeline)
+		return err
+	})
+}
+
+// resumeUnblocked opens a step in which no blocking unit is left.
+func (q *Queue) resumeUnblocked(ctx context.Context, tx *db.Tx, pipeline, step string) error {
+	_, err := tx.Exec(ctx, `UPDATE step_state SET paused = '' WHERE pipeline = ? AND step = ?
+		AND NOT EXISTS (SELECT 1 FROM unit WHERE pipeline = ? AND step = ? AND blocking = 1 AND state = 'quarantined')`, pipeline, step, pipeline, step)
+	return err
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

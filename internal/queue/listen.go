@@ -1,0 +1,53 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// channel is the name that Postgres uses for the signal.
+const channel = "profiler_queue"
+
+// Bounds of the pause between two tries to reach a server that went away.
+const (
+	listenMin = 100 * time.Millisecond
+	listenMax = 10 * time.Second
+)
+
+// Listen passes what other processes announce on to Changed until ctx ends. On
+// SQLite, where one process works, there is nothing to hear. While the server
+// cannot be reached, polling finds what was missed.
+func (q *Queue) Listen(ctx context.Context) error {
+	if !q.db.Dialect.IsPostgres() {
+		<-ctx.Done()
+		return nil
+	}
+	l := pq.NewListener(q.db.URL(), listenMin, listenMax, nil)
+	defer l.Close()
+	if err := l.Listen(channel); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.Notify: // nil after a new connection: something may have been missed
+			q.wake()
+		}
+	}
+}
+
+// Wait returns when something may have become ready: after a signal, after d or
+// the polling interval, whichever is shorter, or when ctx ends. changed is what
+// Changed returned before the last claim.
+func (q *Queue) Wait(ctx context.Context, changed <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(min(d, q.opts.Poll))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-changed:
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,121 @@
+package queue
+
+import (
+	"context"
+
+	"github.com/profilerhq/profiler/internal/db"
+)
+
+// Offer is a unit that may enter a step.
+type Offer struct {
+	Key
+	// Run is the run that it belongs to, Correlation its id through all steps.
+	Run, Correlation string
+	// Source is the name of what the unit was made of, for people.
+	Source string
+	// Priority puts greater ones first.
+	Priority int
+	// Parent is the step that offers it, empty for the source. Needs is how many
+	// different parents must offer it in the same run before it is ready; 0 is 1.
+	Parent string
+	Needs  int
+}
+
+// Offer makes units known to their steps, in the caller's transaction. A new
+// one, and one that was finished before, becomes ready as soon as all its
+// parents of this run have offered it; what was stored of it stays, for the
+// worker to see whether there is anything to do. A unit that is just being
+// worked on is taken from its worker, since what it reads has changed. Offering
+// a ready unit again changes its run alone.
+func (q *Queue) Offer(ctx context.Context, tx *db.Tx, units []Offer) error {
+	if len(units) == 0 {
+		return nil
+	}
+	now, err := q.clock(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for len(units) > 0 {
+		n := min(len(units), offerRows)
+		if err := q.offer(ctx, tx, units[:n], now); err != nil {
+			return err
+		}
+		units = units[n:]
+	}
+	return q.announce(ctx, tx)
+}
+
+// offerRows is how many units one statement takes; SQLite has at most 32,766
+// placeholders in one.
+const offerRows = 500
+
+func (q *Queue) offer(ctx context.Context, tx *db.Tx, units []Offer, now int64) error {
+	var edges, single, joint []Offer
+	for _, u := range units {
+		if u.Needs > 1 {
+			edges, joint = append(edges, u), append(joint, u)
+		} else {
+			single = append(single, u)
+		}
+	}
+	if err := q.edges(ctx, tx, edges); err != nil {
+		return err
+	}
+	if err := q.upsert(ctx, tx, single, Ready, now); err != nil {
+		return err
+	}
+	for _, u := range joint {
+		var met int
+		err := tx.Get(ctx, &met, "SELECT count(*) FROM edge WHERE pipeline = ? AND step = ? AND unit = ? AND run = ?", u.Pipeline, u.Step, u.Unit, u.Run)
+		if err != nil {
+			return err
+		}
+		state := Waiting
+		if met >= u.Needs {
+			state = Ready
+		}
+		if err := q.upsert(ctx, tx, []Offer{u}, state, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *Queue) edges(ctx context.Context, tx *db.Tx, units []Offer) error {
+	for _, u := range units {
+		_, err := tx.Exec(ctx, `INSERT INTO edge (pipeline, step, unit, parent, run) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (pipeline, step, unit, parent) DO UPDATE SET run = excluded.run`, u.Pipeline, u.Step, u.Unit, u.Parent, u.Run)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// upsert writes units with a state. The attempt is raised where a worker holds
+// the unit, which fences it.
+func (q *Queue) upsert(ctx context.Context, tx *db.Tx, units []Offer, state State, now int64) error {
+	if len(units) == 0 {
+		return nil
+	}
+	const row = "(?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, 0, 0, 0, ?, ?, 0, 0, 0, '', '', '', '')"
+	query := make([]byte, 0, 600+len(units)*len(row))
+	query = append(query, `INSERT INTO unit (pipeline, step, unit, run, correlation_id, source, priority, state, skipped, blocking, needs, attempt, tries,
+		losses, replay, ready_us, run_at_us, started_us, lease_us, ended_us, worker, cause, error, body) VALUES `...)
+	args := make([]any, 0, 11*len(units))
+	for i, u := range units {
+		if i > 0 {
+			query = append(query, ", "...)
+		}
+		query = append(query, row...)
+		args = append(args, u.Pipeline, u.Step, u.Unit, u.Run, u.Correlation, u.Source, u.Priority, state, max(1, u.Needs), now, now)
+	}
+	query = append(query, ` ON CONFLICT (pipeline, step, unit) DO UPDATE SET
+		run = excluded.run, correlation_id = excluded.correlation_id, source = excluded.source, priority = excluded.priority,
+		needs = excluded.needs, skipped = 0, blocking = 0,
+		attempt = CASE WHEN unit.state = 'running' THEN unit.attempt + 1 ELSE unit.attempt END,
+		tries = 0, losses = 0, ready_us = excluded.ready_us, run_at_us = excluded.run_at_us, lease_us = 0, worker = '',
+		cause = '', error = '', state = excluded.state`...)
+	_, err := tx.Exec(ctx, string(query), args...)
+	return err
+}

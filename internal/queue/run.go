@@ -1,0 +1,86 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/profilerhq/profiler/internal/db"
+)
+
+// The states of a run.
+const (
+	RunRunning   = "running"
+	RunEnded     = "ended"
+	RunCancelled = "cancelled"
+)
+
+// Run is one execution of a pipeline. Times are microseconds since 1970.
+type Run struct {
+	ID        string `db:"id"`
+	Pipeline  string `db:"pipeline"`
+	State     string `db:"state"`
+	StartedUS int64  `db:"started_us"`
+	EndedUS   int64  `db:"ended_us"` // 0 while it runs
+	Verdict   string `db:"verdict"`
+	// FirstBadStep is the first step in which something went wrong, or empty.
+	FirstBadStep string `db:"first_bad_step"`
+}
+
+const runColumns = "id, pipeline, state, started_us, COALESCE(ended_us, 0) AS ended_us, verdict, first_bad_step"
+
+// Begin writes that a run has started. Beginning it again goes on with it.
+func (q *Queue) Begin(ctx context.Context, id, pipeline string) error {
+	_, err := q.db.Exec(ctx, `INSERT INTO run (id, pipeline, state, started_us, verdict, first_bad_step) VALUES (?, ?, 'running', `+q.now()+`, '', '')
+		ON CONFLICT (id) DO UPDATE SET state = 'running', ended_us = NULL`, id, pipeline)
+	if err != nil {
+		return fmt.Errorf("begin run %s: %w", id, err)
+	}
+	return nil
+}
+
+// End writes how a run ended.
+func (q *Queue) End(ctx context.Context, r Run) error {
+	_, err := q.db.Exec(ctx, "UPDATE run SET state = ?, ended_us = "+q.now()+", verdict = ?, first_bad_step = ? WHERE id = ?", r.State, r.Verdict, r.FirstBadStep, r.ID)
+	if err != nil {
+		return fmt.Errorf("end run %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// Cancel takes the units of a run that nobody has begun out of the queue.
+func (q *Queue) Cancel(ctx context.Context, run string) error {
+	return q.change(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE unit SET state = 'cancelled', ended_us = "+q.now()+" WHERE run = ? AND state IN ('ready', 'waiting')", run)
+		return err
+	})
+}
+
+// Runs returns the newest runs first, at most limit of them; 0 is all. pipeline
+// picks one pipeline, empty is all.
+func (q *Queue) Runs(ctx context.Context, pipeline string, limit int) ([]Run, error) {
+	query, args := "SELECT "+runColumns+" FROM run", []any{}
+	if pipeline != "" {
+		query, args = query+" WHERE pipeline = ?", append(args, pipeline)
+	}
+	query += " ORDER BY started_us DESC, id DESC"
+	if limit > 0 {
+		query += fmt.Sprintf(" LIMIT %d", limit)
+	}
+	var all []Run
+	if err := q.db.Select(ctx, &all, query, args...); err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	return all, nil
+}
+
+// GetRun returns one run. The error is ErrNotFound if there is none.
+func (q *Queue) GetRun(ctx context.Context, id string) (Run, error) {
+	var r Run
+	err := q.db.Get(ctx, &r, "SELECT "+runColumns+" FROM run WHERE id = ?", id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, ErrNotFound
+	}
+	return r, err
+}
