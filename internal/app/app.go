@@ -19,11 +19,13 @@ import (
 	"github.com/profilerhq/profiler/internal/alert"
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/exact"
 	"github.com/profilerhq/profiler/internal/exact/disk"
 	"github.com/profilerhq/profiler/internal/metrics"
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/queue"
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/source"
 	"github.com/profilerhq/profiler/internal/store"
@@ -153,10 +155,37 @@ func (a *App) measureStore(ctx context.Context) (err error) {
 	return a.opts.Metrics.RegisterDB("store_read", d.Reader().DB)
 }
 
+// queue returns the units of pipelines, which stand beside the history; without
+// one they are kept in memory.
+func (a *App) queue(ctx context.Context) (*queue.Queue, func(), error) {
+	if a.Store != nil {
+		q, err := queue.Open(ctx, a.Store.DB(), queue.Options{})
+		if err != nil {
+			err = &StoreError{err}
+		}
+		return q, func() {}, err
+	}
+	d, err := db.Open(ctx, "sqlite::memory:", db.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	q, err := queue.Open(ctx, d, queue.Options{})
+	return q, func() { d.Close() }, err //nolint:errcheck // it is gone with the process
+}
+
 // Observe sends a batch through the monitor and counts one that could not be
 // read to its end. It is monitor.Observe otherwise.
 func (a *App) Observe(ctx context.Context, r batch.Reader, s monitor.Subject) (*monitor.Outcome, error) {
-	o, err := a.Monitor.Observe(ctx, r, s)
+	return a.counting(ctx, s, func() (*monitor.Outcome, error) { return a.Monitor.Observe(ctx, r, s) })
+}
+
+// Judge is Observe without the sinks.
+func (a *App) Judge(ctx context.Context, r batch.Reader, s monitor.Subject) (*monitor.Outcome, error) {
+	return a.counting(ctx, s, func() (*monitor.Outcome, error) { return a.Monitor.Judge(ctx, r, s) })
+}
+
+func (a *App) counting(ctx context.Context, s monitor.Subject, observe func() (*monitor.Outcome, error)) (*monitor.Outcome, error) {
+	o, err := observe()
 	if o == nil && err != nil {
 		a.ProfileFailed(ctx, s.Dataset, s.Origin.Step)
 	}
@@ -237,35 +266,76 @@ func newID() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
 type storeSink struct{ app *App }
 
 func (s *storeSink) Accept(ctx context.Context, o *monitor.Outcome) error {
-	a := s.app
+	rec, err := s.app.recording(o)
+	if err == nil {
+		err = s.app.Store.DB().Tx(ctx, func(tx *db.Tx) error { return rec.write(ctx, tx) })
+	}
+	if err != nil {
+		rec.forget()
+		return &StoreError{fmt.Errorf("record the batch: %w", err)}
+	}
+	rec.written(ctx)
+	return nil
+}
+
+// recording is the writing of one outcome into the store.
+type recording struct {
+	app      *App
+	outcome  *monitor.Outcome
+	record   func(context.Context, *db.Tx) ([]alert.Message, error)
+	messages []alert.Message
+	noted    bool // as our own
+}
+
+// recording prepares the writing of an outcome, with what it does to incidents.
+// It ends by written or by forget.
+func (a *App) recording(o *monitor.Outcome) (*recording, error) {
+	rec := &recording{app: a, outcome: o}
 	now, id, settings := a.opts.Now(), newID(), a.alerting.Load().options
 	obs := store.Observation{
 		Profile: o.Profile, Report: o.Report, Side: o.Side, RulesFingerprint: rules.Fingerprint(o.Rules), Metrics: metricsOf(o.Rules),
 	}
-	if o.Side == store.SideInput { // what a step reads was judged where it was written
-		if _, err := a.Store.Record(ctx, obs, nil); err != nil {
-			return &StoreError{fmt.Errorf("record the input: %w", err)}
-		}
-		return nil
-	}
-	if a.opts.Metrics != nil {
-		a.own.add(&o.Subject, 1) // before the watcher can meet it
-	}
-	messages, err := a.Store.Record(ctx, obs, func(st store.IncidentState) store.IncidentChange {
+	decide := func(st store.IncidentState) store.IncidentChange {
 		upstream := slices.DeleteFunc(st.Upstream, func(i alert.Incident) bool { return !slices.Contains(o.Ancestors, i.Origin.Step) })
 		c := alert.Decide(alert.Input{Current: st.Current, Upstream: upstream, Report: o.Report, Now: now, ID: func() string { return id }}, settings)
 		if c == nil {
 			return store.IncidentChange{}
 		}
 		return store.IncidentChange{Incidents: []alert.Incident{c.Incident}, Messages: c.Messages(settings)}
-	})
-	if err != nil {
-		a.own.add(&o.Subject, -1)
-		return &StoreError{fmt.Errorf("record the batch: %w", err)}
 	}
-	a.deliver(ctx, messages)
-	a.countIncidents(ctx)
-	return nil
+	if o.Side == store.SideInput { // what a step reads was judged where it was written
+		decide = nil
+	}
+	var err error
+	rec.record, err = a.Store.Recorder(obs, decide)
+	return rec, err
+}
+
+// write writes the outcome in a transaction.
+func (r *recording) write(ctx context.Context, tx *db.Tx) (err error) {
+	if !r.noted && r.app.opts.Metrics != nil && r.outcome.Side != store.SideInput {
+		r.noted = true
+		r.app.own.add(&r.outcome.Subject, 1) // before the watcher can meet it
+	}
+	r.messages, err = r.record(ctx, tx)
+	return err
+}
+
+// written sends what the outcome has to tell, after the transaction.
+func (r *recording) written(ctx context.Context) {
+	if r.outcome.Side == store.SideInput {
+		return
+	}
+	r.app.deliver(ctx, r.messages)
+	r.app.countIncidents(ctx)
+}
+
+// forget takes note that nothing was written.
+func (r *recording) forget() {
+	if r.noted {
+		r.noted = false
+		r.app.own.add(&r.outcome.Subject, -1)
+	}
 }
 
 // metricsOf lists the numbers that rules compare with the past and that are

@@ -138,10 +138,21 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 			}
 		}
 	}
+	return h.judge(ctx, r, s, pipeline.OnFail(o.OnFail))
+}
+
+// judge sends a file through the monitor. What it finds of an output is recorded
+// with the unit's end in the step; what a step reads has no such end and is
+// recorded at once.
+func (h *Hook) judge(ctx context.Context, r *source.Reader, s monitor.Subject, onFail pipeline.OnFail) (runner.Judgement, error) {
+	observe := h.app.Judge
+	if s.Side == string(runner.SideInput) {
+		observe = h.app.Observe
+	}
 	start := time.Now()
-	out, err := h.app.Observe(ctx, r, s)
+	out, err := observe(ctx, r, s)
 	if m := h.app.opts.Metrics; m != nil {
-		m.Hook(o.Origin.Pipeline, o.Origin.Step, time.Since(start))
+		m.Hook(s.Origin.Pipeline, s.Origin.Step, time.Since(start))
 	}
 	if err != nil {
 		return runner.Judgement{}, err
@@ -150,9 +161,36 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 		h.observed(out)
 	}
 	rows := out.Profile.Rows()
-	return runner.Judgement{
-		Verdict: out.Report.Verdict, OnFail: pipeline.OnFail(out.Gate(string(o.OnFail))), Rows: &rows, Detail: out.Profile,
-	}, nil
+	j := runner.Judgement{
+		Verdict: out.Report.Verdict, OnFail: pipeline.OnFail(out.Gate(string(onFail))), Rows: &rows, Detail: out.Profile,
+	}
+	if s.Side == string(runner.SideInput) {
+		return j, nil
+	}
+	return j, h.app.hand(out, &j)
+}
+
+// hand lets a judgement carry an outcome to the sinks.
+func (a *App) hand(out *monitor.Outcome, j *runner.Judgement) error {
+	var rec *recording
+	if a.Store != nil && !a.opts.NoRecord {
+		var err error
+		if rec, err = a.recording(out); err != nil {
+			return &StoreError{err}
+		}
+		j.Record = rec.write
+	}
+	j.Recorded = func(ctx context.Context) {
+		if rec != nil {
+			rec.written(ctx)
+		} else if a.opts.Alert {
+			_ = (&alertSink{a}).Accept(ctx, out) // what cannot be sent is logged
+		}
+		if a.opts.Metrics != nil {
+			_ = (&metricsSink{a}).Accept(ctx, out) // has no way to fail
+		}
+	}
+	return nil
 }
 
 // name gives the batch the day of its source file, or the unit's id.

@@ -49,8 +49,13 @@ func (a *App) RunPipeline(ctx context.Context, p *pipeline.Pipeline, o RunOption
 	if log == nil {
 		log = a.log
 	}
+	q, closeQueue, err := a.queue(ctx)
+	if err != nil {
+		return runner.Summary{}, err
+	}
+	defer closeQueue()
 	r, err := runner.New(runner.Options{
-		Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Logger: log, Workers: o.Workers,
+		Queue: q, Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Logger: log, Workers: o.Workers,
 		Progress: func(ev runner.Event) {
 			mu.Lock()
 			defer mu.Unlock()

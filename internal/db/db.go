@@ -83,6 +83,15 @@ func (d *DB) String() string { return d.target.place }
 // listener) and never for output.
 func (d *DB) URL() string { return d.target.url }
 
+// Path returns the file of an SQLite database, empty for one in memory and for
+// Postgres.
+func (d *DB) Path() string {
+	if d.Dialect.IsPostgres() || d.target.memory {
+		return ""
+	}
+	return d.target.path
+}
+
 // ReadOnly reports whether the database was opened for reading only.
 func (d *DB) ReadOnly() bool { return d.readOnly }
 

@@ -114,6 +114,20 @@ type partial interface{ Partial() bool }
 // numbers would be taken for those of the whole. A panic of the reader or of a
 // check is that of the caller.
 func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outcome, error) {
+	o, err := m.Judge(ctx, r, s)
+	if err != nil || o.Partial {
+		return o, err
+	}
+	var errs []error
+	for _, sink := range m.opts.Sinks {
+		errs = append(errs, sink.Accept(ctx, o))
+	}
+	return o, errors.Join(errs...)
+}
+
+// Judge is Observe without the sinks, for callers that hand the outcome on by
+// themselves.
+func (m *Monitor) Judge(ctx context.Context, r batch.Reader, s Subject) (*Outcome, error) {
 	start := m.opts.Now()
 	if s.AsOf.IsZero() {
 		s.AsOf = s.At
@@ -157,15 +171,9 @@ func (m *Monitor) Observe(ctx context.Context, r batch.Reader, s Subject) (*Outc
 		o.Report.Sample = &checks.Sample{Share: s.Sample, RowsRead: s.RowsRead}
 	}
 	o.Took = m.opts.Now().Sub(start)
-	if p, ok := r.(partial); ok && p.Partial() {
-		o.Partial = true
-		return o, nil
-	}
-	var errs []error
-	for _, sink := range m.opts.Sinks {
-		errs = append(errs, sink.Accept(ctx, o))
-	}
-	return o, errors.Join(errs...)
+	part, ok := r.(partial)
+	o.Partial = ok && part.Partial()
+	return o, nil
 }
 
 // past answers the needs: those about the step's input here, all others by the

@@ -25,6 +25,7 @@ type Lease struct {
 	Run         string `db:"run"`
 	Correlation string `db:"correlation_id"`
 	Source      string `db:"source"`
+	Input       string `db:"input"`
 	// Attempt is the fencing token. It grows with each claim, for ever.
 	Attempt int `db:"attempt"`
 	// Tries counts the claims since the unit was offered or replayed, this one
@@ -61,7 +62,7 @@ func (q *Queue) Claim(ctx context.Context, c ClaimRequest) ([]Lease, error) {
 			WHERE id IN (SELECT id FROM unit WHERE pipeline = ? AND step = ? AND state = 'ready' AND run_at_us <= ` + q.now() + `
 				AND NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = ? AND p.step = ? AND p.paused <> '')
 				ORDER BY priority DESC, run_at_us, id LIMIT ?` + q.db.Dialect.SkipLocked + `)
-			RETURNING pipeline, step, unit, run, correlation_id, source, attempt, tries, replay, body, ready_us, started_us`
+			RETURNING pipeline, step, unit, run, correlation_id, source, input, attempt, tries, replay, body, ready_us, started_us`
 		return tx.Select(ctx, &leases, query, c.Worker, c.Lease.Microseconds(), c.Pipeline, c.Step, c.Pipeline, c.Step, c.Max)
 	})
 	if err != nil {

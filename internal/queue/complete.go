@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,6 +28,9 @@ type Result struct {
 	Cause, Err string
 	// Body is stored with the unit; empty leaves what is there.
 	Body string
+	// Output is stored under Fingerprint, beside those of other fingerprints;
+	// empty stores none.
+	Fingerprint, Output string
 	// Next are the units behind this one that become ready, or wait for others.
 	Next []Offer
 	Usage
@@ -34,20 +38,33 @@ type Result struct {
 
 // Complete ends the unit of a lease, in the caller's transaction: the state, the
 // units behind it, and one event. The error is ErrFenced if the lease is over;
-// the transaction must then be rolled back.
-func (q *Queue) Complete(ctx context.Context, tx *db.Tx, l *Lease, r Result) error {
+// the transaction must then be rolled back. already reports that this very
+// attempt has ended like that before: the transaction is run again because
+// nobody knew whether it had committed, and it had, so that nothing is left to
+// write.
+func (q *Queue) Complete(ctx context.Context, tx *db.Tx, l *Lease, r Result) (already bool, err error) {
 	res, err := tx.Exec(ctx, `UPDATE unit SET state = ?, skipped = ?, blocking = ?, cause = ?, error = ?,
 		body = CASE WHEN ? = '' THEN body ELSE ? END, lease_us = 0, worker = '', ended_us = `+q.now()+held,
 		l.args(r.State, bit(r.Skipped), bit(r.Pause), r.Cause, r.Err, r.Body, r.Body)...)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := fenced(res); err != nil {
-		return err
+		var n int
+		same := "SELECT count(*) FROM unit WHERE pipeline = ? AND step = ? AND unit = ? AND attempt = ? AND state = ? AND body = ?"
+		if e := tx.Get(ctx, &n, same, append(l.args(), r.State, r.Body)...); e != nil || n == 0 {
+			return false, errors.Join(err, e)
+		}
+		return true, nil
 	}
 	if r.Pause {
 		if err := q.pause(ctx, tx, l.Pipeline, l.Step, "the gate is closed by unit "+l.Unit); err != nil {
-			return err
+			return false, err
+		}
+	}
+	if r.Output != "" {
+		if err := q.saveOutput(ctx, tx, l.Key, r.Fingerprint, r.Output); err != nil {
+			return false, err
 		}
 	}
 	e := l.event(Kind(r.State))
@@ -56,9 +73,45 @@ func (q *Queue) Complete(ctx context.Context, tx *db.Tx, l *Lease, r Result) err
 	}
 	e.Cause, e.Detail, e.CPUUS, e.PeakBytes = r.Cause, r.Err, r.CPU.Microseconds(), r.PeakBytes
 	if err := q.event(ctx, tx, e); err != nil {
-		return err
+		return false, err
 	}
-	return q.Offer(ctx, tx, r.Next)
+	return false, q.Offer(ctx, tx, r.Next)
+}
+
+func (q *Queue) saveOutput(ctx context.Context, tx *db.Tx, k Key, fingerprint, body string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO output (pipeline, step, unit, fingerprint, written_us, body) VALUES (?, ?, ?, ?, `+q.now()+`, ?)
+		ON CONFLICT (pipeline, step, unit, fingerprint) DO UPDATE SET written_us = excluded.written_us, body = excluded.body`,
+		k.Pipeline, k.Step, k.Unit, fingerprint, body)
+	return err
+}
+
+// Keep stores an output of a unit that is still worked on. The error is ErrFenced
+// if the lease is over.
+func (q *Queue) Keep(ctx context.Context, l *Lease, fingerprint, body string) error {
+	return q.db.Tx(ctx, func(tx *db.Tx) error {
+		var n int
+		if err := tx.Get(ctx, &n, "SELECT count(*) FROM unit"+held, l.args()...); err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrFenced
+		}
+		return q.saveOutput(ctx, tx, l.Key, fingerprint, body)
+	})
+}
+
+// Output returns what was stored of a unit under a fingerprint, empty if nothing
+// was.
+func (q *Queue) Output(ctx context.Context, k Key, fingerprint string) (string, error) {
+	var body []string
+	err := q.db.Select(ctx, &body, "SELECT body FROM output WHERE pipeline = ? AND step = ? AND unit = ? AND fingerprint = ?", k.Pipeline, k.Step, k.Unit, fingerprint)
+	if err != nil {
+		return "", fmt.Errorf("read the output of %s: %w", k, err)
+	}
+	if len(body) == 0 {
+		return "", nil
+	}
+	return body[0], nil
 }
 
 // Failure is an attempt that will be repeated.
@@ -66,8 +119,8 @@ type Failure struct {
 	Cause, Err string
 	// Wait is the time until the next attempt.
 	Wait time.Duration
-	// Body is stored with the unit; empty leaves what is there.
-	Body string
+	// Body, Fingerprint and Output are as in Result.
+	Body, Fingerprint, Output string
 	Usage
 }
 
@@ -82,6 +135,11 @@ func (q *Queue) Fail(ctx context.Context, l *Lease, f Failure) error {
 		}
 		if err := fenced(res); err != nil {
 			return err
+		}
+		if f.Output != "" {
+			if err := q.saveOutput(ctx, tx, l.Key, f.Fingerprint, f.Output); err != nil {
+				return err
+			}
 		}
 		e := l.event(KindRetry)
 		e.Cause, e.Detail, e.CPUUS, e.PeakBytes = f.Cause, f.Err, f.CPU.Microseconds(), f.PeakBytes

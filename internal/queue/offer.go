@@ -13,6 +13,9 @@ type Offer struct {
 	Run, Correlation string
 	// Source is the name of what the unit was made of, for people.
 	Source string
+	// Input says what the unit was made of, for the step that reads the source; it
+	// is handed out with the lease. Steps behind it have their parents' bodies.
+	Input string
 	// Priority puts greater ones first.
 	Priority int
 	// Parent is the step that offers it, empty for the source. Needs is how many
@@ -98,20 +101,20 @@ func (q *Queue) upsert(ctx context.Context, tx *db.Tx, units []Offer, state Stat
 	if len(units) == 0 {
 		return nil
 	}
-	const row = "(?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, 0, 0, 0, ?, ?, 0, 0, 0, '', '', '', '')"
+	const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, 0, 0, 0, ?, ?, 0, 0, 0, '', '', '', '')"
 	query := make([]byte, 0, 600+len(units)*len(row))
-	query = append(query, `INSERT INTO unit (pipeline, step, unit, run, correlation_id, source, priority, state, skipped, blocking, needs, attempt, tries,
+	query = append(query, `INSERT INTO unit (pipeline, step, unit, run, correlation_id, source, input, priority, state, skipped, blocking, needs, attempt, tries,
 		losses, replay, ready_us, run_at_us, started_us, lease_us, ended_us, worker, cause, error, body) VALUES `...)
-	args := make([]any, 0, 11*len(units))
+	args := make([]any, 0, 12*len(units))
 	for i, u := range units {
 		if i > 0 {
 			query = append(query, ", "...)
 		}
 		query = append(query, row...)
-		args = append(args, u.Pipeline, u.Step, u.Unit, u.Run, u.Correlation, u.Source, u.Priority, state, max(1, u.Needs), now, now)
+		args = append(args, u.Pipeline, u.Step, u.Unit, u.Run, u.Correlation, u.Source, u.Input, u.Priority, state, max(1, u.Needs), now, now)
 	}
 	query = append(query, ` ON CONFLICT (pipeline, step, unit) DO UPDATE SET
-		run = excluded.run, correlation_id = excluded.correlation_id, source = excluded.source, priority = excluded.priority,
+		run = excluded.run, correlation_id = excluded.correlation_id, source = excluded.source, input = excluded.input, priority = excluded.priority,
 		needs = excluded.needs, skipped = 0, blocking = 0,
 		attempt = CASE WHEN unit.state = 'running' THEN unit.attempt + 1 ELSE unit.attempt END,
 		tries = 0, losses = 0, ready_us = excluded.ready_us, run_at_us = excluded.run_at_us, lease_us = 0, worker = '',

@@ -78,7 +78,10 @@ func one(t testing.TB, q *queue.Queue, step string) *queue.Lease {
 
 func complete(q *queue.Queue, l *queue.Lease, r queue.Result) error {
 	ctx := context.Background()
-	return q.DB().Tx(ctx, func(tx *db.Tx) error { return q.Complete(ctx, tx, l, r) })
+	return q.DB().Tx(ctx, func(tx *db.Tx) error {
+		_, err := q.Complete(ctx, tx, l, r)
+		return err
+	})
 }
 
 func state(t testing.TB, q *queue.Queue, step, unit string) queue.State {
@@ -240,6 +243,36 @@ func TestPausedStep(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "by ann: a holiday", events[len(events)-1].Detail)
 		require.ErrorIs(t, q.Release(ctx, l.Key, queue.Decision{}, next, nil), queue.ErrNotFound, "it is released once")
+	})
+}
+
+func TestCommitWhoseAnswerWasLost(t *testing.T) {
+	each(t, func(t *testing.T, q *queue.Queue, _ *clock) {
+		offer(t, q, queue.Offer{Key: key("a", "u1"), Input: "in"})
+		l := one(t, q, "a")
+		require.Equal(t, "in", l.Input)
+		r := queue.Result{State: queue.Done, Body: "b", Fingerprint: "f", Output: "o"}
+		again := func(r queue.Result) (already bool, err error) {
+			err = q.DB().Tx(t.Context(), func(tx *db.Tx) error {
+				already, err = q.Complete(t.Context(), tx, l, r)
+				return err
+			})
+			return already, err
+		}
+		already, err := again(r)
+		require.NoError(t, err)
+		require.False(t, already)
+		already, err = again(r)
+		require.NoError(t, err)
+		require.True(t, already, "the very same end is no second one")
+		_, err = again(queue.Result{State: queue.Done, Body: "other"})
+		require.ErrorIs(t, err, queue.ErrFenced)
+		require.Equal(t, []string{"a done"}, kinds(t, q, "u1"))
+		for fingerprint, want := range map[string]string{"f": "o", "g": ""} {
+			body, err := q.Output(t.Context(), l.Key, fingerprint)
+			require.NoError(t, err)
+			require.Equal(t, want, body)
+		}
 	})
 }
 

@@ -19,6 +19,7 @@ type Row struct {
 	Run         string `db:"run"`
 	Correlation string `db:"correlation_id"`
 	Source      string `db:"source"`
+	Input       string `db:"input"`
 	Priority    int    `db:"priority"`
 	State       State  `db:"state"`
 	Skipped     bool   `db:"skipped"`
@@ -47,7 +48,7 @@ func (r *Row) Ended() time.Time {
 	return time.UnixMicro(r.EndedUS).UTC()
 }
 
-const rowColumns = `pipeline, step, unit, run, correlation_id, source, priority, state, skipped = 1 AS skipped, blocking = 1 AS blocking,
+const rowColumns = `pipeline, step, unit, run, correlation_id, source, input, priority, state, skipped = 1 AS skipped, blocking = 1 AS blocking,
 	needs, attempt, tries, losses, replay, ready_us, run_at_us, started_us, ended_us, worker, cause, error, body`
 
 // Filter picks units. Empty fields pick all.
@@ -237,6 +238,9 @@ func (q *Queue) Replay(ctx context.Context, k Key, force bool, d Decision) error
 		body := "body"
 		if force {
 			body = "''"
+			if _, err := tx.Exec(ctx, "DELETE FROM output WHERE pipeline = ? AND step = ? AND unit = ?", k.Pipeline, k.Step, k.Unit); err != nil {
+				return err
+			}
 		}
 		_, err := tx.Exec(ctx, `UPDATE unit SET state = 'ready', replay = replay + 1, tries = 0, losses = 0, skipped = 0, blocking = 0, cause = '', error = '',
 			body = `+body+`, ready_us = `+q.now()+`, run_at_us = `+q.now()+` WHERE pipeline = ? AND step = ? AND unit = ?`, k.Pipeline, k.Step, k.Unit)

@@ -10,47 +10,49 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/queue"
 )
 
-// ErrBusy says that another run works in the same directory.
-var ErrBusy = errors.New("another run is working there; wait for its end or choose another work directory")
+// ErrBusy says that another process works on the units of the same store.
+var ErrBusy = errors.New("another process is working on the units of this store; wait for its end, or use a store on Postgres, where many can work")
 
-// record is what is kept of a unit that has an output, beside the output. Its
-// existence is what makes the output count.
-type record struct {
-	Version       int            `json:"version"`
-	Pipeline      string         `json:"pipeline"`
-	Step          string         `json:"step"`
-	Unit          string         `json:"unit"`
-	Source        string         `json:"source"`
-	CorrelationID string         `json:"correlation_id"`
-	Run           string         `json:"run"`
-	Fingerprint   string         `json:"fingerprint"`
-	Rules         string         `json:"rules"`
-	Inputs        []string       `json:"inputs"`
-	State         State          `json:"state"`
-	Cause         Cause          `json:"cause,omitempty"`
-	Output        string         `json:"output"`
-	SHA256        string         `json:"sha256"`
-	Bytes         int64          `json:"bytes"`
-	Verdict       *checks.Status `json:"verdict"`
-	InputBad      bool           `json:"input_bad,omitempty"`
-	Rows          *int64         `json:"rows"`
-	RowsIn        *int64         `json:"rows_in"`
-	Rejects       int64          `json:"rejects"`
-	Attempts      int            `json:"attempts"`
-	CPUSeconds    float64        `json:"cpu_seconds"`
-	PeakBytes     int64          `json:"peak_bytes"`
-	At            time.Time      `json:"at"`
+// storedVersion is the version of stored.
+const storedVersion = 1
+
+// stored is what the store keeps of a unit in a step, and of each output that
+// was ever accepted, as JSON. Paths are relative to the work directory if they
+// are below it.
+type stored struct {
+	Version     int            `json:"version"`
+	Run         string         `json:"run"`
+	Fingerprint string         `json:"fingerprint"`
+	Rules       string         `json:"rules"`
+	Inputs      []string       `json:"inputs"` // hashes
+	InputFiles  []string       `json:"input_files"`
+	State       State          `json:"state"`
+	Cause       Cause          `json:"cause,omitempty"`
+	Error       string         `json:"error,omitempty"`
+	Stderr      string         `json:"stderr,omitempty"`
+	Output      string         `json:"output,omitempty"`
+	SHA256      string         `json:"sha256,omitempty"`
+	Bytes       int64          `json:"bytes,omitempty"`
+	Verdict     *checks.Status `json:"verdict"`
+	InputBad    bool           `json:"input_bad,omitempty"`
+	Rows        *int64         `json:"rows"`
+	RowsIn      *int64         `json:"rows_in"`
+	Rejects     int64          `json:"rejects,omitempty"`
+	Attempts    int            `json:"attempts"`
+	CPUSeconds  float64        `json:"cpu_seconds"`
+	PeakBytes   int64          `json:"peak_bytes"`
+	At          time.Time      `json:"at"`
 }
 
 // DeadLetter is a unit that was given up or kept back in a step, with its reason.
-// It is a JSON file in the work directory, dead/<step>/<unit>.json, until the
-// unit is done.
 type DeadLetter struct {
 	Version       int    `json:"version"`
 	Pipeline      string `json:"pipeline"`
@@ -81,46 +83,53 @@ func (r *Runner) stepDir(step int) string {
 	return filepath.Join(r.work, "steps", r.options.Pipeline.Steps[step].Name, r.prints[step][:16])
 }
 
-func (r *Runner) letterPath(step int, u *unit) string {
-	return filepath.Join(r.work, "dead", r.options.Pipeline.Steps[step].Name, u.id+".json")
+// path returns a stored path as this process sees it, relative its inverse.
+func (r *Runner) path(stored string) string {
+	if stored == "" || filepath.IsAbs(stored) {
+		return stored
+	}
+	return filepath.Join(r.work, filepath.FromSlash(stored))
 }
 
-// sweep removes the temporary files that a killed run left. The lock makes sure
-// that nobody is writing them.
-func (r *Runner) sweep() error {
-	for _, dir := range []string{"steps", "dead"} {
-		err := filepath.WalkDir(filepath.Join(r.work, dir), func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if name := d.Name(); !d.IsDir() && strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".tmp") {
-				return os.Remove(path)
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("clean the work directory: %w", err)
+func (r *Runner) relative(path string) string {
+	if rel, err := filepath.Rel(r.work, path); err == nil && path != "" && filepath.IsLocal(rel) {
+		return filepath.ToSlash(rel)
+	}
+	return path
+}
+
+// outputName is the name of the file that an attempt writes. No two attempts have
+// the same one.
+func (r *Runner) outputName(l *queue.Lease) string { return l.Unit + ".a" + strconv.Itoa(l.Attempt) }
+
+// sweep removes the temporary files that a killed process left: all of them where
+// nobody else can be writing, else those that no lease can be about any more.
+func (r *Runner) sweep(alone bool) error {
+	before := r.options.Clock.Now().Add(-2 * r.options.Lease)
+	err := filepath.WalkDir(filepath.Join(r.work, "steps"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
 		}
+		if name := d.Name(); d.IsDir() || !strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".tmp") {
+			return nil
+		}
+		if info, err := d.Info(); !alone && (err != nil || info.ModTime().After(before)) {
+			return nil // it may be gone by now
+		}
+		return os.Remove(path)
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("clean the work directory: %w", err)
 	}
 	return nil
 }
 
-// load reads the record of a unit, nil if there is none that can be used.
-func (r *Runner) load(step int, u *unit) *record {
-	data, err := os.ReadFile(filepath.Join(r.stepDir(step), u.id+".json"))
-	if err != nil {
-		return nil
-	}
-	var rec record
-	if json.Unmarshal(data, &rec) != nil || rec.Version != 1 || rec.Fingerprint != r.prints[step] || filepath.Base(rec.Output) != rec.Output {
-		return nil // of another version or damaged: the unit runs again
-	}
-	return &rec
-}
-
 // intact reports whether the output is on disk as it was when it was recorded.
-func (r *Runner) intact(step int, rec *record) bool {
-	path := filepath.Join(r.stepDir(step), rec.Output)
+func (r *Runner) intact(rec *stored) bool {
+	if rec.Output == "" {
+		return false
+	}
+	path := r.path(rec.Output)
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != rec.Bytes {
 		return false
@@ -129,53 +138,19 @@ func (r *Runner) intact(step int, rec *record) bool {
 	return err == nil && sum == rec.SHA256
 }
 
-// commit writes the record and removes older outputs of the unit.
-func (r *Runner) commit(step int, u *unit, rec *record) error {
-	dir := r.stepDir(step)
-	if err := writeJSON(filepath.Join(dir, u.id+".json"), rec); err != nil {
-		return err
-	}
-	old, err := filepath.Glob(filepath.Join(escapePattern(dir), u.id+".a*"))
-	if err != nil {
-		return err
-	}
+// removeOlder removes the outputs of earlier attempts at a unit. What cannot be
+// removed is in nobody's way.
+func (r *Runner) removeOlder(step int, unit, keep string) {
+	old, _ := filepath.Glob(filepath.Join(escapePattern(r.stepDir(step)), unit+".a*"))
 	for _, path := range old {
-		if name := filepath.Base(path); name != rec.Output && name != rec.Output+".rejects" {
-			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
+		if name := filepath.Base(path); name != keep && name != keep+".rejects" {
+			os.Remove(path) //nolint:errcheck // as said above
 		}
 	}
-	if rec.State == Done {
-		if err := os.Remove(r.letterPath(step, u)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }
 
 func escapePattern(path string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
-}
-
-// writeJSON replaces a file so that after a crash it is the old or the new one.
-func writeJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
-	err = os.WriteFile(temporary, append(data, '\n'), 0o644)
-	if err == nil {
-		err = publish(temporary, path)
-	}
-	if err != nil {
-		os.Remove(temporary) //nolint:errcheck // it may be gone
-	}
-	return err
 }
 
 // publish makes a finished temporary file durable under its final name.

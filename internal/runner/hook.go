@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/pipeline"
 )
 
@@ -85,9 +86,15 @@ type Judgement struct {
 	// RowsIn is the number of records of all inputs, nil to let the runner add up
 	// what it knows of them.
 	RowsIn *int64
-	// Detail belongs to the hook. The runner keeps it in memory until the run has
-	// ended and hands it back with Output.Inputs.
+	// Detail belongs to the hook. The runner keeps it in memory for a while and
+	// hands it back with Output.Inputs.
 	Detail any
+	// Record, if not nil, writes what the hook found out in the transaction that
+	// ends the unit in the step, so that both are there or none. It may be called
+	// again after a transaction that failed, and not at all if the lease was lost.
+	Record func(context.Context, *db.Tx) error
+	// Recorded, if not nil, is called once after that transaction.
+	Recorded func(context.Context)
 }
 
 // observe asks all hooks and merges what they say: the worst verdict, the
@@ -117,6 +124,35 @@ func (r *Runner) observe(ctx context.Context, o Output) (j Judgement, err error)
 		if j.Detail == nil {
 			j.Detail = one.Detail
 		}
+		j.Record, j.Recorded = both(j.Record, one.Record), after(j.Recorded, one.Recorded)
 	}
 	return j, nil
+}
+
+func both(a, b func(context.Context, *db.Tx) error) func(context.Context, *db.Tx) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(ctx context.Context, tx *db.Tx) error {
+		if err := a(ctx, tx); err != nil {
+			return err
+		}
+		return b(ctx, tx)
+	}
+}
+
+func after(a, b func(context.Context)) func(context.Context) {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(ctx context.Context) {
+		a(ctx)
+		b(ctx)
+	}
 }

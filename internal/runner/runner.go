@@ -1,7 +1,7 @@
 // Package runner executes a pipeline: it carries each unit of the source through
 // the steps, calls hooks around them, and acts on what they say. It does not know
-// what profiling is. This form keeps its state as files in a work directory; one
-// run works there at a time.
+// what profiling is. Where a unit stands is kept by package queue, what the steps
+// write are files in a work directory.
 //
 // A step gets its input on stdin and gives its output on stdout, or takes the
 // paths as {input} and {output}. Of several inputs none is on stdin: {input}
@@ -26,28 +26,39 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/pipeline"
+	"github.com/profilerhq/profiler/internal/queue"
 )
 
 // DefaultGrace is the time between SIGTERM and SIGKILL.
 const DefaultGrace = 10 * time.Second
 
+// DefaultLease is how long a unit belongs to a process that does not say anything.
+const DefaultLease = time.Minute
+
 // Clock is the time that a runner sees. Both methods may be called concurrently.
 type Clock interface {
 	Now() time.Time
-	// Sleep returns after a time, or earlier with the error of the context.
-	Sleep(ctx context.Context, d time.Duration) error
+	// Wait returns after a time, or earlier when changed is closed or ctx ends.
+	Wait(ctx context.Context, changed <-chan struct{}, d time.Duration)
 }
 
-// Options of a runner. Only Pipeline is required.
+// Options of a runner. Only Pipeline and Queue are required.
 type Options struct {
 	Pipeline *pipeline.Pipeline
-	// Dir is the work directory for outputs, records and dead letters; by default
+	// Queue keeps the units. It stays the caller's.
+	Queue *queue.Queue
+	// Worker names this process in the queue, by default host and process number.
+	Worker string
+	// Lease is how long a unit is held without a sign of life, by default
+	// DefaultLease.
+	Lease time.Duration
+	// Dir is the work directory for outputs; by default
 	// .profiler/runs/<pipeline> beside the pipeline file.
 	Dir string
 	// RunID names the run, by default a new ULID.
@@ -99,14 +110,24 @@ func New(o Options) (*Runner, error) {
 	if err := o.Pipeline.Check(); err != nil {
 		return nil, err
 	}
+	if o.Queue == nil {
+		return nil, errors.New("runner: no queue")
+	}
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.Grace <= 0 {
 		o.Grace = DefaultGrace
 	}
+	if o.Lease <= 0 {
+		o.Lease = DefaultLease
+	}
+	if o.Worker == "" {
+		host, _ := os.Hostname()
+		o.Worker = fmt.Sprintf("%s/%d", host, os.Getpid())
+	}
 	if o.Clock == nil {
-		o.Clock = systemClock{}
+		o.Clock = systemClock{o.Queue}
 	}
 	if o.Random == nil {
 		o.Random = crand.Reader
@@ -168,39 +189,27 @@ func (r *Runner) Dir() string { return r.work }
 // Run carries all units through the pipeline and returns when nothing is left to
 // do. When ctx ends, commands are stopped and what is not finished is reported
 // as cancelled, which is no error. The error says that the run as a whole could
-// not be carried out: the source cannot be listed, another run works in the
-// directory (ErrBusy), or the directory cannot be written; the summary then has
-// what was done until then.
+// not be carried out: the source cannot be listed, another process works on the
+// same store (ErrBusy), or the store or the work directory cannot be written; the
+// summary then has what was done until then.
 func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	p := r.options.Pipeline
 	empty := newSummary(p, r.options.RunID)
-	if err := os.MkdirAll(r.work, 0o755); err != nil {
-		return empty, fmt.Errorf("work directory: %w", err)
+	unlock, err := r.options.Queue.Lock()
+	if errors.Is(err, queue.ErrBusy) {
+		return empty, ErrBusy
 	}
-	unlock, err := lock(filepath.Join(r.work, "lock"))
 	if err != nil {
 		return empty, err
 	}
 	defer unlock()
-	if err := r.sweep(); err != nil {
+	if err := r.prepare(); err != nil {
 		return empty, err
 	}
-	r.prints, r.rules = nil, nil
-	for i := range p.Steps {
-		does, err := fingerprint(p, &p.Steps[i])
-		if err != nil {
-			return empty, err
-		}
-		rules := ""
-		if r.options.RulesFingerprint != nil {
-			if rules, err = r.options.RulesFingerprint(&p.Steps[i]); err != nil {
-				return empty, fmt.Errorf("rules of step %q: %w", p.Steps[i].Name, err)
-			}
-		}
-		r.prints = append(r.prints, does)
-		r.rules = append(r.rules, rules+"/"+string(p.Steps[i].OnFail))
-	}
 	units, err := r.units(ctx)
+	if err == nil {
+		err = r.begin(ctx, units)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			empty.Cancelled = true
@@ -208,10 +217,73 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 		}
 		return empty, err
 	}
-	s := newScheduler(r, units)
-	err = s.run(ctx)
+	err = newExecutor(r).work(ctx)
 	r.warnOfChanges()
-	return summarize(r, units, ctx.Err() != nil), err
+	done := context.WithoutCancel(ctx)
+	if ctx.Err() != nil || err != nil {
+		err = errors.Join(err, r.options.Queue.Cancel(done, r.options.RunID))
+	}
+	sum, why := r.summarize(done, ctx.Err() != nil)
+	return sum, errors.Join(err, why, r.end(done, &sum))
+}
+
+// prepare makes the work directory and looks at what the steps do.
+func (r *Runner) prepare() error {
+	if err := os.MkdirAll(r.work, 0o755); err != nil {
+		return fmt.Errorf("work directory: %w", err)
+	}
+	if err := r.sweep(r.options.Queue.Alone()); err != nil {
+		return err
+	}
+	p := r.options.Pipeline
+	r.prints, r.rules = nil, nil
+	for i := range p.Steps {
+		does, err := fingerprint(p, &p.Steps[i])
+		if err != nil {
+			return err
+		}
+		rules := ""
+		if r.options.RulesFingerprint != nil {
+			if rules, err = r.options.RulesFingerprint(&p.Steps[i]); err != nil {
+				return fmt.Errorf("rules of step %q: %w", p.Steps[i].Name, err)
+			}
+		}
+		r.prints = append(r.prints, does)
+		r.rules = append(r.rules, rules+"/"+string(p.Steps[i].OnFail))
+	}
+	return nil
+}
+
+// begin offers the units to the first steps. Gates that an earlier run has closed
+// are open again: the units that closed them are judged anew.
+func (r *Runner) begin(ctx context.Context, units []queue.Offer) error {
+	q, p := r.options.Queue, r.options.Pipeline
+	if err := q.Begin(ctx, r.options.RunID, p.Name); err != nil {
+		return err
+	}
+	if err := q.Resume(ctx, p.Name); err != nil {
+		return err
+	}
+	var all []queue.Offer
+	for i := range p.Steps {
+		if len(p.Steps[i].Needs) > 0 {
+			continue
+		}
+		for _, u := range units {
+			u.Step = p.Steps[i].Name
+			all = append(all, u)
+		}
+	}
+	return q.DB().Tx(ctx, func(tx *db.Tx) error { return q.Offer(ctx, tx, all) })
+}
+
+// end writes how the run ended.
+func (r *Runner) end(ctx context.Context, s *Summary) error {
+	state := queue.RunEnded
+	if s.Cancelled {
+		state = queue.RunCancelled
+	}
+	return r.options.Queue.End(ctx, queue.Run{ID: r.options.RunID, State: state, Verdict: s.Verdict.String(), FirstBadStep: s.FirstBadStep})
 }
 
 // warnOfChanges tells which steps name a file that is another one than at the
@@ -225,28 +297,6 @@ func (r *Runner) warnOfChanges() {
 	}
 }
 
-// lock takes the exclusive use of the work directory. The system gives it up
-// when the process ends in whatever way.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("work directory: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("work directory %s: %w", filepath.Dir(path), ErrBusy)
-		}
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	return func() {
-		// Closing is not enough: a process that another goroutine is just forking
-		// has the lock too until it executes its program.
-		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
-		f.Close()
-	}, nil
-}
-
 // fraction returns a random number in [0, 1).
 func (r *Runner) fraction() float64 {
 	r.random.Lock()
@@ -258,17 +308,11 @@ func (r *Runner) fraction() float64 {
 	return float64(binary.LittleEndian.Uint64(b[:])>>11) / (1 << 53)
 }
 
-type systemClock struct{}
+// systemClock is the clock of the system.
+type systemClock struct{ queue *queue.Queue }
 
 func (systemClock) Now() time.Time { return time.Now() }
 
-func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+func (c systemClock) Wait(ctx context.Context, changed <-chan struct{}, d time.Duration) {
+	c.queue.Wait(ctx, changed, d)
 }

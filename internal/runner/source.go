@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,33 +10,27 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/profilerhq/profiler/internal/queue"
 )
 
-// unit is a piece of work on its way through the steps.
-type unit struct {
-	index       int
-	id          string
-	correlation string
-	name        string // the path relative to the pipeline file, with slashes; empty without a source
-	path        string // absolute; empty without a source
-	key         string
-	size        int64
-	modified    time.Time
-	err         error // why the file cannot be read
-	outcomes    []*outcome
+// sourceFile is a file that a unit was made of, as JSON in the queue.
+type sourceFile struct {
+	Path       string `json:"path"`
+	Bytes      int64  `json:"bytes"`
+	ModifiedNS int64  `json:"modified_ns"`
 }
 
-// units lists the source. Files that cannot be read are units with an error.
-func (r *Runner) units(ctx context.Context) ([]*unit, error) {
+// units lists the source as what may enter the first steps. Files that cannot be
+// read are units too, which will be dead.
+func (r *Runner) units(ctx context.Context) ([]queue.Offer, error) {
 	p := r.options.Pipeline
 	if p.Source == nil {
 		// A run without input is a unit of its own, so that a later run is not
 		// taken for finished.
-		u := &unit{id: UnitID(p.Name, r.options.RunID), key: r.options.RunID}
-		return r.prepare([]*unit{u}), nil
+		return []queue.Offer{r.offer(UnitID(p.Name, r.options.RunID), "", "")}, nil
 	}
 	var paths []string
 	for _, pattern := range p.Source.Files {
@@ -50,7 +45,7 @@ func (r *Runner) units(ctx context.Context) ([]*unit, error) {
 	}
 	slices.Sort(paths)
 	paths = slices.Compact(paths)
-	all := make([]*unit, len(paths))
+	all := make([]queue.Offer, len(paths))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(r.options.Workers)
 	for i, path := range paths {
@@ -64,58 +59,68 @@ func (r *Runner) units(ctx context.Context) ([]*unit, error) {
 	}
 	// Two files with one key are one unit, the first of them.
 	seen := map[string]bool{}
-	all = slices.DeleteFunc(all, func(u *unit) bool {
-		double := seen[u.id]
+	return slices.DeleteFunc(all, func(u queue.Offer) bool {
+		double := seen[u.Unit]
 		if double {
-			r.log.Info("file has the key of another one and is the same unit", "file", u.name, "unit", u.id)
+			r.log.Info("file has the key of another one and is the same unit", "file", u.Source, "unit", u.Unit)
 		}
-		seen[u.id] = true
+		seen[u.Unit] = true
 		return double
-	})
-	return r.prepare(all), nil
+	}), nil
 }
 
-func (r *Runner) prepare(units []*unit) []*unit {
-	for i, u := range units {
-		u.index, u.outcomes = i, make([]*outcome, len(r.options.Pipeline.Steps))
-		u.correlation = u.id
-		if r.trace != "" {
-			u.correlation = r.trace
-		}
+// offer makes a unit of the source.
+func (r *Runner) offer(id, name, input string) queue.Offer {
+	o := queue.Offer{Key: queue.Key{Pipeline: r.options.Pipeline.Name, Unit: id}, Run: r.options.RunID, Correlation: id, Source: name, Input: input}
+	if r.trace != "" {
+		o.Correlation = r.trace
 	}
-	return units
+	return o
 }
 
 // identify makes a unit of a file.
-func (r *Runner) identify(path string) *unit {
+func (r *Runner) identify(path string) queue.Offer {
 	p := r.options.Pipeline
-	u := &unit{path: path, name: filepath.ToSlash(path)}
+	name := filepath.ToSlash(path)
 	if rel, err := filepath.Rel(r.dir, path); err == nil {
-		u.name = filepath.ToSlash(rel)
+		name = filepath.ToSlash(rel)
 	}
-	sum := ""
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", u.name)
-	}
+	sum, file := "", sourceFile{Path: path}
+	err := readable(path, name)
 	if err == nil {
-		u.size, u.modified = info.Size(), info.ModTime()
-		if strings.Contains(p.Source.Key, "{sha256}") {
-			sum, _, err = hashFile(path)
-		} else {
-			var f *os.File
-			if f, err = os.Open(path); err == nil {
-				f.Close()
-			}
+		var info os.FileInfo
+		if info, err = os.Stat(path); err == nil {
+			file.Bytes, file.ModifiedNS = info.Size(), info.ModTime().UnixNano()
 		}
 	}
-	u.err = err
-	u.key = strings.NewReplacer("{path}", u.name, "{name}", filepath.Base(path), "{sha256}", sum).Replace(p.Source.Key)
-	if err != nil {
-		u.key = "unreadable:" + u.name
+	if err == nil && strings.Contains(p.Source.Key, "{sha256}") {
+		sum, _, err = hashFile(path)
 	}
-	u.id = UnitID(p.Name, u.key)
-	return u
+	key := strings.NewReplacer("{path}", name, "{name}", filepath.Base(path), "{sha256}", sum).Replace(p.Source.Key)
+	if err != nil {
+		key = "unreadable:" + name
+	}
+	input, err := json.Marshal(file)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return r.offer(UnitID(p.Name, key), name, string(input))
+}
+
+// readable says why a file of the source cannot be read, or nothing.
+func readable(path, name string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", name)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // expand lists the files of a pattern below the pipeline's directory. Folders

@@ -1,11 +1,13 @@
 package runner
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/pipeline"
+	"github.com/profilerhq/profiler/internal/queue"
 )
 
 // State is what became of a unit in a step.
@@ -87,6 +89,8 @@ type Event struct {
 	// largest resident size of the command's own process.
 	CPU       time.Duration
 	PeakBytes int64
+	// Waited is how long the unit stood ready before this attempt.
+	Waited time.Duration
 }
 
 // Units counts units by their state in a step. Units that never reached the step
@@ -198,39 +202,139 @@ func newSummary(p *pipeline.Pipeline, run string) Summary {
 	return s
 }
 
-func summarize(r *Runner, units []*unit, cancelled bool) Summary {
-	p := r.options.Pipeline
+// summarize reads what became of the units of the run.
+func (r *Runner) summarize(ctx context.Context, cancelled bool) (Summary, error) {
+	p, q := r.options.Pipeline, r.options.Queue
 	sum := newSummary(p, r.options.RunID)
 	sum.Cancelled = cancelled
+	rows, err := q.Units(ctx, queue.Filter{Run: r.options.RunID, Pipeline: p.Name})
+	if err != nil {
+		return sum, err
+	}
+	events, err := q.Events(ctx, queue.Filter{Run: r.options.RunID, Pipeline: p.Name})
+	if err != nil {
+		return sum, err
+	}
+	steps := map[string]*StepSummary{}
+	for i := range sum.Steps {
+		steps[sum.Steps[i].Name] = &sum.Steps[i]
+	}
+	for i := range events {
+		if s := steps[events[i].Step]; s != nil {
+			s.count(&events[i])
+		}
+	}
+	sum.add(r, rows)
+	return sum, nil
+}
+
+// count adds an attempt.
+func (s *StepSummary) count(e *queue.Event) {
+	switch e.Kind {
+	case queue.Kind(queue.Done), queue.Kind(queue.Quarantined), queue.Kind(queue.Dead), queue.KindRetry, queue.KindLost:
+	default:
+		return
+	}
+	if e.Cause != string(CauseUnreadable) {
+		s.Attempts++
+	}
+	s.Duration += time.Duration(e.BusyUS) * time.Microsecond
+}
+
+func (s *Summary) add(r *Runner, rows []queue.Row) {
+	p := r.options.Pipeline
+	units := map[string][]*outcome{} // by unit, one for each step
+	slot := func(unit string) []*outcome {
+		if units[unit] == nil {
+			units[unit] = make([]*outcome, len(p.Steps))
+		}
+		return units[unit]
+	}
+	index := map[string]int{}
 	for i := range p.Steps {
-		step := &sum.Steps[i]
-		for _, u := range units {
-			o := u.outcomes[i]
-			if o == nil {
+		index[p.Steps[i].Name] = i
+	}
+	for i := range rows {
+		if step, ok := index[rows[i].Step]; ok {
+			slot(rows[i].Unit)[step] = r.outcomeOf(&rows[i], s.Cancelled)
+		}
+	}
+	// Rows of a step come in the order in which the units became known.
+	for i := range p.Steps {
+		for k := range rows {
+			o := units[rows[k].Unit][i]
+			if rows[k].Step != p.Steps[i].Name || o == nil {
 				continue
 			}
-			step.add(o)
+			s.Steps[i].add(o)
 			if v := o.worst(); v != nil && *v >= checks.Fail {
-				sum.unjudged = sum.unjudged || *v == checks.Error || o.cause == CauseUnjudged
-				if sum.FirstBadStep == "" && inputFine(p, u, i) {
-					sum.FirstBadStep = step.Name
+				s.unjudged = s.unjudged || *v == checks.Error || o.cause == CauseUnjudged
+				if s.FirstBadStep == "" && inputFine(p, units[rows[k].Unit], i) {
+					s.FirstBadStep = p.Steps[i].Name
 				}
 			}
 			if o.state == Dead || o.state == Quarantined || o.state == Blocked {
-				v := &visit{outcome: o, r: r, unit: u, step: i, s: &p.Steps[i]}
-				newScheduler(r, nil).attach(v)
-				sum.DeadLetters = append(sum.DeadLetters, v.letter(o.state, o.cause))
+				s.DeadLetters = append(s.DeadLetters, r.letter(&rows[k]))
 			}
-			sum.unjudged = sum.unjudged || o.cause == CauseUnjudged
+			s.unjudged = s.unjudged || o.cause == CauseUnjudged
 		}
-		if step.Verdict != nil {
-			sum.Verdict = max(sum.Verdict, *step.Verdict)
+		if v := s.Steps[i].Verdict; v != nil {
+			s.Verdict = max(s.Verdict, *v)
 		}
 	}
-	if sum.Verdict == checks.Learning {
-		sum.Verdict = checks.Pass
+	if s.Verdict == checks.Learning {
+		s.Verdict = checks.Pass
 	}
-	return sum
+}
+
+// outcomeOf reads what became of a unit in a step, nil if it has not reached it.
+func (r *Runner) outcomeOf(row *queue.Row, cancelled bool) *outcome {
+	o := &outcome{cause: Cause(row.Cause)}
+	switch row.State {
+	case queue.Waiting, queue.Discarded:
+		return nil
+	case queue.Ready, queue.Running:
+		if o.state = Waiting; cancelled {
+			o.state = Cancelled
+		}
+		return o
+	case queue.Cancelled:
+		o.state = Cancelled
+		return o
+	case queue.Done:
+		if o.state = Done; row.Skipped {
+			o.state = Skipped
+		}
+	case queue.Quarantined:
+		if o.state = Quarantined; row.Blocking {
+			o.state = Blocked
+		}
+	default:
+		o.state = Dead
+	}
+	if s := decode(row.Body); s != nil {
+		o.verdict, o.inputBad, o.rows, o.rowsIn = s.Verdict, s.InputBad, s.Rows, s.RowsIn
+		o.output, o.attempts = r.path(s.Output), s.Attempts
+	}
+	return o
+}
+
+// letter describes a unit that was given up or kept back.
+func (r *Runner) letter(row *queue.Row) DeadLetter {
+	l := DeadLetter{
+		Version: 1, Pipeline: row.Pipeline, Step: row.Step, Unit: row.Unit, CorrelationID: row.Correlation, Run: row.Run, Source: row.Source,
+		Inputs: []string{}, State: State(row.State), Cause: Cause(row.Cause), Error: row.Err, Attempts: row.Tries, At: row.Ended(),
+	}
+	if row.Blocking {
+		l.State = Blocked
+	}
+	if s := decode(row.Body); s != nil {
+		for _, in := range s.InputFiles {
+			l.Inputs = append(l.Inputs, r.path(in))
+		}
+		l.Stderr, l.Verdict, l.Output = s.Stderr, s.Verdict, r.path(s.Output)
+	}
+	return l
 }
 
 // worst returns the verdict on what the step made of the unit, nil if unknown.
@@ -250,8 +354,8 @@ func (o *outcome) worst() *checks.Status {
 }
 
 // inputFine reports whether nothing bad was known of what a step read.
-func inputFine(p *pipeline.Pipeline, u *unit, step int) bool {
-	if u.outcomes[step].inputBad {
+func inputFine(p *pipeline.Pipeline, outcomes []*outcome, step int) bool {
+	if outcomes[step].inputBad {
 		return false
 	}
 	for _, need := range p.Steps[step].Needs {
@@ -259,7 +363,7 @@ func inputFine(p *pipeline.Pipeline, u *unit, step int) bool {
 			if p.Steps[i].Name != need.Step {
 				continue
 			}
-			if v := u.outcomes[i].worst(); v != nil && *v >= checks.Fail {
+			if o := outcomes[i]; o != nil && o.worst() != nil && *o.worst() >= checks.Fail {
 				return false
 			}
 		}
@@ -284,8 +388,6 @@ func (s *StepSummary) add(o *outcome) {
 	case Cancelled:
 		s.Units.Cancelled++
 	}
-	s.Attempts += o.attempts
-	s.Duration += o.busy
 	if v := o.worst(); v != nil && (s.Verdict == nil || *v > *s.Verdict) {
 		s.Verdict = v
 	}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,7 +14,9 @@ import (
 	"time"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/pipeline"
+	"github.com/profilerhq/profiler/internal/queue"
 )
 
 // Exit codes of commands with a meaning, from sysexits.h.
@@ -41,77 +44,183 @@ type outcome struct {
 	sha      string
 	bytes    int64
 	attempts int
-	busy     time.Duration
 	cpu      time.Duration
 	peak     int64
-	fatal    error // the work directory cannot be written
+	fatal    error // the store or the work directory cannot be written
 }
 
-// visit is one unit in one step, from its first attempt to its outcome.
+// visit is one attempt at one unit in one step, under a lease.
 type visit struct {
 	*outcome
 	r       *Runner
-	unit    *unit
+	lease   *queue.Lease
 	step    int
 	s       *pipeline.Step
+	origin  sourceFile // what the unit was made of, for a step that reads the source
 	inputs  []InputFile
 	shas    []string
 	rejectf string // absolute path of the rejects, or empty
-	// pause gives the worker back, waits, and takes one again.
-	pause func(context.Context, time.Duration) error
-	tell  func(Event)
+	seen    *judgements
+	tell    func(Event)
 }
 
-// run returns when the unit has an outcome in the step.
-func (v *visit) run(ctx context.Context) *outcome {
-	if v.unit.err != nil {
-		v.outcome.err = fmt.Errorf("the input cannot be read: %w", v.unit.err)
-		v.end(Dead, CauseUnreadable)
-		return v.outcome
+// run carries the unit to its next state and commits it. The state stays empty
+// if another attempt will follow.
+func (v *visit) run(ctx context.Context) {
+	if err := v.attach(ctx); err != nil {
+		v.giveBack(ctx, err)
+		return
 	}
-	if v.resume() {
-		return v.outcome
+	if v.cause == CauseUnreadable {
+		v.end(Dead)
+		v.commit(ctx)
+		return
 	}
-	for {
-		if ctx.Err() != nil {
-			v.state = Cancelled
-			return v.outcome
-		}
-		v.attempts++
+	resumed, err := v.resume(ctx)
+	if err != nil {
+		v.giveBack(ctx, err)
+		return
+	}
+	if !resumed {
 		v.tell(v.event(Started))
-		began := v.r.options.Clock.Now()
 		retry := v.attempt(ctx)
-		v.busy += v.r.options.Clock.Now().Sub(began)
-		if ctx.Err() != nil && v.state == "" {
-			v.state = Cancelled
+		if v.state == "" && (ctx.Err() != nil || v.fatal != nil) {
+			v.giveBack(ctx, v.fatal)
+			return
 		}
-		if v.state != "" || v.fatal != nil {
-			return v.outcome
+		if v.state == "" && retry && v.attempts < v.s.Retry.Attempts {
+			v.again(ctx)
+			return
 		}
-		if !retry || v.attempts >= v.s.Retry.Attempts {
+		if v.state == "" {
 			v.giveUp()
-			return v.outcome
 		}
-		wait := v.s.Retry.Wait(v.attempts, v.r.fraction())
+	}
+	v.commit(ctx)
+}
+
+// giveBack returns the unit untouched, because the run was stopped, the lease
+// was lost, or something is wrong with the store or the work directory.
+func (v *visit) giveBack(ctx context.Context, err error) {
+	if v.output != "" && v.judged == nil {
+		v.keep(ctx)
+	}
+	back := v.r.options.Queue.GiveBack(context.WithoutCancel(ctx), v.lease)
+	if errors.Is(back, queue.ErrFenced) {
+		back = nil
+	}
+	if ctx.Err() == nil {
+		v.fatal = errors.Join(err, back)
+	}
+	v.state = ""
+}
+
+// keep stores an output that is not judged yet, so that the command need not run
+// again.
+func (v *visit) keep(ctx context.Context) {
+	body, err := encode(v.stored(Waiting))
+	if err != nil {
+		return
+	}
+	if err := v.r.options.Queue.Keep(context.WithoutCancel(ctx), v.lease, v.r.prints[v.step], body); err != nil && !errors.Is(err, queue.ErrFenced) {
+		v.r.log.Warn("the output of a stopped attempt is not kept", "step", v.s.Name, "unit", v.lease.Unit, "err", err)
+	}
+}
+
+// again gives the unit back for another attempt after the backoff.
+func (v *visit) again(ctx context.Context) {
+	wait := v.s.Retry.Wait(v.attempts, v.r.fraction())
+	f := queue.Failure{Cause: string(v.cause), Err: textOf(v.err), Wait: wait, Usage: v.usage(), Fingerprint: v.r.prints[v.step]}
+	var err error
+	if f.Body, err = encode(v.stored(Waiting)); err == nil {
+		if v.output != "" {
+			f.Output = f.Body
+		}
+		err = v.r.options.Queue.Fail(ctx, v.lease, f)
+	}
+	switch {
+	case errors.Is(err, queue.ErrFenced):
+		v.discardOutput()
+	case err != nil && ctx.Err() == nil:
+		v.fatal = fmt.Errorf("record unit %s of step %q: %w", v.lease.Unit, v.s.Name, err)
+	case err == nil:
 		e := v.event(Retrying)
 		e.Wait = wait
 		v.tell(e)
-		if v.pause(ctx, wait) != nil {
-			v.state = Cancelled
-			return v.outcome
-		}
 	}
 }
 
-// resume uses what an earlier run left. It reports whether there is nothing to
-// do; an output whose judgement is open stays for the next attempt.
-func (v *visit) resume() bool {
-	rec := v.r.load(v.step, v.unit)
-	if rec == nil || !slices.Equal(rec.Inputs, v.shas) || !v.r.intact(v.step, rec) {
-		return false
+func (v *visit) usage() queue.Usage { return queue.Usage{CPU: v.cpu, PeakBytes: v.peak} }
+
+func textOf(err error) string {
+	if err == nil {
+		return ""
 	}
-	v.output, v.sha, v.bytes = filepath.Join(v.r.stepDir(v.step), rec.Output), rec.SHA256, rec.Bytes
-	v.verdict, v.inputBad, v.rows, v.rowsIn, v.rejects = rec.Verdict, rec.InputBad, rec.Rows, rec.RowsIn, rec.Rejects
+	return err.Error()
+}
+
+// attach finds the inputs, and the records that are in them.
+func (v *visit) attach(ctx context.Context) error {
+	v.shas = []string{}
+	if len(v.s.Needs) == 0 {
+		if v.lease.Input == "" {
+			return nil // a pipeline without a source
+		}
+		if err := json.Unmarshal([]byte(v.lease.Input), &v.origin); err != nil {
+			return fmt.Errorf("unit %s: what it was made of cannot be read: %w", v.lease.Unit, err)
+		}
+		v.inputs = []InputFile{{Path: v.origin.Path}}
+		if err := readable(v.origin.Path, v.lease.Source); err != nil {
+			v.err, v.cause = fmt.Errorf("the input cannot be read: %w", err), CauseUnreadable
+		}
+		return nil
+	}
+	steps := make([]string, len(v.s.Needs))
+	for i, n := range v.s.Needs {
+		steps[i] = n.Step
+	}
+	rows, err := v.r.options.Queue.Bodies(ctx, v.lease.Pipeline, v.lease.Unit, steps)
+	if err != nil {
+		return err
+	}
+	sum, known := int64(0), true
+	for _, step := range steps {
+		row := rows[step]
+		o := decode(row.Body)
+		if o == nil || o.Output == "" {
+			return fmt.Errorf("step %q needs the output of %q for unit %s, which the store does not have", v.s.Name, step, v.lease.Unit)
+		}
+		path := v.r.path(o.Output)
+		v.inputs = append(v.inputs, InputFile{Step: step, Path: path, Judgement: v.seen.get(path)})
+		v.shas = append(v.shas, o.SHA256)
+		if o.Rows == nil {
+			known = false
+		} else {
+			sum += *o.Rows
+		}
+	}
+	if known {
+		v.rowsIn = &sum
+	}
+	return nil
+}
+
+// resume uses what an earlier attempt or run left. It reports whether there is
+// nothing to do; an output whose judgement is open stays for the attempt.
+func (v *visit) resume(ctx context.Context) (bool, error) {
+	body, err := v.r.options.Queue.Output(ctx, v.lease.Key, v.r.prints[v.step])
+	if err != nil {
+		return false, err
+	}
+	rec := decode(body)
+	if rec == nil || !slices.Equal(rec.Inputs, v.shas) || !v.r.intact(rec) {
+		return false, nil
+	}
+	v.output, v.sha, v.bytes = v.r.path(rec.Output), rec.SHA256, rec.Bytes
+	v.verdict, v.inputBad, v.rows, v.rejects = rec.Verdict, rec.InputBad, rec.Rows, rec.Rejects
+	if rec.RowsIn != nil {
+		v.rowsIn = rec.RowsIn
+	}
 	if rec.Rejects > 0 {
 		v.rejectf = v.output + ".rejects"
 	}
@@ -119,22 +228,19 @@ func (v *visit) resume() bool {
 	switch {
 	case rec.State == Done && (!judging || rec.Rules == v.r.rules[v.step]):
 		v.state = Skipped
-		return true
-	case rec.State == Done && rec.Verdict == nil && !judging:
-		v.state = Skipped
-		return true
-	case !judging:
+	case rec.State != Waiting && !judging:
 		// Nobody can judge it again, so that the gate stays as it was.
 		v.state, v.cause, v.err = rec.State, rec.Cause, errors.New("kept back by an earlier run")
-		return true
+	default:
+		return false, nil
 	}
-	return false
+	v.attempts = 0
+	return true, nil
 }
 
 // attempt does what is left of the step: its command if there is no output yet,
 // then the gate. It sets the state, or reports whether another attempt may help.
 func (v *visit) attempt(ctx context.Context) (retry bool) {
-	v.err, v.cause, v.stderr = nil, "", ""
 	if v.output == "" {
 		if retry, ok := v.before(ctx); !ok {
 			return retry
@@ -174,9 +280,9 @@ func (v *visit) before(ctx context.Context) (retry, ok bool) {
 func (v *visit) observed(side Side) Output {
 	o := Output{
 		Origin: checks.Origin{
-			Pipeline: v.r.options.Pipeline.Name, Step: v.s.Name, Run: v.r.options.RunID, Unit: v.unit.id, CorrelationID: v.unit.correlation,
+			Pipeline: v.r.options.Pipeline.Name, Step: v.s.Name, Run: v.lease.Run, Unit: v.lease.Unit, CorrelationID: v.lease.Correlation,
 		},
-		Dataset: v.s.Dataset, Source: v.unit.name, Path: v.output, Format: v.s.Format.Out, OnFail: v.s.OnFail,
+		Dataset: v.s.Dataset, Source: v.lease.Source, Path: v.output, Format: v.s.Format.Out, OnFail: v.s.OnFail,
 		Sample: v.s.Profile.Sample, Side: side, Attempt: v.attempts, Inputs: slices.Clone(v.inputs),
 	}
 	for _, rule := range v.s.Rules {
@@ -195,7 +301,7 @@ func (v *visit) observed(side Side) Output {
 func (v *visit) judge(ctx context.Context) (retry bool) {
 	v.verdict = nil
 	if len(v.r.options.Hooks) == 0 || !v.s.Profile.Output {
-		v.accept(Done, "")
+		v.end(Done)
 		return false
 	}
 	j, err := v.r.observe(ctx, v.observed(SideOutput))
@@ -216,7 +322,7 @@ func (v *visit) judge(ctx context.Context) (retry bool) {
 	switch {
 	case j.Verdict < checks.Fail, action == pipeline.Warn:
 		v.err = err
-		v.accept(Done, "")
+		v.end(Done)
 	case j.Verdict == checks.Error:
 		v.cause, v.err = CauseUnjudged, err
 		if err == nil {
@@ -225,10 +331,12 @@ func (v *visit) judge(ctx context.Context) (retry bool) {
 		return true
 	case action == pipeline.Quarantine:
 		v.err = errors.New("the output failed its checks")
-		v.accept(Quarantined, CauseGate)
+		v.cause = CauseGate
+		v.end(Quarantined)
 	default:
 		v.err = errors.New("the output failed its checks and blocks the step")
-		v.accept(Blocked, CauseGate)
+		v.cause = CauseGate
+		v.end(Blocked)
 	}
 	return false
 }
@@ -236,68 +344,125 @@ func (v *visit) judge(ctx context.Context) (retry bool) {
 // giveUp ends a unit whose attempts are used up or not worth repeating.
 func (v *visit) giveUp() {
 	if v.cause == CauseUnjudged {
-		v.accept(Quarantined, CauseUnjudged)
+		v.end(Quarantined)
 		return
 	}
-	v.end(Dead, v.cause)
+	v.end(Dead)
 }
 
-// accept records the output under a state.
-func (v *visit) accept(state State, cause Cause) {
+func (v *visit) end(state State) { v.state = state }
+
+// commit writes the end of the visit: the unit's state, the units behind it, what
+// the hooks record, all in one transaction.
+func (v *visit) commit(ctx context.Context) {
+	res, err := v.result()
+	if err != nil {
+		v.fatal = err
+		return
+	}
+	already := false
+	// A stop of the run does not lose work that is done.
+	err = v.r.options.Queue.DB().Tx(context.WithoutCancel(ctx), func(tx *db.Tx) error {
+		var err error
+		if already, err = v.r.options.Queue.Complete(ctx, tx, v.lease, res); err != nil || already {
+			return err
+		}
+		if v.judged != nil && v.judged.Record != nil {
+			return v.judged.Record(ctx, tx)
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, queue.ErrFenced):
+		v.r.log.Warn("attempt came too late, another one has the unit", "step", v.s.Name, "unit", v.lease.Unit, "attempt", v.lease.Attempt)
+		v.discardOutput()
+		v.state = ""
+		return
+	case err != nil:
+		v.state = ""
+		v.giveBack(ctx, fmt.Errorf("record unit %s of step %q: %w", v.lease.Unit, v.s.Name, err))
+		return
+	}
+	if v.judged != nil {
+		v.seen.put(v.output, v.judged)
+		if v.judged.Recorded != nil {
+			v.judged.Recorded(ctx)
+		}
+	}
 	if v.output != "" {
-		rec := &record{
-			Version: 1, Pipeline: v.r.options.Pipeline.Name, Step: v.s.Name, Unit: v.unit.id, Source: v.unit.name,
-			CorrelationID: v.unit.correlation, Run: v.r.options.RunID, Fingerprint: v.r.prints[v.step], Rules: v.r.rules[v.step],
-			Inputs: v.shas, State: state, Cause: cause, Output: filepath.Base(v.output), SHA256: v.sha, Bytes: v.bytes,
-			Verdict: v.verdict, InputBad: v.inputBad, Rows: v.rows, RowsIn: v.rowsIn, Rejects: v.rejects, Attempts: v.attempts,
-			CPUSeconds: v.cpu.Seconds(), PeakBytes: v.peak, At: v.r.options.Clock.Now().UTC(),
-		}
-		if err := v.r.commit(v.step, v.unit, rec); err != nil {
-			v.fatal = fmt.Errorf("record unit %s of step %q: %w", v.unit.id, v.s.Name, err)
-			return
-		}
+		v.r.removeOlder(v.step, v.lease.Unit, filepath.Base(v.output))
 	}
-	v.end(state, cause)
 }
 
-// end sets the state and writes a dead letter for every state but done.
-func (v *visit) end(state State, cause Cause) {
-	if state != Done {
-		if err := writeJSON(v.r.letterPath(v.step, v.unit), v.letter(state, cause)); err != nil {
-			v.fatal = fmt.Errorf("write the dead letter of unit %s in step %q: %w", v.unit.id, v.s.Name, err)
-			return
-		}
+// discardOutput removes what this attempt has written and nobody will refer to.
+func (v *visit) discardOutput() {
+	if v.output == "" || filepath.Base(v.output) != v.r.outputName(v.lease) {
+		return // it is an earlier attempt's
 	}
-	v.state, v.cause = state, cause
+	os.Remove(v.output)              //nolint:errcheck // the sweeper finds it
+	os.Remove(v.output + ".rejects") //nolint:errcheck // there may be none
 }
 
-func (v *visit) letter(state State, cause Cause) DeadLetter {
+func (v *visit) result() (queue.Result, error) {
+	res := queue.Result{
+		Cause: string(v.cause), Err: textOf(v.err), Skipped: v.state == Skipped, Pause: v.state == Blocked, Usage: v.usage(),
+		Fingerprint: v.r.prints[v.step],
+	}
+	switch v.state {
+	case Done, Skipped:
+		res.State = queue.Done
+	case Quarantined, Blocked:
+		res.State = queue.Quarantined
+	default:
+		res.State = queue.Dead
+	}
+	// Rows of the input that the step itself looked at are the best known ones.
+	if v.s.Profile.Input && v.rowsIn == nil && len(v.inputs) == 1 && v.inputs[0].Judgement != nil {
+		v.rowsIn = v.inputs[0].Judgement.Rows
+	}
+	state := v.state
+	if state == Skipped {
+		state = Done
+	}
+	var err error
+	if res.Body, err = encode(v.stored(state)); err != nil {
+		return res, err
+	}
+	if v.output != "" {
+		res.Output = res.Body
+		res.Next = offers(v.r.options.Pipeline, v.s.Name, v.state, queue.Offer{
+			Key: v.lease.Key, Run: v.lease.Run, Correlation: v.lease.Correlation, Source: v.lease.Source,
+		})
+	}
+	return res, nil
+}
+
+// stored is what is kept of the visit.
+func (v *visit) stored(state State) *stored {
 	inputs := []string{}
 	for _, in := range v.inputs {
-		inputs = append(inputs, in.Path)
+		inputs = append(inputs, v.r.relative(in.Path))
 	}
-	l := DeadLetter{
-		Version: 1, Pipeline: v.r.options.Pipeline.Name, Step: v.s.Name, Unit: v.unit.id, CorrelationID: v.unit.correlation,
-		Run: v.r.options.RunID, Source: v.unit.name, Inputs: inputs, State: state, Cause: cause, Stderr: v.stderr,
-		Attempts: v.attempts, Verdict: v.verdict, Output: v.output, At: v.r.options.Clock.Now().UTC(),
+	return &stored{
+		Version: storedVersion, Run: v.lease.Run, Fingerprint: v.r.prints[v.step], Rules: v.r.rules[v.step], Inputs: v.shas, InputFiles: inputs,
+		State: state, Cause: v.cause, Error: textOf(v.err), Stderr: v.stderr, Output: v.r.relative(v.output), SHA256: v.sha, Bytes: v.bytes,
+		Verdict: v.verdict, InputBad: v.inputBad, Rows: v.rows, RowsIn: v.rowsIn, Rejects: v.rejects, Attempts: v.attempts,
+		CPUSeconds: v.cpu.Seconds(), PeakBytes: v.peak, At: v.r.options.Clock.Now().UTC(),
 	}
-	if v.err != nil {
-		l.Error = v.err.Error()
-	}
-	return l
 }
 
 func (v *visit) event(kind EventKind) Event {
 	return Event{
-		Kind: kind, Step: v.s.Name, Unit: v.unit.id, Source: v.unit.name, CorrelationID: v.unit.correlation, Attempt: v.attempts,
+		Kind: kind, Step: v.s.Name, Unit: v.lease.Unit, Source: v.lease.Source, CorrelationID: v.lease.Correlation, Attempt: v.attempts,
 		State: v.state, Cause: v.cause, Verdict: v.verdict, Rows: v.rows, Err: v.err, Output: v.output, CPU: v.cpu, PeakBytes: v.peak,
+		Waited: v.lease.Waited(),
 	}
 }
 
 // execute runs the command once and publishes its output.
 func (v *visit) execute(ctx context.Context) (retry, ok bool) {
 	dir := v.r.stepDir(v.step)
-	name := v.unit.id + ".a" + strconv.Itoa(v.attempts)
+	name := v.r.outputName(v.lease)
 	temporary, final := filepath.Join(dir, "."+name+".tmp"), filepath.Join(dir, name)
 	rejects := filepath.Join(dir, "."+name+".rejects.tmp")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -348,11 +513,11 @@ func (v *visit) execute(ctx context.Context) (retry, ok bool) {
 
 // changed reports whether a file of the source is another one than at the start.
 func (v *visit) changed() bool {
-	if len(v.s.Needs) > 0 || v.unit.path == "" {
+	if v.origin.Path == "" {
 		return false
 	}
-	info, err := os.Stat(v.unit.path)
-	return err != nil || info.Size() != v.unit.size || !info.ModTime().Equal(v.unit.modified)
+	info, err := os.Stat(v.origin.Path)
+	return err != nil || info.Size() != v.origin.Bytes || info.ModTime().UnixNano() != v.origin.ModifiedNS
 }
 
 // command executes the command and classifies how it ended.
@@ -456,12 +621,12 @@ func (v *visit) environment(output string) []string {
 	o := v.r.options
 	env := slices.Clone(v.r.env)
 	set := func(name, value string) { env = append(env, name+"="+value) }
-	set("PROFILER_UNIT_ID", v.unit.id)
+	set("PROFILER_UNIT_ID", v.lease.Unit)
 	set("PROFILER_ATTEMPT", strconv.Itoa(v.attempts))
-	set("PROFILER_CORRELATION_ID", v.unit.correlation)
-	set("PROFILER_IDEMPOTENCY_KEY", v.s.Name+"."+v.unit.id+"."+v.r.prints[v.step][:32])
-	set("TRACEPARENT", traceparent(v.unit.correlation, o.RunID, v.s.Name, v.unit.id, v.attempts))
-	set("PROFILER_RUN_ID", o.RunID)
+	set("PROFILER_CORRELATION_ID", v.lease.Correlation)
+	set("PROFILER_IDEMPOTENCY_KEY", v.s.Name+"."+v.lease.Unit+"."+v.r.prints[v.step][:32])
+	set("TRACEPARENT", traceparent(v.lease.Correlation, v.lease.Run, v.s.Name, v.lease.Unit, v.attempts))
+	set("PROFILER_RUN_ID", v.lease.Run)
 	set("PROFILER_PIPELINE", o.Pipeline.Name)
 	set("PROFILER_STEP", v.s.Name)
 	set(pipeline.VariableOutput, output)

@@ -64,23 +64,36 @@ type Observation struct {
 // Record returns the messages that are in the outbox because of this call.
 // Errors match ErrInvalid for observations and changes that cannot be stored.
 func (s *Store) Record(ctx context.Context, o Observation, decide func(IncidentState) IncidentChange) ([]alert.Message, error) {
-	p, err := prepare(&o, nil)
+	record, err := s.Recorder(o, decide)
 	if err != nil {
-		return nil, fmt.Errorf("record %q: %w", o.Report.Dataset, err)
+		return nil, err
 	}
 	var messages []alert.Message
-	first := true
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
-		again := !first
-		first = false
 		var err error
-		messages, err = s.record(ctx, tx, p, again, decide)
+		messages, err = record(ctx, tx)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("record %s batch %s: %w", o.Report.Dataset, o.Report.Batch, err)
 	}
 	return messages, nil
+}
+
+// Recorder is Record for a transaction of the caller's: what it returns writes the
+// observation in it. It may be called again in a new transaction if one failed.
+// The observation is encoded at once and may be changed afterwards.
+func (s *Store) Recorder(o Observation, decide func(IncidentState) IncidentChange) (func(context.Context, *db.Tx) ([]alert.Message, error), error) {
+	p, err := prepare(&o, nil)
+	if err != nil {
+		return nil, fmt.Errorf("record %q: %w", o.Report.Dataset, err)
+	}
+	first := true
+	return func(ctx context.Context, tx *db.Tx) ([]alert.Message, error) {
+		again := !first
+		first = false
+		return s.record(ctx, tx, p, again, decide)
+	}, nil
 }
 
 // record is one attempt. again says that an earlier attempt may have been

@@ -18,6 +18,7 @@ CREATE TABLE unit (
     run TEXT NOT NULL,
     correlation_id TEXT NOT NULL,
     source TEXT NOT NULL,
+    input TEXT NOT NULL,
     priority INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('waiting', 'ready', 'running', 'done', 'quarantined', 'dead', 'discarded', 'cancelled')),
     skipped INTEGER NOT NULL,
@@ -51,6 +52,16 @@ CREATE TABLE edge (
     parent TEXT NOT NULL,
     run TEXT NOT NULL,
     PRIMARY KEY (pipeline, step, unit, parent)
+) WITHOUT ROWID;
+
+CREATE TABLE output (
+    pipeline TEXT NOT NULL,
+    step TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    written_us BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (pipeline, step, unit, fingerprint)
 ) WITHOUT ROWID;
 
 CREATE TABLE step_state (

@@ -1,0 +1,328 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/pipeline"
+	"github.com/profilerhq/profiler/internal/queue"
+)
+
+// executor takes units from the queue and carries them through their steps. Its
+// fields belong to the goroutine of work; visits talk to it through the channel.
+type executor struct {
+	r        *Runner
+	inStep   []int // visits per step
+	active   int
+	messages chan message
+	visits   sync.WaitGroup
+	held     holders
+	seen     judgements
+	err      error
+}
+
+// message is what a visit tells the executor; exactly one field is set.
+type message struct {
+	event *Event
+	done  *visit
+}
+
+func newExecutor(r *Runner) *executor {
+	return &executor{r: r, inStep: make([]int, len(r.options.Pipeline.Steps)), messages: make(chan message)}
+}
+
+// work returns when nothing of the pipeline is left to do, here or elsewhere, or
+// when ctx ends, and no visit is left. A fatal error of one visit stops the
+// others.
+func (x *executor) work(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go x.held.beat(ctx, x.r)
+	for {
+		changed := x.r.options.Queue.Changed()
+		if ctx.Err() == nil {
+			if err := x.fill(ctx); err != nil && ctx.Err() == nil {
+				x.err = errors.Join(x.err, err)
+				cancel()
+			}
+		}
+		if x.active > 0 {
+			x.handle(ctx, changed, cancel)
+			continue
+		}
+		if ctx.Err() != nil || !x.idle(ctx, changed) {
+			break
+		}
+	}
+	x.visits.Wait()
+	return x.err
+}
+
+// fill claims units for the free workers. The steps at the end of the pipeline
+// go first, so that units are finished rather than begun.
+func (x *executor) fill(ctx context.Context) error {
+	p := x.r.options.Pipeline
+	for i := len(p.Steps) - 1; i >= 0; i-- {
+		free := x.r.options.Workers - x.active
+		if limit := p.Steps[i].Workers; limit > 0 {
+			free = min(free, limit-x.inStep[i])
+		}
+		if free <= 0 {
+			continue
+		}
+		leases, err := x.r.options.Queue.Claim(ctx, queue.ClaimRequest{
+			Pipeline: p.Name, Step: p.Steps[i].Name, Worker: x.r.options.Worker, Max: free, Lease: x.r.options.Lease,
+		})
+		if err != nil {
+			return err
+		}
+		for _, l := range leases {
+			x.start(ctx, &l, i)
+		}
+	}
+	return nil
+}
+
+func (x *executor) start(ctx context.Context, l *queue.Lease, step int) {
+	ctx, stop := context.WithCancelCause(ctx)
+	v := &visit{outcome: &outcome{attempts: l.Tries}, r: x.r, lease: l, step: step, s: &x.r.options.Pipeline.Steps[step], seen: &x.seen}
+	v.tell = func(e Event) { x.messages <- message{event: &e} }
+	x.held.add(l, stop)
+	x.active++
+	x.inStep[step]++
+	x.visits.Go(func() {
+		v.run(ctx)
+		x.held.remove(l)
+		stop(nil)
+		x.messages <- message{done: v}
+	})
+}
+
+// handle waits for one message of a visit, or for a change of the queue if there
+// is a free worker.
+func (x *executor) handle(ctx context.Context, changed <-chan struct{}, cancel context.CancelFunc) {
+	if x.active >= x.r.options.Workers || ctx.Err() != nil {
+		changed = nil
+	}
+	var poll <-chan time.Time
+	if changed != nil {
+		timer := time.NewTimer(queue.DefaultPoll)
+		defer timer.Stop()
+		poll = timer.C
+	}
+	select {
+	case <-changed:
+	case <-poll: // a backoff may be over
+	case m := <-x.messages:
+		if m.event != nil {
+			x.tell(*m.event)
+			return
+		}
+		x.active--
+		x.inStep[m.done.step]--
+		if err := m.done.fatal; err != nil {
+			x.err = errors.Join(x.err, err)
+			cancel()
+		}
+		if m.done.state != "" {
+			x.tell(m.done.event(Finished))
+		}
+		if m.done.state == Blocked {
+			x.tell(m.done.event(Paused))
+		}
+	}
+}
+
+// idle waits until there may be something to do. It reports whether there will
+// be.
+func (x *executor) idle(ctx context.Context, changed <-chan struct{}) bool {
+	due, err := x.r.options.Queue.Due(ctx, x.r.options.Pipeline.Name)
+	if err != nil {
+		if ctx.Err() == nil {
+			x.err = errors.Join(x.err, err)
+		}
+		return false
+	}
+	if due.Open == 0 {
+		return false
+	}
+	wait := queue.DefaultPoll
+	if due.NextUS > 0 {
+		wait = time.UnixMicro(due.NextUS).Sub(x.r.options.Clock.Now())
+	}
+	if wait > 0 {
+		x.r.options.Clock.Wait(ctx, changed, min(wait, maxIdle))
+	}
+	return true
+}
+
+// maxIdle bounds the wait for a unit that is due, since another process may offer
+// one before.
+const maxIdle = time.Second
+
+func (x *executor) tell(e Event) {
+	log := x.r.log.With("step", e.Step, "unit", e.Unit, "correlation_id", e.CorrelationID, "attempt", e.Attempt)
+	switch {
+	case e.Kind == Started:
+		log.Debug("step started")
+	case e.Kind == Retrying:
+		log.Warn("attempt failed, trying again", "cause", e.Cause, "err", e.Err, "wait", e.Wait)
+	case e.Kind == Paused:
+		log.Error("gate closed, no further unit enters the step")
+	case e.State == Done, e.State == Skipped, e.State == Cancelled:
+		level := log.Info
+		if e.Verdict != nil && *e.Verdict >= checks.Warn {
+			level = log.Warn
+		}
+		level("step finished", "state", e.State, "err", e.Err)
+	default:
+		log.Error("unit stopped", "state", e.State, "cause", e.Cause, "err", e.Err, "source", e.Source, "output", e.Output)
+	}
+	if x.r.options.Progress != nil {
+		x.r.options.Progress(e)
+	}
+}
+
+// holders are the leases of this process. It is safe for concurrent use.
+type holders struct {
+	mu  sync.Mutex
+	all map[*queue.Lease]context.CancelCauseFunc
+}
+
+func (h *holders) add(l *queue.Lease, stop context.CancelCauseFunc) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.all == nil {
+		h.all = map[*queue.Lease]context.CancelCauseFunc{}
+	}
+	h.all[l] = stop
+}
+
+func (h *holders) remove(l *queue.Lease) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.all, l)
+}
+
+func (h *holders) each(f func(*queue.Lease, context.CancelCauseFunc)) {
+	h.mu.Lock()
+	all := make(map[*queue.Lease]context.CancelCauseFunc, len(h.all))
+	for l, stop := range h.all {
+		all[l] = stop
+	}
+	h.mu.Unlock()
+	for l, stop := range all {
+		f(l, stop)
+	}
+}
+
+// beat prolongs the leases until ctx ends. A visit whose lease is lost is
+// stopped: what it makes could not be committed.
+func (h *holders) beat(ctx context.Context, r *Runner) {
+	tick := time.NewTicker(r.options.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		h.each(func(l *queue.Lease, stop context.CancelCauseFunc) {
+			err := r.options.Queue.Heartbeat(ctx, l, r.options.Lease)
+			switch {
+			case errors.Is(err, queue.ErrFenced):
+				stop(err)
+			case err != nil && ctx.Err() == nil:
+				r.log.Warn("lease not prolonged", "step", l.Step, "unit", l.Unit, "err", err)
+			}
+		})
+	}
+}
+
+// maxJudgements is how many judgements are kept for the steps behind; what is
+// not there is read from the file again by the hook that wants it.
+const maxJudgements = 256
+
+// judgements are what hooks said about outputs of this process. It is safe for
+// concurrent use.
+type judgements struct {
+	mu    sync.Mutex
+	all   map[string]*Judgement // by path
+	order []string
+}
+
+func (j *judgements) put(path string, said *Judgement) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.all == nil {
+		j.all = map[string]*Judgement{}
+	}
+	if _, ok := j.all[path]; !ok {
+		j.order = append(j.order, path)
+	}
+	j.all[path] = said
+	if len(j.order) > maxJudgements {
+		delete(j.all, j.order[0])
+		j.order = j.order[1:]
+	}
+}
+
+func (j *judgements) get(path string) *Judgement {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.all[path]
+}
+
+// offers returns the units behind one, for a state that it has reached in a
+// step.
+func offers(p *pipeline.Pipeline, step string, state State, from queue.Offer) []queue.Offer {
+	var next []queue.Offer
+	for i := range p.Steps {
+		for _, n := range p.Steps[i].Needs {
+			if n.Step != step || !admits(n.Quality, state) {
+				continue
+			}
+			o := from
+			o.Step, o.Parent, o.Needs, o.Input = p.Steps[i].Name, step, len(p.Steps[i].Needs), ""
+			next = append(next, o)
+		}
+	}
+	return next
+}
+
+// admits reports whether an edge lets a unit through.
+func admits(q pipeline.Quality, state State) bool {
+	switch state {
+	case Done, Skipped:
+		return true
+	case Quarantined, Blocked:
+		return q == pipeline.Any
+	}
+	return false
+}
+
+// decode reads what an attempt stored of a unit; nothing if there is nothing that
+// this version understands.
+func decode(body string) *stored {
+	if body == "" {
+		return nil
+	}
+	var s stored
+	if json.Unmarshal([]byte(body), &s) != nil || s.Version != storedVersion {
+		return nil
+	}
+	return &s
+}
+
+func encode(s *stored) (string, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return "", fmt.Errorf("BUG: %w", err)
+	}
+	return string(b), nil
+}
