@@ -23,6 +23,10 @@ type Classifier struct {
 	day   [10]byte // the last date that was parsed, a cache for timestamps of one day
 	dayUS int64
 	dayOK bool
+
+	dayWord uint64 // the first bytes of the last timestamp, see stamp
+	dayRest uint32
+	stampUS int64 // its day
 }
 
 const (
