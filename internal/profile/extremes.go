@@ -20,6 +20,18 @@ type extreme struct {
 
 func (e *extremes) offer(text []byte) {
 	a, b := leading(text)
+	e.offerLeading(a, b, text)
+}
+
+// offerLeading is offer for a text of which the leading bytes are known.
+func (e *extremes) offerLeading(a, b uint64, text []byte) {
+	if e.some && a > e.low.a && a < e.high.a {
+		return
+	}
+	e.decide(a, b, text)
+}
+
+func (e *extremes) decide(a, b uint64, text []byte) {
 	if !e.some {
 		e.low = extreme{a, b, text}
 		e.high, e.some = e.low, true

@@ -22,6 +22,8 @@ type stream struct {
 	floats  []float64
 	times   [batch.TypeCount]timeLane // by family
 	bounds  extremes
+	texts   texts   // of the vector at hand, where its values are of one type
+	rows    []int32 // of these values
 	buf     []byte
 }
 
@@ -81,6 +83,15 @@ func (c *column) addSketched(v *batch.Vector, at *batch.Chunk, rowHashes []uint6
 	if c.sk.stream == nil {
 		c.sk.stream = newStream(c.sk.seed)
 	}
+	if typ, ok := c.sk.stream.uniform(v); ok {
+		c.addUniform(v, typ, at, rowHashes)
+		return
+	}
+	c.addMixed(v, at, rowHashes)
+}
+
+// addMixed is addSketched for any vector: the reference of addUniform.
+func (c *column) addMixed(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) {
 	s, a := c.sk.stream, &c.agg
 	plain, codes := v, v.Codes
 	if v.Dict != nil {
