@@ -154,3 +154,12 @@ func (pinnedOnly) Past(_ context.Context, _ monitor.Subject, needs []checks.Need
 	}
 	return out
 }
+
+// AsOf is the moment that freshness of a recorded batch was measured from. A
+// batch that is named after its day was complete at the end of it.
+func AsOf(r *store.Recorded) time.Time {
+	if day, err := time.Parse("2006-01-02", r.Batch.Batch); err == nil && day.Equal(r.At) {
+		return day.AddDate(0, 0, 1)
+	}
+	return r.At
+}

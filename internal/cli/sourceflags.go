@@ -12,6 +12,7 @@ import (
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/source"
+	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
 // sourceFlags say how data is read; profile and check share them.
@@ -221,4 +222,10 @@ func saveProfile(path string, p *profile.Profile) error {
 		return err
 	}
 	return writeFile(path, b)
+}
+
+// parseSpan reads a span of time such as 90d.
+func parseSpan(text string) (time.Duration, bool) {
+	d, err := yamldoc.ParseDuration(text)
+	return d, err == nil && d > 0
 }
