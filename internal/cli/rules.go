@@ -16,7 +16,12 @@ func (e *env) rulesCommand() *cobra.Command {
 		Use: "rules", Short: "Work on rule files",
 		RunE: needSubcommand,
 	}
-	cmd.AddCommand(e.rulesLintCommand(), e.rulesSchemaCommand(), e.rulesSuggestCommand())
+	cmd.AddCommand(
+		e.rulesLintCommand(),
+		e.rulesTestCommand(),
+		e.rulesSchemaCommand(),
+		e.rulesSuggestCommand(),
+	)
 	return cmd
 }
 
