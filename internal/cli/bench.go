@@ -24,7 +24,7 @@ func (e *env) benchCommand() *cobra.Command {
 		Use: "bench", Short: "Measure the program on generated data",
 		RunE: needSubcommand,
 	}
-	cmd.AddCommand(e.benchSpeedCommand(), e.benchDataCommand())
+	cmd.AddCommand(e.benchSpeedCommand(), e.benchSignalCommand(), e.benchDataCommand())
 	return cmd
 }
 
