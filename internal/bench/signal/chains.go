@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/profilerhq/profiler/internal/anomaly"
@@ -206,7 +207,12 @@ func (a *auto) clone() *auto { return &auto{state: a.state.Clone(), options: a.o
 
 func (a *auto) judge(b *observed) outcome {
 	d := a.state.Judge(b.features, a.options)
-	o := outcome{score: d.Score, page: d.Status == anomaly.Fail, goesOn: d.Continues, learning: d.Status == anomaly.Learning, decision: d}
+	o := outcome{score: d.Score, page: d.Status == anomaly.Fail, goesOn: d.Continues, decision: d}
+	for _, e := range d.Evidence {
+		if !slices.Contains(o.columns, e.Column) {
+			o.columns = append(o.columns, e.Column)
+		}
+	}
 	if math.IsNaN(o.score) {
 		panic(fmt.Sprintf("BUG: batch %s has a score of NaN", b.id))
 	}
@@ -214,5 +220,5 @@ func (a *auto) judge(b *observed) outcome {
 }
 
 func (a *auto) take(b *observed, o outcome) {
-	a.state.Add(b.id, b.features, a.options, o.decision, "")
+	a.state.Add(b.id, b.features, a.options, o.decision, anomaly.NoLabel)
 }

@@ -33,7 +33,6 @@ type outcome struct {
 	page     bool
 	goesOn   bool     // the page goes on an earlier one
 	columns  []string // in the order of the evidence, each once; "" is the number of rows
-	learning bool
 	decision anomaly.Decision
 }
 

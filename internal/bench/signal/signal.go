@@ -11,10 +11,13 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/profilerhq/profiler/internal/anomaly"
 )
 
 // Options say what to measure.
@@ -303,7 +306,7 @@ func (p *player) report() SetReport {
 	}
 	for _, h := range r.healthy {
 		if h.index >= firstJudged && h.outcome.page {
-			page := Page{Batch: p.seq.times[h.index].Format("2006-01-02 15:04"), Index: h.index, Score: h.outcome.score, Message: h.outcome.decision.Message, Columns: h.outcome.columns}
+			page := Page{Batch: p.seq.times[h.index].Format("2006-01-02 15:04"), Index: h.index, Score: h.outcome.score, Message: sentence(&h.outcome.decision), Columns: h.outcome.columns}
 			if h.label != nil {
 				page.Label = h.label.Why
 			}
@@ -316,6 +319,21 @@ func (p *player) report() SetReport {
 		}
 	}
 	return s
+}
+
+// sentence is the evidence of a page in short.
+func sentence(d *anomaly.Decision) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "lane %d:", d.Lane)
+	for _, e := range d.Evidence[:min(3, len(d.Evidence))] {
+		if e.IsNumber() {
+			fmt.Fprintf(&b, " %s %s %.4g, expected %.4g (z %.1f)", e.Column, e.Metric, e.Value, e.Expected, e.Z)
+		} else {
+			fmt.Fprintf(&b, " %s %s", e.Column, e.Shape)
+		}
+		b.WriteByte(';')
+	}
+	return strings.TrimSuffix(b.String(), ";")
 }
 
 // leftOut leaves out each set in turn.

@@ -29,14 +29,14 @@ const day = 24 * time.Hour
 
 // families are the nine of the study and the wide one.
 var families = []family{
-	{name: "tiny", rows: 100, batches: 240},
-	{name: "small", rows: 1000, batches: 240},
-	{name: "growth", rows: 1000, batches: 240, growth: 0.01},
+	{name: "tiny", rows: 100, batches: 297},
+	{name: "small", rows: 1000, batches: 297},
+	{name: "growth", rows: 1000, batches: 297, growth: 0.01},
 	{name: "medium", rows: 8000, batches: 180},
-	{name: "heavy", rows: 2000, batches: 240, heavy: true},
-	{name: "bursts", rows: 2000, batches: 240, bursts: 0.08},
-	{name: "mixing", rows: 2000, batches: 240, mixing: true},
-	{name: "hourly", rows: 1000, batches: 240, step: time.Hour},
+	{name: "heavy", rows: 2000, batches: 297, heavy: true},
+	{name: "bursts", rows: 2000, batches: 297, bursts: 0.08},
+	{name: "mixing", rows: 2000, batches: 297, mixing: true},
+	{name: "hourly", rows: 1000, batches: 297, step: time.Hour},
 	{name: "large", rows: 40_000, batches: 100},
 	{name: "wide", rows: 400, batches: 100, columns: 500},
 }
