@@ -3,12 +3,14 @@ package app
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/metrics"
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/pipeline"
+	"github.com/profilerhq/profiler/internal/queue"
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/runner"
 )
@@ -32,7 +34,69 @@ type RunOptions struct {
 // RunPipeline runs a pipeline to its end with profiling hooks around its
 // steps.
 func (a *App) RunPipeline(ctx context.Context, p *pipeline.Pipeline, o RunOptions) (runner.Summary, error) {
+	q, closeQueue, err := a.queue(ctx)
+	if err != nil {
+		return runner.Summary{}, err
+	}
+	defer closeQueue()
+	r, err := a.newRunner(q, p, o, &sync.Mutex{})
+	if err != nil {
+		return runner.Summary{}, err
+	}
+	m := a.opts.Metrics
+	if m == nil {
+		return r.Run(ctx)
+	}
+	m.RunStarted(p.Name)
+	sum, err := r.Run(ctx)
+	m.RunEnded(p.Name, err == nil && sum.ExitCode() == 0, a.opts.Now())
+	for _, s := range sum.Steps {
+		m.DeadLetters(p.Name, s.Name, s.Units.Dead+s.Units.Quarantined+s.Units.Blocked)
+	}
+	return sum, err
+}
+
+// Work takes units of pipelines from the store and carries them through their
+// steps, until ctx ends or, with drain, until nothing is left to do. A work
+// directory holds one folder for each pipeline.
+func (a *App) Work(ctx context.Context, pipelines []*pipeline.Pipeline, o RunOptions, drain bool) error {
+	q, closeQueue, err := a.queue(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeQueue()
 	var mu sync.Mutex
+	var all []*runner.Runner
+	for _, p := range pipelines {
+		own := o
+		if o.Dir != "" {
+			own.Dir = filepath.Join(o.Dir, p.Name)
+		}
+		r, err := a.newRunner(q, p, own, &mu)
+		if err != nil {
+			return err
+		}
+		all = append(all, r)
+	}
+	return runner.Work(ctx, all, drain)
+}
+
+// Ledger reads and decides about the units of pipelines in the store.
+func (a *App) Ledger(ctx context.Context) (*runner.Ledger, error) {
+	q, err := queue.Open(ctx, a.Store.DB(), queue.Options{})
+	if err != nil {
+		return nil, &StoreError{err}
+	}
+	l, err := runner.NewLedger(ctx, q)
+	if err != nil {
+		return nil, &StoreError{err}
+	}
+	return l, nil
+}
+
+// newRunner puts hooks and metrics around the steps of a pipeline. mu guards the
+// functions of the options, which are called one at a time.
+func (a *App) newRunner(q *queue.Queue, p *pipeline.Pipeline, o RunOptions, mu *sync.Mutex) (*runner.Runner, error) {
 	observed := func(out *monitor.Outcome) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -42,18 +106,13 @@ func (a *App) RunPipeline(ctx context.Context, p *pipeline.Pipeline, o RunOption
 	}
 	hook, err := a.NewHook(p, o.Library, o.Env, observed)
 	if err != nil {
-		return runner.Summary{}, err
+		return nil, err
 	}
 	meter := &attemptMeter{app: a, pipeline: p.Name, started: map[[2]string]time.Time{}}
 	log := o.Logger
 	if log == nil {
 		log = a.log
 	}
-	q, closeQueue, err := a.queue(ctx)
-	if err != nil {
-		return runner.Summary{}, err
-	}
-	defer closeQueue()
 	r, err := runner.New(runner.Options{
 		Queue: q, Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Logger: log, Workers: o.Workers,
 		Progress: func(ev runner.Event) {
@@ -66,25 +125,17 @@ func (a *App) RunPipeline(ctx context.Context, p *pipeline.Pipeline, o RunOption
 		},
 	})
 	if err != nil {
-		return runner.Summary{}, err
+		return nil, err
 	}
 	meter.run = r.RunID()
-	m := a.opts.Metrics
-	if m == nil {
-		return r.Run(ctx)
+	if m := a.opts.Metrics; m != nil {
+		names := make([]string, len(p.Steps))
+		for i := range p.Steps {
+			names[i] = p.Steps[i].Name
+		}
+		m.DeclarePipeline(p.Name, names...)
 	}
-	names := make([]string, len(p.Steps))
-	for i := range p.Steps {
-		names[i] = p.Steps[i].Name
-	}
-	m.DeclarePipeline(p.Name, names...)
-	m.RunStarted(p.Name)
-	sum, err := r.Run(ctx)
-	m.RunEnded(p.Name, err == nil && sum.ExitCode() == 0, a.opts.Now())
-	for _, s := range sum.Steps {
-		m.DeadLetters(p.Name, s.Name, s.Units.Dead+s.Units.Quarantined+s.Units.Blocked)
-	}
-	return sum, err
+	return r, nil
 }
 
 // attemptMeter counts the attempts of a run and how long they took.

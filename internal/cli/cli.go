@@ -180,8 +180,24 @@ func (e *env) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%s; see %s --help", flagMessage(cmd, err), cmd.CommandPath())
 	})
-	root.AddCommand(e.profileCommand(), e.checkCommand(), e.tapCommand(), e.mergeCommand(), e.runCommand(), e.serveCommand(), e.demoCommand(), e.historyCommand(),
-		e.rulesCommand(), e.configCommand(), e.initCommand(), e.benchCommand(), e.versionCommand())
+	root.AddCommand(
+		e.profileCommand(),
+		e.checkCommand(),
+		e.tapCommand(),
+		e.mergeCommand(),
+		e.runCommand(),
+		e.workerCommand(),
+		e.runsCommand(),
+		e.dlqCommand(),
+		e.serveCommand(),
+		e.demoCommand(),
+		e.historyCommand(),
+		e.rulesCommand(),
+		e.configCommand(),
+		e.initCommand(),
+		e.benchCommand(),
+		e.versionCommand(),
+	)
 	root.AddCommand(&cobra.Command{Use: "exit-codes", Short: "What the exit codes say", Long: exitCodes})
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root

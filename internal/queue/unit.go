@@ -55,8 +55,10 @@ const rowColumns = `pipeline, step, unit, run, correlation_id, source, input, pr
 type Filter struct {
 	Pipeline, Step, Unit, Run, Correlation string
 	// IDs are unit ids or correlation ids, whole or their beginning.
-	IDs    []string
-	States []State
+	IDs []string
+	// Numbers are those of rejected records; of units they pick none out.
+	Numbers []int64
+	States  []State
 	// Cause is the exact cause, Err a part of the error or of the cause, in any
 	// case of letters.
 	Cause, Err string

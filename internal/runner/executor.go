@@ -24,6 +24,7 @@ type executor struct {
 	held     holders
 	seen     judgements
 	err      error
+	stay     bool // do not return when there is nothing to do
 }
 
 // message is what a visit tells the executor; exactly one field is set.
@@ -36,8 +37,8 @@ func newExecutor(r *Runner) *executor {
 	return &executor{r: r, inStep: make([]int, len(r.options.Pipeline.Steps)), messages: make(chan message)}
 }
 
-// work returns when nothing of the pipeline is left to do, here or elsewhere, or
-// when ctx ends, and no visit is left. A fatal error of one visit stops the
+// work returns when nothing of the pipeline is left to do, here or elsewhere
+// (unless it is to stay), or when ctx ends, and no visit is left. A fatal error of one visit stops the
 // others.
 func (x *executor) work(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -148,7 +149,7 @@ func (x *executor) idle(ctx context.Context, changed <-chan struct{}) bool {
 		}
 		return false
 	}
-	if due.Open == 0 {
+	if due.Open == 0 && !x.stay {
 		return false
 	}
 	wait := queue.DefaultPoll

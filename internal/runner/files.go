@@ -3,6 +3,7 @@ package runner
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -175,30 +176,81 @@ func publish(temporary, final string) error {
 	return dir.Sync()
 }
 
+// maxRejects is how many bad records one attempt may report. A step that reports
+// more has another problem than bad records.
+const maxRejects = 100_000
+
 // countRejects checks that each line of a file is a JSON object and counts them.
-func countRejects(path string) (int64, error) {
-	f, err := os.Open(path)
+func countRejects(path string) (n int64, err error) {
+	err = eachReject(path, func([]byte) { n++ })
+	return n, err
+}
+
+func eachReject(path string, f func(line []byte)) error {
+	file, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer f.Close()
-	in, count := bufio.NewReaderSize(f, maxRejectLine), int64(0)
+	defer file.Close()
+	in, count := bufio.NewReaderSize(file, maxRejectLine), int64(0)
 	for {
 		line, err := in.ReadSlice('\n')
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
-			return count, fmt.Errorf("line %d of the rejects is longer than 1 MiB", count+1)
+			return fmt.Errorf("line %d of the rejects is longer than 1 MiB", count+1)
 		case err != nil && !errors.Is(err, io.EOF):
-			return count, err
+			return err
 		case len(bytes.TrimSpace(line)) > 0:
 			if count++; !isObject(line) {
-				return count, fmt.Errorf("line %d of the rejects is not a JSON object", count)
+				return fmt.Errorf("line %d of the rejects is not a JSON object", count)
 			}
+			if count > maxRejects {
+				return fmt.Errorf("more than %d records were rejected; exit with 65 if the input as a whole is bad", maxRejects)
+			}
+			f(bytes.TrimSpace(line))
 		}
 		if err != nil {
-			return count, nil
+			return nil
 		}
 	}
+}
+
+// readRejects reads what a command reported. Of each object the keys record (or
+// id, or row), reason (or error) and body are understood; without a body the
+// whole object is the body.
+func readRejects(path string) (all []queue.Reject, err error) {
+	err = eachReject(path, func(line []byte) {
+		var o struct {
+			Record, ID, Row json.RawMessage
+			Reason, Error   string
+			Body            json.RawMessage
+		}
+		_ = json.Unmarshal(line, &o) // it is an object; a key of another type stays empty
+		r := queue.Reject{N: int64(len(all)) + 1, Reason: cmp.Or(o.Reason, o.Error), Body: plain(o.Body)}
+		for _, name := range []json.RawMessage{o.Record, o.ID, o.Row} {
+			if r.Record == "" {
+				r.Record = plain(name)
+			}
+		}
+		if r.Body == "" {
+			r.Body = string(line)
+		}
+		// Postgres holds no NUL.
+		for _, s := range []*string{&r.Record, &r.Reason, &r.Body} {
+			*s = strings.ReplaceAll(strings.ToValidUTF8(*s, "\uFFFD"), "\x00", "\u2400")
+		}
+		all = append(all, r)
+	})
+	return all, err
+}
+
+// plain returns a JSON text as it is meant, and other values as they are written.
+func plain(v json.RawMessage) string {
+	var s string
+	if json.Unmarshal(v, &s) == nil {
+		return s
+	}
+	return string(v)
 }
 
 func isObject(line []byte) bool {

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/pipeline"
@@ -195,10 +196,7 @@ func (r *Runner) Dir() string { return r.work }
 func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	p := r.options.Pipeline
 	empty := newSummary(p, r.options.RunID)
-	unlock, err := r.options.Queue.Lock()
-	if errors.Is(err, queue.ErrBusy) {
-		return empty, ErrBusy
-	}
+	unlock, err := lock(r.options.Queue)
 	if err != nil {
 		return empty, err
 	}
@@ -217,7 +215,9 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 		}
 		return empty, err
 	}
+	stop := r.listen(ctx)
 	err = newExecutor(r).work(ctx)
+	stop()
 	r.warnOfChanges()
 	done := context.WithoutCancel(ctx)
 	if ctx.Err() != nil || err != nil {
@@ -225,6 +225,61 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	}
 	sum, why := r.summarize(done, ctx.Err() != nil)
 	return sum, errors.Join(err, why, r.end(done, &sum))
+}
+
+// lock takes the right to work on units. The error is ErrBusy if another process
+// has it.
+func lock(q *queue.Queue) (unlock func(), err error) {
+	unlock, err = q.Lock()
+	if errors.Is(err, queue.ErrBusy) {
+		return nil, ErrBusy
+	}
+	return unlock, err
+}
+
+// Work takes units of the pipelines from their queue, which is one and the same,
+// and carries them through their steps. It looks at no source. With drain it
+// returns when nothing is left to do, else when ctx ends; commands that run then
+// are stopped and their units given back.
+func Work(ctx context.Context, runners []*Runner, drain bool) error {
+	if len(runners) == 0 {
+		return errors.New("runner: no pipelines to work for")
+	}
+	q := runners[0].options.Queue
+	unlock, err := lock(q)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	group, ctx := errgroup.WithContext(ctx)
+	defer runners[0].listen(ctx)()
+	for _, r := range runners {
+		if err := errors.Join(r.prepare(), r.define(ctx)); err != nil {
+			return err
+		}
+		group.Go(func() error {
+			x := newExecutor(r)
+			x.stay = !drain
+			return x.work(ctx)
+		})
+	}
+	return group.Wait()
+}
+
+// listen hears of units that other processes make ready, until it is stopped.
+func (r *Runner) listen(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := r.options.Queue.Listen(ctx); err != nil {
+			r.log.Warn("not told about new units, looking for them every second", "err", err)
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // prepare makes the work directory and looks at what the steps do.
@@ -258,6 +313,9 @@ func (r *Runner) prepare() error {
 // are open again: the units that closed them are judged anew.
 func (r *Runner) begin(ctx context.Context, units []queue.Offer) error {
 	q, p := r.options.Queue, r.options.Pipeline
+	if err := r.define(ctx); err != nil {
+		return err
+	}
 	if err := q.Begin(ctx, r.options.RunID, p.Name); err != nil {
 		return err
 	}

@@ -100,11 +100,24 @@ func (r *Runner) identify(path string) queue.Offer {
 	if err != nil {
 		key = "unreadable:" + name
 	}
-	input, err := json.Marshal(file)
+	return r.offer(UnitID(p.Name, key), name, file.text())
+}
+
+func (f sourceFile) text() string {
+	b, err := json.Marshal(f)
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
-	return r.offer(UnitID(p.Name, key), name, string(input))
+	return string(b)
+}
+
+// fileInput describes a file that a unit is made of.
+func fileInput(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	return sourceFile{path, info.Size(), info.ModTime().UnixNano()}.text(), nil
 }
 
 // readable says why a file of the source cannot be read, or nothing.

@@ -162,10 +162,10 @@ func textOf(err error) string {
 // attach finds the inputs, and the records that are in them.
 func (v *visit) attach(ctx context.Context) error {
 	v.shas = []string{}
-	if len(v.s.Needs) == 0 {
-		if v.lease.Input == "" {
-			return nil // a pipeline without a source
-		}
+	if len(v.s.Needs) == 0 && v.lease.Input == "" {
+		return nil // a pipeline without a source
+	}
+	if v.lease.Input != "" { // of the source, or records that are replayed
 		if err := json.Unmarshal([]byte(v.lease.Input), &v.origin); err != nil {
 			return fmt.Errorf("unit %s: what it was made of cannot be read: %w", v.lease.Unit, err)
 		}
@@ -360,12 +360,22 @@ func (v *visit) commit(ctx context.Context) {
 		v.fatal = err
 		return
 	}
+	rejected, err := v.rejected()
+	if err != nil {
+		v.giveBack(ctx, fmt.Errorf("read the rejects of step %q: %w", v.s.Name, err))
+		return
+	}
 	already := false
 	// A stop of the run does not lose work that is done.
 	err = v.r.options.Queue.DB().Tx(context.WithoutCancel(ctx), func(tx *db.Tx) error {
 		var err error
 		if already, err = v.r.options.Queue.Complete(ctx, tx, v.lease, res); err != nil || already {
 			return err
+		}
+		if v.state != Skipped && v.output != "" {
+			if err := v.r.options.Queue.SaveRejects(ctx, tx, v.lease, rejected); err != nil {
+				return err
+			}
 		}
 		if v.judged != nil && v.judged.Record != nil {
 			return v.judged.Record(ctx, tx)
@@ -392,6 +402,14 @@ func (v *visit) commit(ctx context.Context) {
 	if v.output != "" {
 		v.r.removeOlder(v.step, v.lease.Unit, filepath.Base(v.output))
 	}
+}
+
+// rejected reads the bad records that the command reported.
+func (v *visit) rejected() ([]queue.Reject, error) {
+	if v.rejectf == "" || v.state == Skipped {
+		return nil, nil
+	}
+	return readRejects(v.rejectf)
 }
 
 // discardOutput removes what this attempt has written and nobody will refer to.

@@ -94,3 +94,27 @@ CREATE TABLE unit_event (
 CREATE INDEX unit_event_unit ON unit_event (pipeline, unit, id);
 CREATE INDEX unit_event_run ON unit_event (run, id);
 CREATE INDEX unit_event_time ON unit_event (at_us, id);
+
+CREATE TABLE definition (
+    pipeline TEXT NOT NULL PRIMARY KEY,
+    body TEXT NOT NULL,
+    seen_us BIGINT NOT NULL
+);
+
+CREATE TABLE reject (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline TEXT NOT NULL,
+    step TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    run TEXT NOT NULL,
+    correlation_id TEXT NOT NULL,
+    n BIGINT NOT NULL,
+    record TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    body TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('dead', 'replayed', 'discarded')),
+    at_us BIGINT NOT NULL,
+    detail TEXT NOT NULL
+);
+CREATE INDEX reject_unit ON reject (pipeline, step, unit, n);
+CREATE INDEX reject_dead ON reject (pipeline, step, id) WHERE state = 'dead';
