@@ -228,7 +228,11 @@ func calm(cur *Incident, r *checks.Report, now time.Time, o *Options) *Change {
 
 func healthy(r *checks.Report) bool {
 	for i := range r.Results {
-		if s := r.Results[i].Status; s != checks.Pass && s != checks.Warn {
+		s := r.Results[i].Status
+		if r.Results[i].Kind == checks.KindAuto && s == checks.Learning {
+			continue // an incident need not wait for weeks of learning
+		}
+		if s != checks.Pass && s != checks.Warn {
 			return false
 		}
 	}

@@ -17,6 +17,7 @@ type field struct {
 	kind     batch.Type
 	count    int64
 	declared bool
+	mixed    bool // values of several families, so that an inferred type may flip
 }
 
 // leastValues is how many values of either side an inferred type needs.
@@ -51,7 +52,7 @@ func schemaOf(f *Features) schema {
 	var out schema
 	for i := range f.columns {
 		if c := &f.columns[i]; !c.offset {
-			out = append(out, field{c.name, c.kind, c.count, c.declared})
+			out = append(out, field{c.name, c.kind, c.count, c.declared, c.mixed})
 		}
 	}
 	return out
@@ -138,7 +139,7 @@ func typeChange(was, is *field) (Evidence, bool) {
 			return Evidence{}, false
 		}
 	}
-	if !(was.declared && is.declared) && (was.count < leastValues || is.count < leastValues) {
+	if !(was.declared && is.declared) && (was.count < leastValues || is.count < leastValues || was.mixed || is.mixed) {
 		return Evidence{}, false
 	}
 	return Evidence{Column: is.name, Metric: "type", Text: is.kind.String(), Was: was.kind.String(), Z: mostZ, Shape: "type", status: Fail}, true

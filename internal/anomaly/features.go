@@ -28,6 +28,7 @@ type column struct {
 	offset   bool
 	kind     batch.Type
 	declared bool
+	mixed    bool
 	count    int64
 	spread   float64 // robust standard deviation, 0 without one
 	low      float64 // of integers, for the steps of running ids
@@ -115,6 +116,7 @@ func extractColumn(p *profile.Profile, c *profile.Column, s *profile.Summary, at
 	if c.Mixed != nil {
 		mixed = float64(c.Mixed.Count)
 	}
+	out.mixed = mixed > maxMixed*count
 	out.add(KindUnparsable, mixed/count, count, 0)
 	d := float64(c.Distinct.Value)
 	dErr := float64(c.Distinct.Error) / 3
@@ -140,6 +142,10 @@ func extractColumn(p *profile.Profile, c *profile.Column, s *profile.Summary, at
 	}
 	return out
 }
+
+// maxMixed is the share of values of other types up to which an inferred type
+// is firm.
+const maxMixed = 0.05
 
 // isDeclared reports whether a format declares the types of its columns.
 func isDeclared(format string) bool {

@@ -115,10 +115,10 @@ func New(ctx context.Context, opts Options) (*App, error) {
 			return nil, &StoreError{err}
 		}
 		a.Store = s
-		m.History = storeHistory{s}
+		m.History, m.Learner = storeHistory{s}, storeHistory{s}
 	}
 	if opts.Baseline != nil {
-		m.History = Baseline{opts.Baseline}
+		m.History, m.Learner = Baseline{opts.Baseline}, Baseline{opts.Baseline}
 	}
 	switch {
 	case a.Store != nil && !opts.NoRecord:
@@ -293,7 +293,10 @@ func (a *App) recording(o *monitor.Outcome) (*recording, error) {
 	rec := &recording{app: a, outcome: o}
 	now, id, settings := a.opts.Now(), newID(), a.alerting.Load().options
 	obs := store.Observation{
-		Profile: o.Profile, Report: o.Report, Side: o.Side, RulesFingerprint: rules.Fingerprint(o.Rules), Metrics: metricsOf(o.Rules),
+		Profile: o.Profile, Report: o.Report, Side: o.Side, RulesFingerprint: rules.Fingerprint(o.Rules), Metrics: metricsOf(o.Rules), Learning: learningOf(o),
+	}
+	if o.Auto != nil && o.Auto.Decision.HasScore {
+		obs.Score = &o.Auto.Decision.Score
 	}
 	decide := func(st store.IncidentState) store.IncidentChange {
 		upstream := slices.DeleteFunc(st.Upstream, func(i alert.Incident) bool { return !slices.Contains(o.Ancestors, i.Origin.Step) })
@@ -336,6 +339,19 @@ func (r *recording) forget() {
 		r.noted = false
 		r.app.own.add(&r.outcome.Subject, -1)
 	}
+}
+
+// learningOf is what an outcome teaches the store.
+func learningOf(o *monitor.Outcome) *store.Learning {
+	a := o.Auto
+	if a == nil || a.Features == nil {
+		return nil
+	}
+	l := &store.Learning{Features: a.Features, Options: a.Options, Decision: a.Decision}
+	if a.Before != nil {
+		l.Before, l.Version = a.Before.State, a.Before.Version
+	}
+	return l
 }
 
 // metricsOf lists the numbers that rules compare with the past and that are

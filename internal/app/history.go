@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/anomaly"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/profile"
@@ -16,7 +17,19 @@ import (
 // storeHistory answers what checks ask of the past from the store.
 type storeHistory struct{ store *store.Store }
 
-var _ monitor.History = storeHistory{}
+var (
+	_ monitor.History = storeHistory{}
+	_ monitor.Learner = storeHistory{}
+)
+
+// Learned returns what was learned of the dataset before the batch.
+func (h storeHistory) Learned(ctx context.Context, s monitor.Subject) (*monitor.Learned, error) {
+	state, version, err := h.store.Learned(ctx, s.Dataset, s.Batch, s.At)
+	if err != nil {
+		return nil, err
+	}
+	return &monitor.Learned{State: state, Version: version}, nil
+}
 
 // Past answers each need by itself; what cannot be read makes the checks that
 // asked for it end in error.
@@ -127,7 +140,19 @@ func ReadProfile(path string) (*profile.Profile, error) {
 // with.
 type Baseline struct{ Profile *profile.Profile }
 
-var _ monitor.History = Baseline{}
+var (
+	_ monitor.History = Baseline{}
+	_ monitor.Learner = Baseline{}
+)
+
+// Learned is what the one profile teaches: its columns and types.
+func (b Baseline) Learned(_ context.Context, s monitor.Subject) (*monitor.Learned, error) {
+	state := anomaly.NewState()
+	f := anomaly.Extract(b.Profile, s.At.Add(-time.Microsecond))
+	o := anomaly.Options{Preset: anomaly.Normal}
+	state.Add("baseline", f, o, state.Judge(f, o), anomaly.NoLabel)
+	return &monitor.Learned{State: state}, nil
+}
 
 // Past answers all needs from the profile.
 func (b Baseline) Past(_ context.Context, _ monitor.Subject, needs []checks.Need) map[checks.Need]checks.Past {

@@ -94,7 +94,7 @@ func TestServiceCountsEveryBatchOnce(t *testing.T) {
 			require.NotContains(t, line, `channel="data"`)
 		}
 		shows(t, m, `profiler_dataset_rows{dataset="shop/orders"} 150`) // the store knows it
-		for _, table := range []string{"result", "profile", "metric", "series", "label", "batch"} {
+		for _, table := range []string{"result", "profile", "metric", "series", "label", "feature", "batch"} {
 			_, err := service.Store.DB().Exec(t.Context(), "DELETE FROM "+table)
 			require.NoError(t, err)
 		}

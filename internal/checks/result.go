@@ -96,6 +96,8 @@ type Result struct {
 	// those of all rows, its status is that of the worst segment.
 	Segments []Segment `json:"segments,omitempty"`
 	Other    *Segment  `json:"other,omitempty"`
+	// Learned is set in the result of the learned decision alone.
+	*Learned
 }
 
 // Rule is the place of the check in a rule file.
@@ -152,7 +154,7 @@ type Origin struct {
 func VerdictOf(results []Result) Status {
 	v := Pass
 	for i := range results {
-		if s := results[i].Status; s != Learning {
+		if s := results[i].counts(); s != Learning {
 			v = max(v, s)
 		}
 	}

@@ -20,11 +20,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/profilerhq/profiler/internal/alert/slack/slacktest"
 	"github.com/profilerhq/profiler/internal/cli"
+	"github.com/profilerhq/profiler/internal/datagen"
 	"github.com/profilerhq/profiler/internal/golden"
 )
 
@@ -69,6 +71,7 @@ func TestScripts(t *testing.T) {
 			"fill":    cmdFill,
 			"same":    cmdSame,
 			"slack":   cmdSlack,
+			"shop":    cmdShop,
 		},
 	})
 }
@@ -372,6 +375,27 @@ func cmdData(ts *testscript.TestScript, neg bool, args []string) {
 
 func write(ts *testscript.TestScript, name string, b []byte) {
 	ts.Check(os.WriteFile(ts.MkAbs(name), b, 0o644))
+}
+
+// cmdShop is: shop FOLDER FIRST DAYS [FAULT]; it writes orders of days, counted
+// from 2026-01-01, as FOLDER/YYYY-MM-DD.csv.
+func cmdShop(ts *testscript.TestScript, neg bool, args []string) {
+	first, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	days, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	fault := datagen.NoFault
+	if len(args) > 3 {
+		fault = datagen.Fault(args[3])
+	}
+	ts.Check(os.MkdirAll(ts.MkAbs(args[0]), 0o755))
+	for i := range days {
+		day := time.Date(2026, 1, 1+first+i, 0, 0, 0, 0, time.UTC)
+		var b bytes.Buffer
+		_, err := datagen.Shop{Seed: 5}.WriteOrders(&b, day, fault)
+		ts.Check(err)
+		write(ts, filepath.Join(args[0], day.Format(time.DateOnly)+".csv"), b.Bytes())
+	}
 }
 
 // cmdGzip is: gzip FILE PACKED.

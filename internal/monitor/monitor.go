@@ -56,6 +56,8 @@ type Outcome struct {
 	Took time.Duration
 	// Partial says that the reader left rows out: the sinks were not called.
 	Partial bool
+	// Auto is the learned decision; nil where nothing judges.
+	Auto *Auto
 }
 
 // History answers what checks want to know of the past of a dataset. Only
@@ -74,6 +76,8 @@ type Sink interface {
 type Options struct {
 	// History is nil where nothing is known of the past.
 	History History
+	// Learner is nil where nothing is learned.
+	Learner Learner
 	Sinks   []Sink
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -162,6 +166,11 @@ func (m *Monitor) Judge(ctx context.Context, r batch.Reader, s Subject) (*Outcom
 	if err := ctx.Err(); err != nil {
 		return nil, err // what was not counted yet is no error of the data
 	}
+	if p, ok := r.(partial); ok && p.Partial() {
+		o.Partial = true
+	} else if o.Auto = m.learned(ctx, o); o.Auto != nil {
+		results = append(results, o.Auto.Result)
+	}
 	o.Rejected = eval.Rejected()
 	o.Report = checks.Report{
 		Version: 1, Dataset: s.Dataset, Batch: s.Batch, At: s.At.UTC(), Verdict: checks.VerdictOf(results),
@@ -171,8 +180,6 @@ func (m *Monitor) Judge(ctx context.Context, r batch.Reader, s Subject) (*Outcom
 		o.Report.Sample = &checks.Sample{Share: s.Sample, RowsRead: s.RowsRead}
 	}
 	o.Took = m.opts.Now().Sub(start)
-	part, ok := r.(partial)
-	o.Partial = ok && part.Partial()
 	return o, nil
 }
 
@@ -232,7 +239,7 @@ func (o *Outcome) Gate(fallback string) string {
 	gate := ""
 	for i := range o.Report.Results {
 		r := &o.Report.Results[i]
-		if r.Status != checks.Fail && r.Status != checks.Error {
+		if r.Status != checks.Fail && r.Status != checks.Error || !r.Stops() {
 			continue
 		}
 		action := r.OnFail

@@ -29,6 +29,7 @@ type Set struct {
 	Tags    []string
 	Key     []string
 	OnFail  string // block, warn or quarantine; empty is block
+	Auto    *Auto  // nil where the file does not say
 	Checks  []*checks.Check
 	// hash is the SHA-256 of the document's file.
 	hash [sha256.Size]byte
@@ -152,7 +153,7 @@ func (s *Set) parse(root *yamldoc.Node, errs *diag.List) {
 			n.Errorf(errs, yamldoc.CodeUnknownKey, "%q is not supported by this version yet", key)
 		}
 	}
-	s.parseAuto(m.Get("auto"), errs)
+	s.Auto = parseAuto(m.Get("auto"), errs)
 	if name, ok := m.Get("dataset").String(errs); ok {
 		s.Dataset = DatasetName(name)
 	}
@@ -168,17 +169,9 @@ func (s *Set) parse(root *yamldoc.Node, errs *diag.List) {
 	s.OnFail, _ = m.Get("on_fail").OneOf(errs, "block", "warn", "quarantine")
 	s.parseChecks(m, errs)
 	s.nameChecks(errs)
-	if !m.Has("checks") && !m.Has("columns") {
+	if !m.Has("checks") && !m.Has("columns") && !m.Has("auto") {
 		root.Errorf(errs, yamldoc.CodeMissingKey, "the file has no checks; write some below checks: or columns:")
 	}
-}
-
-// parseAuto accepts what this version does: nothing learned.
-func (s *Set) parseAuto(n *yamldoc.Node, errs *diag.List) {
-	if n == nil || n.Raw() == "off" || n.Kind() == yamldoc.Bool && n.Raw() == "false" {
-		return
-	}
-	n.Errorf(errs, yamldoc.CodeValue, "learned checks are not supported by this version yet; leave out \"auto\" or write auto: off")
 }
 
 func (s *Set) parseChecks(m *yamldoc.Mapping, errs *diag.List) {

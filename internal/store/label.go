@@ -26,7 +26,7 @@ type labelled struct {
 }
 
 // SetLabel stores who gave which answer to a batch that is not superseded, for
-// all steps and sides that judged it. Earlier answers stay on record, the last
+// all steps and sides that judged it, and learns the dataset anew. Earlier answers stay on record, the last
 // one counts. Without such a batch the error matches ErrNotFound, with an
 // unknown label or a name that cannot be stored ErrInvalid.
 func (s *Store) SetLabel(ctx context.Context, dataset, batch string, l Label, who string) error {
@@ -40,6 +40,11 @@ func (s *Store) SetLabel(ctx context.Context, dataset, batch string, l Label, wh
 	}
 	now := micros(s.now())
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		w := s.writer(tx)
+		var id int64
+		if err := tx.Get(ctx, &id, "UPDATE dataset SET name = name WHERE name = ? RETURNING id", dataset); err != nil {
+			return notFound(err, "dataset")
+		}
 		var ids []int64
 		err := tx.Select(ctx, &ids, `UPDATE batch SET label = ? WHERE name = ? AND superseded_us IS NULL
 			AND dataset_id = (SELECT id FROM dataset WHERE name = ?) RETURNING id`, string(l), batch, dataset)
@@ -54,7 +59,7 @@ func (s *Store) SetLabel(ctx context.Context, dataset, batch string, l Label, wh
 				return err
 			}
 		}
-		return nil
+		return w.relearn(ctx, id)
 	})
 	if err != nil {
 		return fmt.Errorf("label %s batch %s: %w", dataset, batch, err)

@@ -106,6 +106,13 @@ func (s *Store) pruneDataset(ctx context.Context, dataset int64, now time.Time, 
 			return err
 		}
 	}
+	if r.Metrics > 0 {
+		var features int64
+		if err := s.deleteRows(ctx, &features, `DELETE FROM feature WHERE batch_id IN (SELECT f.batch_id FROM batch b JOIN feature f ON f.batch_id = b.id
+			WHERE b.dataset_id = ? AND b.at_us < ? LIMIT ?)`, dataset, cut(r.Metrics)); err != nil {
+			return err
+		}
+	}
 	if min(r.Profiles, r.Metrics, r.Results) <= 0 {
 		return nil
 	}
@@ -140,6 +147,9 @@ func (s *Store) deleteBatches(ctx context.Context, ids []int64, n *Pruned) error
 	}
 	var deleted int64
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, "DELETE FROM feature WHERE batch_id IN ("+marks+")", args...); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "DELETE FROM label WHERE batch_id IN ("+marks+")", args...); err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // accepted is the condition on batch b under which it may be a baseline.
-const accepted = "b.superseded_us IS NULL AND b.verdict <> 'error' AND b.label NOT IN ('real', 'fine-once')"
+const accepted = "b.superseded_us IS NULL AND b.verdict <> 'error' AND b.label NOT IN ('real', 'fine-once') AND b.held = 0"
 
 // Batch is what the store knows of a batch beside its profile and results.
 type Batch struct {
@@ -40,7 +40,8 @@ type Batch struct {
 	Label            Label
 	RulesFingerprint string
 	// Accepted says that the batch may be part of a baseline: not superseded,
-	// not ended in error, not labelled real or fine-once.
+	// not ended in error, not labelled real or fine-once, not held out by the
+	// learned decision.
 	Accepted bool
 
 	// ID grows with each recorded batch. On Postgres a smaller one may become

@@ -45,6 +45,8 @@ type Observation struct {
 	RulesFingerprint string
 	// Score is that of the learned decision; nil if there was none.
 	Score *float64
+	// Learning is what the batch teaches; nil where nothing is learned.
+	Learning *Learning
 	// Metrics are stored as rows beside the default set, for the series that
 	// rules read. A metric without a value in the profile is left out.
 	Metrics []Metric
@@ -115,6 +117,9 @@ func (s *Store) record(ctx context.Context, tx *db.Tx, p *prepared, again bool, 
 	if err := w.flushMetrics(ctx); err != nil {
 		return nil, err
 	}
+	if err := w.finishLearning(ctx); err != nil {
+		return nil, err
+	}
 	if decide == nil {
 		return nil, nil
 	}
@@ -150,7 +155,10 @@ func (s *Store) RecordAll(ctx context.Context, all []Observation) error {
 				return fmt.Errorf("%s batch %s: %w", p.o.Report.Dataset, p.o.Report.Batch, err)
 			}
 		}
-		return w.flushMetrics(ctx)
+		if err := w.flushMetrics(ctx); err != nil {
+			return err
+		}
+		return w.finishLearning(ctx)
 	})
 	if err != nil {
 		return fmt.Errorf("record %d batches: %w", len(all), err)
@@ -201,6 +209,9 @@ type prepared struct {
 	blob   []byte
 	schema string
 	bodies []string
+	lesson *lessonOf // nil if the batch teaches nothing
+	// labelled is set in the transaction if a label moved on to the batch.
+	labelled bool
 }
 
 // prepareAll prepares on all processors, since encoding a profile takes longer
@@ -253,12 +264,15 @@ func prepare(o *Observation, twin *prepared) (*prepared, error) {
 	if o.Profile == nil {
 		return p, nil
 	}
+	var err error
+	if p.lesson, err = prepareLesson(o); err != nil {
+		return nil, err
+	}
 	if twin != nil {
 		p.schema, p.blob = twin.schema, twin.blob
 		return p, nil
 	}
 	p.schema = schemaHash(o.Profile.Summary())
-	var err error
 	p.blob, err = o.Profile.Encode()
 	return p, err
 }
@@ -308,10 +322,11 @@ type writer struct {
 	series   map[int64]map[Metric]int64
 	metrics  []any
 	full     map[string]*sqlx.Stmt // statements that insert insertRows rows
+	pupils   map[int64]*pupil      // by dataset
 }
 
 func (s *Store) writer(tx *db.Tx) *writer {
-	return &writer{tx: tx, s: s, now: micros(s.now()), datasets: map[string]int64{}, series: map[int64]map[Metric]int64{}, full: map[string]*sqlx.Stmt{}}
+	return &writer{tx: tx, s: s, now: micros(s.now()), datasets: map[string]int64{}, series: map[int64]map[Metric]int64{}, full: map[string]*sqlx.Stmt{}, pupils: map[int64]*pupil{}}
 }
 
 // lockRun lets recorders of one pipeline run take their turns: what a dataset
@@ -362,10 +377,11 @@ func (w *writer) observation(ctx context.Context, p *prepared) error {
 	if err != nil {
 		return err
 	}
-	label, err := w.supersede(ctx, dataset, p)
+	label, again, err := w.supersede(ctx, dataset, p)
 	if err != nil {
 		return err
 	}
+	p.labelled = label.Label != ""
 	batch, err := w.batch(ctx, dataset, p, label)
 	if err != nil {
 		return err
@@ -378,43 +394,47 @@ func (w *writer) observation(ctx context.Context, p *prepared) error {
 			return err
 		}
 	}
+	if p.o.Side != SideInput {
+		if err := w.learn(ctx, dataset, batch, p, again); err != nil {
+			return err
+		}
+	}
 	return w.results(ctx, batch, p)
 }
 
 // supersede marks the earlier one of the same batch and returns the label that
-// moves on.
-func (w *writer) supersede(ctx context.Context, dataset int64, p *prepared) (labelled, error) {
+// moves on, and whether there was one.
+func (w *writer) supersede(ctx context.Context, dataset int64, p *prepared) (l labelled, again bool, err error) {
 	r := &p.o.Report
 	var old struct {
 		ID    int64  `db:"id"`
 		Label string `db:"label"`
 	}
-	err := w.tx.Get(ctx, &old, `UPDATE batch SET superseded_us = ?
+	err = w.tx.Get(ctx, &old, `UPDATE batch SET superseded_us = ?
 		WHERE dataset_id = ? AND name = ? AND pipeline = ? AND step = ? AND side = ? AND superseded_us IS NULL
 		RETURNING id, label`, w.now, dataset, r.Batch, r.Origin.Pipeline, r.Origin.Step, p.o.Side)
 	if errors.Is(err, sql.ErrNoRows) {
-		return labelled{}, nil
+		return labelled{}, false, nil
 	}
 	if err != nil {
-		return labelled{}, err
+		return labelled{}, false, err
 	}
 	w.tx.OnCommit(func() {
 		w.s.log.Info("batch superseded", "dataset", r.Dataset, "batch", r.Batch, "step", r.Origin.Step)
 	})
 	if old.Label == "" || p.blob == nil {
-		return labelled{}, nil
+		return labelled{}, true, nil
 	}
 	var blob []byte
 	err = w.tx.Get(ctx, &blob, "SELECT data FROM profile WHERE batch_id = ?", old.ID)
 	if errors.Is(err, sql.ErrNoRows) {
-		return labelled{}, nil
+		return labelled{}, true, nil
 	}
 	if err != nil || !sameData(blob, p.blob) {
-		return labelled{}, err
+		return labelled{}, true, err
 	}
-	var l labelled
 	err = w.tx.Get(ctx, &l, "SELECT label, who, labelled_us FROM label WHERE batch_id = ? ORDER BY id DESC LIMIT 1", old.ID)
-	return l, err
+	return l, true, err
 }
 
 // sameData reports whether two encoded profiles are of the same rows, wherever

@@ -24,6 +24,7 @@ CREATE TABLE batch (
     verdict TEXT NOT NULL,
     score DOUBLE PRECISION,
     label TEXT NOT NULL,
+    held INTEGER NOT NULL DEFAULT 0,
     rules_fingerprint TEXT NOT NULL,
     token TEXT NOT NULL UNIQUE
 );
@@ -76,6 +77,20 @@ CREATE TABLE label (
     labelled_us BIGINT NOT NULL
 );
 CREATE INDEX label_batch ON label (batch_id);
+
+CREATE TABLE feature (
+    batch_id BIGINT NOT NULL PRIMARY KEY REFERENCES batch (id),
+    preset TEXT NOT NULL,
+    ignored TEXT NOT NULL,
+    data BLOB NOT NULL
+);
+
+CREATE TABLE learned (
+    dataset_id BIGINT NOT NULL PRIMARY KEY REFERENCES dataset (id),
+    version BIGINT NOT NULL,
+    last_us BIGINT NOT NULL,
+    data BLOB NOT NULL
+);
 
 CREATE TABLE incident (
     id TEXT NOT NULL PRIMARY KEY,

@@ -1,0 +1,261 @@
+package monitor
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/profilerhq/profiler/internal/anomaly"
+	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/rules"
+)
+
+// Learner knows what was learned of datasets.
+type Learner interface {
+	// Learned returns the state of the subject's dataset from the batches
+	// strictly before it, the batch itself left out. The state may be used until
+	// the next call; nothing is judged if it is nil.
+	Learned(ctx context.Context, s Subject) (*Learned, error)
+}
+
+// Learned is a state and which version of the history it is of.
+type Learned struct {
+	State   *anomaly.State
+	Version int64
+}
+
+// Auto is the learned decision on a batch with everything that learning from it
+// needs.
+type Auto struct {
+	Features *anomaly.Features
+	Options  anomaly.Options
+	Decision anomaly.Decision
+	// Before is the state that judged; nil if it could not be read.
+	Before *Learned
+	Result checks.Result
+}
+
+// learned judges a batch by what was learned; nil where nothing judges. What is
+// a part or a sample of a batch is not compared with whole ones.
+func (m *Monitor) learned(ctx context.Context, o *Outcome) *Auto {
+	if m.opts.Learner == nil || o.Side == SideInput || o.Profile.Stats.Sample > 0 {
+		return nil
+	}
+	setting := rules.AutoOf(o.Rules)
+	if setting.Preset == anomaly.Off {
+		return nil
+	}
+	a := &Auto{Options: anomaly.Options{Preset: setting.Preset, Ignore: setting.Ignore}}
+	before, err := m.opts.Learner.Learned(ctx, o.Subject)
+	switch {
+	case err != nil:
+		a.Features = anomaly.Extract(o.Profile, o.At)
+		a.Result = autoFrame(&setting, o.Rules)
+		a.Result.Status = checks.Error
+		a.Result.Message = "what was learned could not be read: " + err.Error()
+		return a
+	case before == nil:
+		return nil
+	}
+	a.Before = before
+	a.Features = anomaly.Extract(o.Profile, o.At)
+	a.Decision = before.State.Judge(a.Features, a.Options)
+	a.Result = autoFrame(&setting, o.Rules)
+	fillAuto(&a.Result, &a.Decision)
+	return a
+}
+
+// SideInput is the side of a batch that a step of a pipeline reads: it was
+// judged where it was written.
+const SideInput = "input"
+
+// autoFrame is the result without a decision.
+func autoFrame(a *rules.Auto, sets []*rules.Set) checks.Result {
+	r := checks.Result{
+		ID: checks.KindAuto, Kind: checks.KindAuto, Severity: checks.SeverityFail, OnFail: a.OnFail,
+		Learned: &checks.Learned{Preset: a.Preset.String(), Evidence: []checks.Evidence{}},
+	}
+	if a.Pos.File != "" {
+		r.Rule = &checks.Rule{File: a.Pos.File, Line: a.Pos.Line}
+	}
+	for _, s := range sets {
+		if r.Owner == "" {
+			r.Owner = s.Owner
+		}
+		r.Tags = append(r.Tags, s.Tags...)
+	}
+	return r
+}
+
+var autoStatus = map[anomaly.Status]checks.Status{
+	anomaly.Learning: checks.Learning, anomaly.Pass: checks.Pass, anomaly.Warn: checks.Warn, anomaly.Fail: checks.Fail,
+}
+
+// fillAuto writes a decision as a result.
+func fillAuto(r *checks.Result, d *anomaly.Decision) {
+	r.Status = autoStatus[d.Status]
+	l := r.Learned
+	l.Baseline = checks.LearnedBaseline{Batches: d.Batches, Wanted: d.Wanted}
+	l.Continues = d.Continues
+	if d.HasScore {
+		score := math.Round(d.Score*1e4) / 1e4
+		l.Score, r.Value = &score, profile.FloatScalar(score)
+	}
+	if d.Lane != anomaly.NoLane {
+		lane := d.Lane
+		l.Lane = &lane
+	}
+	if d.Status >= anomaly.Warn || d.Lane == 2 {
+		for i := range d.Evidence {
+			l.Evidence = append(l.Evidence, evidenceOf(&d.Evidence[i]))
+		}
+	}
+	for i := range d.Slow {
+		e := evidenceOf(&d.Slow[i])
+		e.Since = d.Slow[i].Was
+		l.Slow = append(l.Slow, e)
+	}
+	r.Message = autoMessage(d, l)
+}
+
+func evidenceOf(e *anomaly.Evidence) checks.Evidence {
+	out := checks.Evidence{
+		Metric: e.Metric, Z: math.Round(e.Z*100) / 100, Rows: e.N, History: e.History, Shape: e.Shape, Also: e.Also, New: e.New, BeyondChance: e.Beyond,
+	}
+	if e.Column != "" {
+		out.Column = &e.Column
+	}
+	if !e.IsNumber() {
+		out.Value, out.Expected = profile.TextScalar(e.Text), profile.TextScalar(e.Was)
+		return out
+	}
+	out.Value, out.Expected = profile.FloatScalar(e.Value), profile.FloatScalar(e.Expected)
+	out.Low, out.High = profile.FloatScalar(e.Low), profile.FloatScalar(e.High)
+	return out
+}
+
+// autoMessage says in one line what was found.
+func autoMessage(d *anomaly.Decision, l *checks.Learned) string {
+	batches := plural(d.Batches, "batch", "batches")
+	learning := ""
+	if d.Wanted > 0 {
+		learning = fmt.Sprintf("learning: %d of %s", d.Batches, plural(d.Wanted, "batch", "batches"))
+	}
+	lines := l.Evidence
+	if len(lines) > 3 {
+		lines = lines[:3]
+	}
+	var parts []string
+	for i := range lines {
+		parts = append(parts, EvidenceText(&lines[i]))
+	}
+	found := strings.Join(parts, "; ")
+	switch d.Status {
+	case anomaly.Learning:
+		return learning
+	case anomaly.Pass:
+		return "like the " + batches + " before"
+	case anomaly.Fail:
+		head := "unlike the " + batches + " before: "
+		if d.Critical() && d.Lane != 0 {
+			head = "far from the " + batches + " before: "
+		}
+		if d.Continues {
+			head = "still " + head
+		}
+		if learning != "" {
+			found += " (" + learning + ")"
+		}
+		return head + found
+	}
+	if len(l.Slow) > 0 && d.G < 1 {
+		parts = parts[:0]
+		for i := range l.Slow[:min(3, len(l.Slow))] {
+			parts = append(parts, EvidenceText(&l.Slow[i]))
+		}
+		return "a slow change: " + strings.Join(parts, "; ")
+	}
+	return "a little unlike the " + batches + " before: " + found
+}
+
+// EvidenceText writes a line of evidence as people read it: "null_rate of
+// amount is 30 %, expected 0 % … 1.2 % (null)".
+func EvidenceText(e *checks.Evidence) string {
+	what := strings.ReplaceAll(e.Metric, "_", " ")
+	if e.Column == nil {
+		switch e.Metric {
+		case "fingerprint":
+			return e.Value.String()
+		case "row_count":
+			what = "row count"
+		}
+	} else {
+		what += " of " + *e.Column
+	}
+	if e.Metric == "column" && e.Column != nil {
+		return fmt.Sprintf("column %s is %s", *e.Column, e.Value)
+	}
+	v, ok := e.Value.Float()
+	if !ok {
+		return fmt.Sprintf("%s is %s, it was %s", what, e.Value, e.Expected)
+	}
+	text := what + " is " + measureText(e.Metric, v)
+	lo, _ := e.Low.Float()
+	hi, _ := e.High.Float()
+	text += ", expected " + measureText(e.Metric, lo) + " … " + measureText(e.Metric, hi)
+	if e.Since != "" {
+		text += ", since " + e.Since
+	}
+	if e.New != "" {
+		text += fmt.Sprintf(", new: %q", e.New)
+	}
+	return text + " (" + e.Shape + ")"
+}
+
+// measureText writes a value of a metric with its unit.
+func measureText(metric string, v float64) string {
+	if strings.HasSuffix(metric, "_rate") || strings.HasSuffix(metric, "_share") {
+		return trimZeros(strconv.FormatFloat(100*v, 'f', 2, 64)) + " %"
+	}
+	if a := math.Abs(v); a != 0 && (a < 0.001 || a >= 1e9) {
+		return strconv.FormatFloat(v, 'g', 4, 64)
+	}
+	digits := 3
+	if math.Abs(v) >= 100 {
+		digits = 0
+	}
+	return grouped(trimZeros(strconv.FormatFloat(v, 'f', digits, 64)))
+}
+
+func trimZeros(s string) string {
+	if !strings.Contains(s, ".") {
+		return s
+	}
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+}
+
+// grouped writes commas between thousands.
+func grouped(s string) string {
+	sign := ""
+	if strings.HasPrefix(s, "-") {
+		sign, s = "-", s[1:]
+	}
+	whole, rest, _ := strings.Cut(s, ".")
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	if rest != "" {
+		whole += "." + rest
+	}
+	return sign + whole
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
