@@ -1,18 +1,38 @@
 #!/usr/bin/env bash
-# Installs Prometheus and promtool for the tests on Debian and Ubuntu, as root.
-# Does nothing where they are installed. No server is left running: the tests
-# start their own.
+# Installs Prometheus with promtool, Alertmanager and Pushgateway for the tests
+# on Debian and Ubuntu, as root. Does nothing where they are installed. No
+# server is left running: the tests start their own.
 set -euo pipefail
 
-if command -v prometheus >/dev/null && command -v promtool >/dev/null; then
+missing=()
+have() {
+	local package=$1 program
+	shift
+	for program; do
+		if command -v "$program" >/dev/null; then
+			return
+		fi
+	done
+	missing+=("$package")
+}
+have prometheus prometheus
+have prometheus promtool
+have prometheus-alertmanager prometheus-alertmanager alertmanager
+have prometheus-pushgateway prometheus-pushgateway pushgateway
+if [[ ${#missing[@]} -eq 0 ]]; then
 	exit 0
 fi
 if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-	echo "install-prometheus: Prometheus is not installed: install version 2.42 or newer with your package manager (Debian: apt-get install prometheus)" >&2
+	cat >&2 <<-END
+		install-prometheus: missing: ${missing[*]}
+		Install Prometheus 2.42, Alertmanager 0.25 and Pushgateway 1.5 or newer with your package manager, or put their
+		programs into the PATH (prometheus, promtool, alertmanager, pushgateway). On Debian and Ubuntu, as root:
+		apt-get install --no-install-recommends ${missing[*]}
+	END
 	exit 1
 fi
 
-# The package starts a service. A policy of "never" stops that for the time of
+# The packages start services. A policy of "never" stops that for the time of
 # the installation; one that is there already is left alone.
 policy=/usr/sbin/policy-rc.d
 if [[ ! -e $policy ]]; then
@@ -22,4 +42,4 @@ if [[ ! -e $policy ]]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends prometheus >/dev/null
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

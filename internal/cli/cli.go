@@ -192,7 +192,7 @@ func (e *env) root() *cobra.Command {
 		e.serveCommand(),
 		e.demoCommand(),
 		e.historyCommand(),
-		e.rulesCommand(),
+		e.rulesCommand(), e.dashboardsCommand(),
 		e.configCommand(),
 		e.initCommand(),
 		e.benchCommand(),

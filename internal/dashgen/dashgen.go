@@ -19,11 +19,17 @@ const schemaVersion = 39
 
 // The units of panels, as Grafana calls them.
 const (
-	unitCount   = "short"
-	unitRatio   = "percentunit"
-	unitBytes   = "bytes"
-	unitSeconds = "s"
+	unitCount    = "short"
+	unitRatio    = "percentunit"
+	unitBytes    = "bytes"
+	unitSeconds  = "s"
+	unitRate     = "cps"
+	unitByteRate = "Bps"
 )
+
+// pages is where the links to the service's own pages go until somebody types
+// another address at the top of a dashboard.
+const pages = "http://127.0.0.1:8910"
 
 // all is what a variable without a choice stands for. A label may be absent
 // where all is absent too: step, where no pipeline runs.
@@ -40,26 +46,31 @@ var (
 // All returns the dashboards, the overview first. It fails if a query names a
 // metric that is not exported.
 func All() ([]Dashboard, error) {
-	o, errOverview := overview()
-	d, errDataset := dataset()
-	if err := errors.Join(errOverview, errDataset); err != nil {
+	var all []Dashboard
+	var errs []error
+	for _, build := range []func() (Dashboard, error){overview, dataset, column, runs, incidents} {
+		d, err := build()
+		all, errs = append(all, d), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return []Dashboard{o, d}, nil
+	return all, nil
 }
 
 // board makes one dashboard and remembers what went wrong.
 type board struct {
 	families map[string]metrics.Family
-	// dataset is the matcher of the chosen datasets.
-	dataset string
+	// scope has the matchers of the variables, by the label that they choose.
+	scope   map[string]string
 	x, y, h int // where the next panel goes, and how high this row is
 	d       Dashboard
 	errs    []error
 }
 
-func newBoard(uid, title, description, from, dataset string) *board {
-	b := &board{families: map[string]metrics.Family{}, dataset: dataset, d: Dashboard{
+// newBoard begins a dashboard; from is the beginning of its time range.
+func newBoard(uid, title, description, from string) *board {
+	b := &board{families: map[string]metrics.Family{}, scope: map[string]string{}, d: Dashboard{
 		UID: uid, Title: title, Description: description, Tags: []string{"profiler"}, SchemaVersion: schemaVersion,
 		Editable: true, GraphTooltip: 1, Refresh: "1m", Time: Object{"from": from, "to": "now"},
 		Links: []Object{{"type": "dashboards", "title": "profiler", "tags": []string{"profiler"}, "asDropdown": true, "includeVars": true, "keepTime": true, "icon": "external link", "targetBlank": false, "tooltip": "Other dashboards of profiler"}},
@@ -75,11 +86,22 @@ func newBoard(uid, title, description, from, dataset string) *board {
 }
 
 func (b *board) finish() (Dashboard, error) {
-	b.d.Annotations.List = []Annotation{{
-		Name: "Schema changes", Datasource: prometheus, Enable: true, IconColor: "purple", UseValueForTime: "on",
-		Expr:        "1000 * max by (dataset, step) (" + b.m("profiler_schema_last_change_timestamp_seconds") + ")",
-		TitleFormat: "Schema changed", TextFormat: "{{dataset}} {{step}}",
-	}}
+	b.d.Templating.List = append(b.d.Templating.List, Variable{
+		Name: "pages", Label: "Pages of profiler", Type: "textbox", Query: pages,
+		Current: Option{Selected: true, Text: pages, Value: pages}, Options: []Option{{Selected: true, Text: pages, Value: pages}},
+	})
+	b.d.Annotations.List = []Annotation{
+		{
+			Name: "Schema changes", Datasource: prometheus, Enable: true, IconColor: "purple", UseValueForTime: "on",
+			Expr:        "1000 * max by (dataset, step) (" + b.m("profiler_schema_last_change_timestamp_seconds") + ")",
+			TitleFormat: "Schema changed", TextFormat: "{{dataset}} {{step}}",
+		},
+		{
+			Name: "Alerts", Datasource: prometheus, Enable: true, IconColor: "red",
+			Expr:        "max by (alertname, severity, dataset, channel, pipeline) (" + b.alerts() + ")",
+			TitleFormat: "{{alertname}}", TextFormat: "{{severity}} {{dataset}} {{channel}} {{pipeline}}",
+		},
+	}
 	if err := errors.Join(b.errs...); err != nil {
 		return Dashboard{}, fmt.Errorf("dashboard %s: %w", b.d.UID, err)
 	}
@@ -98,14 +120,41 @@ func (b *board) name(name string) string {
 // with further matchers.
 func (b *board) m(name string, matchers ...string) string {
 	f := b.families[b.name(name)]
-	of := []string{`job=~"$job"`, `instance=~"$instance"`}
-	if slices.Contains(f.Labels, metrics.LabelDataset) {
-		of = append(of, b.dataset)
-	}
-	if slices.Contains(f.Labels, metrics.LabelStep) {
-		of = append(of, `step=~"$step"`)
+	of := []string{of}
+	for _, l := range f.Labels {
+		if m := b.scope[l]; m != "" && !slices.ContainsFunc(matchers, func(other string) bool { return strings.HasPrefix(other, l+"=") }) {
+			of = append(of, m)
+		}
 	}
 	return name + "{" + strings.Join(append(of, matchers...), ",") + "}"
+}
+
+// of are the matchers that every selector has.
+const of = `job=~"$job",instance=~"$instance"`
+
+// foreign returns the selector of a metric that others export with ours: the
+// Go runtime, the process, the pool of connections, Prometheus.
+func foreign(name string) string { return name + "{" + of + "}" }
+
+// alerts returns the selector of firing alerts of dashboards/prometheus. Most
+// have no instance.
+func (b *board) alerts() string {
+	s := `ALERTS{alertname=~"Profiler.*",alertstate="firing",job=~"$job",instance=~"$instance|"`
+	if m := b.scope[metrics.LabelDataset]; m != "" {
+		s += "," + strings.TrimSuffix(m, `"`) + `|"` // those of the service have none
+		s = strings.Replace(s, `dataset="`, `dataset=~"`, 1)
+	}
+	return s + "}"
+}
+
+// rate returns how fast a counter grows per second, by the labels.
+func (b *board) rate(labels, name string) string {
+	return "sum by (" + labels + ") (rate(" + b.m(name) + "[$__rate_interval]))"
+}
+
+// quantile returns a quantile of the times in a histogram, by the labels.
+func (b *board) quantile(q, labels, name string) string {
+	return "histogram_quantile(" + q + ", " + b.rate(labels, name) + ")"
 }
 
 // increase returns how much a counter grew, by the labels.

@@ -34,15 +34,23 @@ func TestFiles(t *testing.T) {
 
 func TestUnknownMetricFails(t *testing.T) {
 	t.Parallel()
-	b := newBoard("u", "", "", "", "")
+	b := newBoard("u", "", "", "")
 	b.add(lines("", "", "", Target{Expr: b.increase("step", "profiler_gone_total")}), 1, 1)
 	_, err := b.finish()
 	require.EqualError(t, err, "dashboard u: there is no metric profiler_gone_total: use a name of metrics.Families")
 }
 
+const nameOfMetric = `\b(?:profiler|process|go|promhttp)_\w+|\bup\b|\bALERTS\b`
+
+// others are the metrics of client_golang and of Prometheus that panels show.
+var others = []string{
+	"up", "ALERTS", "process_resident_memory_bytes", "process_cpu_seconds_total", "go_goroutines", "promhttp_metric_handler_requests_total",
+	"go_sql_in_use_connections", "go_sql_open_connections", "go_sql_wait_duration_seconds_total",
+}
+
 var (
-	metricName   = regexp.MustCompile(`profiler_\w+`)
-	selector     = regexp.MustCompile(`(\w*)\(?(profiler_\w+)\{([^}]*)\}(\[[^\]]*\])?`)
+	metricName   = regexp.MustCompile(nameOfMetric)
+	selector     = regexp.MustCompile(`(\w*)\(?(` + nameOfMetric + `)\{([^}]*)\}(\[[^\]]*\])?`)
 	variableName = regexp.MustCompile(`\$\{?(\w+)`)
 	legendLabel  = regexp.MustCompile(`\{\{(\w+)\}\}`)
 )
@@ -83,7 +91,7 @@ func lint(d *Dashboard) (found []string) {
 		if p.Title == "" || !strings.Contains(p.Description, "If ") {
 			say("%s: want a title and a description that says what to do", where)
 		}
-		if !slices.Contains([]string{unitCount, unitRatio, unitBytes, unitSeconds}, p.FieldConfig.Defaults.Unit) {
+		if !slices.Contains([]string{unitCount, unitRatio, unitBytes, unitSeconds, unitRate, unitByteRate}, p.FieldConfig.Defaults.Unit) {
 			say("%s: no unit", where)
 		}
 		if _, ok := vars[p.Repeat]; p.Repeat != "" && !ok {
@@ -117,11 +125,21 @@ func lint(d *Dashboard) (found []string) {
 
 func lintNames(where, text string) (found []string) {
 	for _, name := range metricName.FindAllString(text, -1) {
-		if !slices.ContainsFunc(metrics.Families(), func(f metrics.Family) bool { return f.Name == name }) {
+		if !slices.Contains(others, name) && typeOf(name) == "" {
 			found = append(found, where+": no metric "+name)
 		}
 	}
 	return found
+}
+
+// typeOf returns the type of a metric of ours, "" for others.
+func typeOf(name string) string {
+	for _, f := range metrics.Families() {
+		if f.Name == name {
+			return f.Type
+		}
+	}
+	return ""
 }
 
 func lintSelectors(where, e string) (found []string) {
@@ -131,11 +149,15 @@ func lintSelectors(where, e string) (found []string) {
 	}
 	for _, m := range all {
 		function, name, matchers, window := m[1], m[2], m[3], m[4]
-		if !strings.Contains(matchers, `job=~"$job"`) || !strings.Contains(matchers, `instance=~"$instance"`) {
+		if !strings.Contains(matchers, `job=~"$job"`) || !strings.Contains(matchers, `instance=~"$instance`) {
 			found = append(found, where+": no matcher of job and instance at "+name)
 		}
 		growth := function == "rate" || function == "increase"
-		switch counter := strings.HasSuffix(name, "_total"); {
+		counter := strings.HasSuffix(name, "_total") || typeOf(name) == metrics.Histogram
+		if name == "profiler_column_values" { // a state, in spite of its type
+			counter = false
+		}
+		switch {
 		case growth && !counter:
 			found = append(found, where+": "+function+" over "+name)
 		case !growth && (counter || window != ""):
@@ -156,6 +178,26 @@ func TestLint(t *testing.T) {
 	}
 }
 
+// TestEveryFamilyIsShown wants that no metric is exported for nobody.
+func TestEveryFamilyIsShown(t *testing.T) {
+	t.Parallel()
+	hidden := []string{
+		"profiler_check_last_evaluation_timestamp_seconds", // as old as the profile
+	}
+	ds, err := All()
+	require.NoError(t, err)
+	var text strings.Builder
+	for _, d := range ds {
+		b, err := d.JSON()
+		require.NoError(t, err)
+		text.Write(b)
+	}
+	names := metricName.FindAllString(text.String(), -1)
+	for _, f := range metrics.Families() {
+		require.Equal(t, !slices.Contains(hidden, f.Name), slices.Contains(names, f.Name), f.Name)
+	}
+}
+
 func TestLintFinds(t *testing.T) {
 	t.Parallel()
 	for want, harm := range map[string]func(d *Dashboard){
@@ -172,11 +214,17 @@ func TestLintFinds(t *testing.T) {
 		"the data source is fixed":       func(d *Dashboard) { d.Panels[0].Targets[0].Datasource.UID = "prom" },
 		"want either instant or range":   func(d *Dashboard) { d.Panels[0].Targets[0].Range = true },
 		"lies on panel 1":                func(d *Dashboard) { d.Panels[1].GridPos.X-- },
-		"no variable shard":              func(d *Dashboard) { d.Panels[0].Repeat = "shard" },
-		"no variable region":             func(d *Dashboard) { d.Panels[0].Targets[0].Expr += " > $region" },
-		"no metric profiler_gone":        func(d *Dashboard) { d.Panels[0].Targets[0].Expr = "profiler_gone" },
-		"a metric without matchers":      func(d *Dashboard) { d.Panels[0].Targets[0].Expr = "sum(profiler_dataset_rows)" },
-		"no matcher of job":              func(d *Dashboard) { d.Panels[0].Targets[0].Expr = `profiler_dataset_rows{job=~"$job"}` },
+		"rate over profiler_column_values": func(d *Dashboard) {
+			d.Panels[0].Targets[0].Expr = `rate(profiler_column_values{job=~"$job",instance=~"$instance"}[$__rate_interval])`
+		},
+		"want rate or increase over profiler_runner_step_duration_seconds": func(d *Dashboard) {
+			d.Panels[0].Targets[0].Expr = `sum(profiler_runner_step_duration_seconds{job=~"$job",instance=~"$instance"})`
+		},
+		"no variable shard":         func(d *Dashboard) { d.Panels[0].Repeat = "shard" },
+		"no variable region":        func(d *Dashboard) { d.Panels[0].Targets[0].Expr += " > $region" },
+		"no metric profiler_gone":   func(d *Dashboard) { d.Panels[0].Targets[0].Expr = "profiler_gone" },
+		"a metric without matchers": func(d *Dashboard) { d.Panels[0].Targets[0].Expr = "sum(profiler_dataset_rows)" },
+		"no matcher of job":         func(d *Dashboard) { d.Panels[0].Targets[0].Expr = `profiler_dataset_rows{job=~"$job"}` },
 		"increase over profiler_dataset_rows": func(d *Dashboard) {
 			d.Panels[0].Targets[0].Expr = `increase(profiler_dataset_rows{job=~"$job",instance=~"$instance"}[$__rate_interval])`
 		},

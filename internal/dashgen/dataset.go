@@ -1,8 +1,11 @@
 package dashgen
 
+import "github.com/profilerhq/profiler/internal/metrics"
+
 // dataset answers: what changed in this dataset?
 func dataset() (Dashboard, error) {
-	b := newBoard("profiler-dataset", "Profiler / Dataset", "What changed in this dataset: volume, nulls, schema, checks, drift?", "now-7d", `dataset="$dataset"`)
+	b := newBoard("profiler-dataset", "Profiler / Dataset", "What changed in this dataset: volume, nulls, schema, checks, drift?", "now-7d")
+	b.scope = map[string]string{metrics.LabelDataset: `dataset="$dataset"`, metrics.LabelStep: `step=~"$step"`}
 	b.variable("dataset", "label_values("+b.name("profiler_dataset_info")+`{job=~"$job",instance=~"$instance"}, dataset)`, "")
 	b.variable("step", `label_values(`+b.m("profiler_dataset_info")+`, step)`, allAbsent)
 	b.variable("column", `label_values(`+b.m("profiler_column_null_ratio")+`, column)`, allAbsent)
@@ -34,6 +37,12 @@ func (b *board) last() {
 		"max("+b.m("profiler_dataset_columns")+")", "", 0), 4, 4)
 }
 
+// columnLink goes from a line of a column to the dashboard of the column.
+var columnLink = []Object{{
+	"title": "The distribution of ${__field.labels.column}",
+	"url":   "/d/profiler-column?${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${dataset:queryparam}&${step:queryparam}&var-column=${__field.labels.column}&${__url_time_range}",
+}}
+
 // shape adds volume, columns and schema.
 func (b *board) shape() {
 	const byColumn, column = "column, step", "{{column}} {{step}}"
@@ -47,9 +56,12 @@ func (b *board) shape() {
 		Target{Expr: b.newest(byColumn, "profiler_column_null_ratio", `column=~"$column"`), LegendFormat: column})
 	zero := 0.0
 	nulls.FieldConfig.Defaults.Min = &zero
+	nulls.FieldConfig.Defaults.Links = columnLink
 	b.add(nulls, 12, 8)
-	b.add(lines("Distinct values by column", unitCount, "Exact or estimated. If a key has fewer distinct values than rows, it has duplicates; if a category gains many, look for free text or another spelling.",
-		Target{Expr: b.newest(byColumn, "profiler_column_distinct_values", `column=~"$column"`), LegendFormat: column}), 12, 8)
+	distinct := lines("Distinct values by column", unitCount, "Exact or estimated. If a key has fewer distinct values than rows, it has duplicates; if a category gains many, look for free text or another spelling.",
+		Target{Expr: b.newest(byColumn, "profiler_column_distinct_values", `column=~"$column"`), LegendFormat: column})
+	distinct.FieldConfig.Defaults.Links = columnLink
+	b.add(distinct, 12, 8)
 	b.add(bars("Schema changes", unitCount, "Differences to the profile before: added, removed, type, nullable, order. If a bar was not announced, ask the owner of the source before readers break.",
 		Target{Expr: b.increase("change, step", "profiler_schema_changes_total"), LegendFormat: "{{change}} {{step}}"}), 12, 8)
 	b.add(lines("Failing rows by check", unitCount, "Rows that violated a check in the last batch. If a line rises, `profiler check` on that batch lists the first of these rows.",

@@ -32,14 +32,15 @@ type List[T any] struct {
 	List []T `json:"list"`
 }
 
-// Annotation is a query whose value is the time of the mark in milliseconds.
+// Annotation is a query that gives marks: at the times of its samples, or at the
+// times in milliseconds that are its values.
 type Annotation struct {
 	Name            string     `json:"name"`
 	Datasource      Datasource `json:"datasource"`
 	Enable          bool       `json:"enable"`
 	IconColor       string     `json:"iconColor"`
 	Expr            string     `json:"expr"`
-	UseValueForTime string     `json:"useValueForTime"` // "on"
+	UseValueForTime string     `json:"useValueForTime,omitempty"` // "on"; else the time of the samples
 	TitleFormat     string     `json:"titleFormat"`
 	TextFormat      string     `json:"textFormat"`
 }
@@ -48,7 +49,7 @@ type Annotation struct {
 type Variable struct {
 	Name       string      `json:"name"`
 	Label      string      `json:"label"`
-	Type       string      `json:"type"` // datasource, query or custom
+	Type       string      `json:"type"` // datasource, query, custom or textbox
 	Datasource *Datasource `json:"datasource,omitempty"`
 	Definition string      `json:"definition,omitempty"`
 	// Query is a text, or a VariableQuery in a variable of type query.
@@ -112,6 +113,7 @@ type Target struct {
 	Datasource   Datasource `json:"datasource"`
 	Expr         string     `json:"expr"`
 	LegendFormat string     `json:"legendFormat,omitempty"`
+	Exemplar     bool       `json:"exemplar,omitempty"`
 	Instant      bool       `json:"instant,omitempty"`
 	Range        bool       `json:"range,omitempty"`
 	Format       string     `json:"format,omitempty"`
@@ -127,8 +129,10 @@ type FieldConfig struct {
 type Defaults struct {
 	Unit       string      `json:"unit"`
 	Min        *float64    `json:"min,omitempty"`
+	Max        *float64    `json:"max,omitempty"`
 	Color      Object      `json:"color,omitempty"`
 	Mappings   []Object    `json:"mappings,omitempty"`
+	Links      []Object    `json:"links,omitempty"`
 	Thresholds *Thresholds `json:"thresholds,omitempty"`
 	Custom     Object      `json:"custom,omitempty"`
 }

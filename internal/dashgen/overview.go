@@ -1,8 +1,11 @@
 package dashgen
 
+import "github.com/profilerhq/profiler/internal/metrics"
+
 // overview answers: which datasets are bad, stale or late now?
 func overview() (Dashboard, error) {
-	b := newBoard("profiler-overview", "Profiler / Overview", "Which datasets are bad, stale or late now?", "now-24h", `dataset=~"$dataset"`)
+	b := newBoard("profiler-overview", "Profiler / Overview", "Which datasets are bad, stale or late now?", "now-24h")
+	b.scope = map[string]string{metrics.LabelDataset: `dataset=~"$dataset"`, metrics.LabelStep: `step=~"$step"`}
 	b.variable("dataset", "label_values("+b.name("profiler_dataset_info")+`{job=~"$job",instance=~"$instance"}, dataset)`, all)
 	b.variable("step", `label_values(`+b.m("profiler_dataset_info")+`, step)`, allAbsent)
 	b.late()
@@ -55,13 +58,21 @@ func (b *board) table() {
 		{Expr: b.age(by, "profiler_dataset_last_profile_timestamp_seconds")},
 		{Expr: b.age(by, "profiler_dataset_newest_event_timestamp_seconds")},
 		{Expr: b.newest(by+", pipeline, source_kind, data_owner", "profiler_dataset_info")},
+		{Expr: "avg by (" + by + ") (" + b.m("profiler_check_passed") + ")"},
 	}
 	for i := range targets {
 		targets[i].Instant, targets[i].Format = true, "table"
 	}
-	link := []Object{{
-		"title": "What changed in ${__value.text}",
-		"url":   "/d/profiler-dataset?${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&var-dataset=${__value.text}&${__url_time_range}",
+	link := []Object{
+		{
+			"title": "What changed in ${__value.text}",
+			"url":   "/d/profiler-dataset?${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&var-dataset=${__value.text}&${__url_time_range}",
+		},
+		{"title": "Its page in profiler", "url": "${pages}/datasets/${__value.text}", "targetBlank": true},
+	}
+	pipelines := []Object{{
+		"title": "Steps and units of ${__value.text}",
+		"url":   "/d/profiler-pipeline?${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&var-pipeline=${__value.text}&${__url_time_range}",
 	}}
 	background := Object{"type": "color-background"}
 	b.add(Panel{
@@ -70,15 +81,16 @@ func (b *board) table() {
 		Options:     Object{"sortBy": []Object{{"displayName": "Verdict", "desc": true}}},
 		FieldConfig: FieldConfig{Defaults: Defaults{Unit: unitCount}, Overrides: []Override{
 			field("dataset", "displayName", "Dataset", "links", link), field("step", "displayName", "Step"),
-			field("pipeline", "displayName", "Pipeline"), field("source_kind", "displayName", "Source"), field("data_owner", "displayName", "Owner"),
+			field("pipeline", "displayName", "Pipeline", "links", pipelines), field("source_kind", "displayName", "Source"), field("data_owner", "displayName", "Owner"),
 			field("Value #A", "displayName", "Verdict", "mappings", mapping(verdicts), "custom.cellOptions", background),
 			field("Value #B", "displayName", "Failing checks"), field("Value #C", "displayName", "Rows"),
 			field("Value #D", "displayName", "Profile age", "unit", unitSeconds), field("Value #E", "displayName", "Newest event age", "unit", unitSeconds),
+			field("Value #G", "displayName", "Pass rate", "unit", unitRatio),
 		}},
 		Transformations: []Object{{"id": "merge", "options": Object{}}, {"id": "organize", "options": Object{
 			"excludeByName": Object{"Time": true, "Value #F": true},
-			"indexByName": Object{"dataset": 0, "step": 1, "Value #A": 2, "Value #B": 3, "Value #C": 4, "Value #D": 5, "Value #E": 6,
-				"pipeline": 7, "source_kind": 8, "data_owner": 9},
+			"indexByName": Object{"dataset": 0, "step": 1, "Value #A": 2, "Value #B": 3, "Value #G": 4, "Value #C": 5, "Value #D": 6, "Value #E": 7,
+				"pipeline": 8, "source_kind": 9, "data_owner": 10},
 		}}},
 	}, 24, 10)
 }

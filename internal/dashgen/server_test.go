@@ -1,15 +1,13 @@
 package dashgen
 
 import (
-	"encoding/json"
+	"bytes"
+	"errors"
 	"fmt"
 	"maps"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -18,9 +16,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/profilerhq/profiler/internal/app"
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/demo"
 	"github.com/profilerhq/profiler/internal/metrics"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/servertest"
+	"github.com/profilerhq/profiler/internal/source"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -57,102 +60,6 @@ func observe(m *metrics.Metrics, columns ...string) {
 	m.Incidents(map[metrics.IncidentKind]int{{Severity: "fail", Status: "open"}: 1, {Severity: "warn", Status: "snoozed"}: 1})
 }
 
-// server is a running Prometheus.
-type server struct {
-	address string
-	log     string // file
-	ended   chan struct{}
-}
-
-// startPrometheus starts a server that scrapes the target, and stops it at the
-// end of the test.
-func startPrometheus(t *testing.T, target string) *server {
-	t.Helper()
-	program, err := exec.LookPath("prometheus")
-	if err != nil {
-		t.Skip("prometheus is not installed: run scripts/install-prometheus.sh as root to test the queries of dashboards on a real server")
-	}
-	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := free.Addr().String()
-	require.NoError(t, free.Close())
-	dir := t.TempDir()
-	config := filepath.Join(dir, "prometheus.yml")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "scrape_configs:\n- {job_name: profiler, scrape_interval: 250ms, scrape_timeout: 250ms, static_configs: [{targets: [%q]}]}\n", target), 0o600))
-	s := &server{address: "http://" + address, log: filepath.Join(dir, "log"), ended: make(chan struct{})}
-	log, err := os.Create(s.log)
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = log, log, 10*time.Second
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	require.NoError(t, cmd.Start())
-	go func() {
-		defer close(s.ended)
-		_ = cmd.Wait() // it ends by the interrupt; an early end is seen in the log
-		log.Close()
-	}()
-	t.Cleanup(func() { <-s.ended })
-	return s
-}
-
-// sample is one series of an answer.
-type sample struct {
-	Metric map[string]string `json:"metric"`
-	Value  [2]any            `json:"value"`
-}
-
-// get asks the server and decodes the data of the answer into v.
-func (s *server) get(t *testing.T, path string, query url.Values, v any) error {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.address+path+"?"+query.Encode(), http.NoBody)
-	require.NoError(t, err)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	var answer struct {
-		Status, Error   string
-		Warnings, Infos []string
-		Data            json.RawMessage
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return fmt.Errorf("status %d: %w", resp.StatusCode, err)
-	}
-	if answer.Status != "success" || len(answer.Warnings)+len(answer.Infos) > 0 {
-		return fmt.Errorf("%s: %s %v %v", answer.Status, answer.Error, answer.Warnings, answer.Infos)
-	}
-	return json.Unmarshal(answer.Data, v)
-}
-
-func (s *server) query(t *testing.T, expr string) ([]sample, error) {
-	t.Helper()
-	var data struct{ Result []sample }
-	err := s.get(t, "/api/v1/query", url.Values{"query": {expr}}, &data)
-	return data.Result, err
-}
-
-// await asks until the query has a result.
-func (s *server) await(t *testing.T, expr string) {
-	t.Helper()
-	deadline, again := time.After(60*time.Second), time.NewTicker(50*time.Millisecond)
-	defer again.Stop()
-	for {
-		found, err := s.query(t, expr)
-		if err == nil && len(found) > 0 {
-			return
-		}
-		select {
-		case <-again.C:
-			continue
-		case <-s.ended:
-		case <-deadline:
-		}
-		log, _ := os.ReadFile(s.log)
-		require.FailNow(t, "no result of "+expr, "%v\n%s", err, log)
-	}
-}
-
 // expand puts values in the place of variables, as Grafana does.
 func expand(t *testing.T, d *Dashboard, text string) string {
 	values := map[string]string{"__rate_interval": "1m"}
@@ -162,8 +69,10 @@ func expand(t *testing.T, d *Dashboard, text string) string {
 			values[v.Name] = value
 		}
 	}
-	if values["dataset"] == "" {
-		values["dataset"] = "shop/orders"
+	for name, value := range map[string]string{"dataset": "shop/orders", "column": "amount_eur"} {
+		if v, ok := values[name]; ok && v == "" {
+			values[name] = value
+		}
 	}
 	return variableName.ReplaceAllStringFunc(text, func(name string) string {
 		require.NotEmpty(t, values[name[1:]], name)
@@ -173,74 +82,208 @@ func expand(t *testing.T, d *Dashboard, text string) string {
 
 var labelValues = regexp.MustCompile(`^label_values\((.*), (\w+)\)$`)
 
+// scrape starts a Prometheus that scrapes the metrics and evaluates our rules
+// without their patience.
+func scrape(t *testing.T, m *metrics.Metrics) *servertest.Server {
+	t.Helper()
+	servertest.Program(t, "prometheus")
+	exporter := httptest.NewServer(m.Handler())
+	t.Cleanup(exporter.Close)
+	dir := t.TempDir()
+	for _, name := range []string{"profiler-meta.rules.yml", "profiler-checks.rules.yml"} {
+		text, err := os.ReadFile(rulesFolder + name)
+		require.NoError(t, err)
+		text = regexp.MustCompile(`(?m)^ +for: .*\n`).ReplaceAll(text, nil)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+	}
+	return servertest.Prometheus(t, dir, fmt.Sprintf(`
+global: {evaluation_interval: 1s}
+rule_files: ["*.rules.yml"]
+scrape_configs:
+- {job_name: profiler, scrape_interval: 250ms, scrape_timeout: 250ms, static_configs: [{targets: [%q]}]}
+`, strings.TrimPrefix(exporter.URL, "http://")))
+}
+
+// live runs the demo, with everything on that dashboards can show.
+func live(t *testing.T) (*app.App, *metrics.Metrics, string) {
+	t.Helper()
+	m, err := metrics.New(metrics.Options{Columns: metrics.ColumnsAll, Families: metrics.OptIn(), Process: true, Version: "1.2.3", Revision: "abc"})
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, demo.Prepare(dir))
+	var out, messages bytes.Buffer
+	a, err := app.New(t.Context(), app.Options{Store: "sqlite:" + dir + "/h.db", Metrics: m, Messages: &messages})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, a.Close()) })
+	_, err = demo.Run(t.Context(), demo.Options{Out: &out, App: a, Messages: &messages, Dir: dir, Seed: 1, Days: 4, Env: os.LookupEnv})
+	require.NoError(t, err)
+	// What has no part in the demo.
+	m.Notification("data", time.Second, "timeout")
+	m.NotificationQueue("data", 1)
+	m.ConfigLoaded(true, time.Now())
+	m.Waited("orders", "clean", 30*time.Millisecond, "", "r1")
+	m.Queued(metrics.Queue{Pipeline: "orders", Step: "clean", Waiting: 3, InFlight: 1, Workers: 1, Oldest: time.Now()})
+	return a, m, dir
+}
+
+// drifts gives the dataset of the last step a batch that is another one: other
+// amounts, one more column, a status that was never there.
+func drifts(t *testing.T, a *app.App, dir string) {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("order_id,email,status,amount_eur,created_at,coupon\n")
+	for i := range 600 {
+		fmt.Fprintf(&b, "Z%d,a%d@example.com,held,%d.5,2026-02-20T%02d:00:00Z,C%d\n", i, i, 900+i, i%24, i%9)
+	}
+	path := filepath.Join(dir, "2026-02-20.csv")
+	require.NoError(t, os.WriteFile(path, []byte(b.String()), 0o600))
+	in, err := source.Expand([]string{path}, false)
+	require.NoError(t, err)
+	r, err := source.Open(t.Context(), in[0], source.Options{})
+	require.NoError(t, err)
+	defer r.Close()
+	lib, diags, err := rules.Load([]string{filepath.Join(dir, "rules", "orders.yaml")}, os.LookupEnv)
+	require.NoError(t, errors.Join(err, diags.Err()))
+	s := app.Subject("shop/orders", r, lib.Sets)
+	s.Batch, s.Origin, s.Side = "2026-02-20", checks.Origin{Pipeline: "orders", Step: "enrich"}, "output"
+	s.At = time.Date(2026, 2, 20, 0, 0, 0, 0, time.UTC)
+	s.AsOf = s.At.AddDate(0, 0, 1)
+	o, err := a.Observe(t.Context(), r, s)
+	require.NoError(t, err)
+	require.Equal(t, checks.Fail, o.Report.Verdict)
+}
+
+// TestQueriesOnServer runs every query of every dashboard on a real Prometheus
+// that scraped the demo.
 func TestQueriesOnServer(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("the demo and a Prometheus take 10 s")
+	}
+	servertest.Program(t, "prometheus")
+	a, m, dir := live(t)
+	s := scrape(t, m)
+	s.AwaitResult(t, `profiler_profiles_total{dataset="shop/orders"} == 46`, time.Minute)
+	drifts(t, a, dir)
+	m.Step(metrics.Attempt{Pipeline: "orders", Step: "clean", Took: time.Second, Reason: metrics.ReasonTimeout, Retry: true, RunID: "r1"})
+	m.Waited("orders", "clean", 50*time.Millisecond, "", "r1")
+	m.Notification("data", time.Second, "timeout")
+	s.AwaitResult(t, `increase(profiler_schema_changes_total{dataset="shop/orders",change="added"}[1m]) > 0`, time.Minute)
+	s.AwaitResult(t, `ALERTS{alertname="ProfilerCheckFailed"}`, time.Minute)
+
+	ds, err := All()
+	require.NoError(t, err)
+	for _, d := range ds {
+		for _, v := range d.Templating.List {
+			values(t, s, &d, &v)
+		}
+		for _, a := range d.Annotations.List {
+			data(t, s, &d, Target{Expr: a.Expr, LegendFormat: a.TextFormat})
+		}
+		for _, p := range d.Panels {
+			for _, q := range p.Targets {
+				data(t, s, &d, q)
+			}
+		}
+	}
+	// A native histogram holds the distribution: its median is that of the data.
+	median := s.AwaitResult(t, `histogram_quantile(0.5, profiler_column_values{dataset="shop/orders",column="amount_eur"})`, time.Minute)
+	require.InEpsilon(t, 1200, value(t, median), 0.1)
+	firing := s.AwaitResult(t, `ALERTS{alertname="ProfilerColumnDrift",column="amount_eur",severity="fail",data_owner="orders-team",step="enrich"}`, time.Minute)
+	require.Len(t, firing, 1)
+	exemplars(t, s)
+}
+
+func value(t *testing.T, found []servertest.Sample) (v float64) {
+	t.Helper()
+	require.Len(t, found, 1)
+	_, err := fmt.Sscan(found[0].Number(), &v)
+	require.NoError(t, err)
+	return v
+}
+
+// exemplars wants the run behind an attempt, as the dots on the dashboard of
+// pipelines.
+func exemplars(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	var found []struct {
+		Exemplars []struct{ Labels map[string]string }
+	}
+	now := time.Now()
+	require.NoError(t, s.API(t.Context(), "/api/v1/query_exemplars", url.Values{
+		"query": {`profiler_runner_step_duration_seconds{step="clean"}`},
+		"start": {now.Add(-time.Hour).Format(time.RFC3339)}, "end": {now.Add(time.Hour).Format(time.RFC3339)},
+	}, &found))
+	require.NotEmpty(t, found)
+	require.NotEmpty(t, found[0].Exemplars[0].Labels["run_id"])
+}
+
+// values wants that the query of a variable has values.
+func values(t *testing.T, s *servertest.Server, d *Dashboard, v *Variable) {
+	t.Helper()
+	q, _ := v.Query.(VariableQuery)
+	call := labelValues.FindStringSubmatch(q.Query)
+	require.Equal(t, v.Type == "query", call != nil, v.Name)
+	if call == nil {
+		return
+	}
+	var values []string
+	require.NoError(t, s.API(t.Context(), "/api/v1/label/"+call[2]+"/values", url.Values{"match[]": {expand(t, d, call[1])}}, &values), q.Query)
+	require.NotEmpty(t, values, "%s: %s", d.UID, q.Query)
+}
+
+// TestNumbersOfTheOverview compares what the overview shows with what is known.
+func TestNumbersOfTheOverview(t *testing.T) {
 	t.Parallel()
 	m, err := metrics.New(metrics.Options{Columns: metrics.ColumnsAll})
 	require.NoError(t, err)
 	observe(m, "amount", "city")
-	exporter := httptest.NewServer(m.Handler())
-	t.Cleanup(exporter.Close)
-	s := startPrometheus(t, strings.TrimPrefix(exporter.URL, "http://"))
-	s.await(t, `profiler_profiles_total{dataset="shop/orders"} == 1`)
-	observe(m, "amount", "town") // a change of the schema
-	s.await(t, `increase(profiler_schema_changes_total{dataset="shop/orders",change="added"}[1m]) > 0`)
-
-	ds, err := All()
+	s := scrape(t, m)
+	s.AwaitResult(t, `profiler_profiles_total{dataset="shop/orders"} == 1`, time.Minute)
+	d, err := overview()
 	require.NoError(t, err)
 	numbers := map[string]string{}
-	for _, d := range ds {
-		for _, v := range d.Templating.List {
-			q, _ := v.Query.(VariableQuery)
-			if call := labelValues.FindStringSubmatch(q.Query); call != nil {
-				var values []string
-				require.NoError(t, s.get(t, "/api/v1/label/"+call[2]+"/values", url.Values{"match[]": {expand(t, &d, call[1])}}, &values), q.Query)
-				require.NotEmpty(t, values, q.Query)
-			}
-			require.Equal(t, v.Type == "query", labelValues.MatchString(q.Query), v.Name)
-		}
-		for _, a := range d.Annotations.List {
-			s.require(t, &d, Target{Expr: a.Expr, LegendFormat: a.TextFormat})
-		}
-		for _, p := range d.Panels {
-			for _, q := range p.Targets {
-				found := s.require(t, &d, q)
-				if p.Type == "stat" && d.UID == "profiler-overview" {
-					numbers[p.Title] = fmt.Sprint(found[0].Value[1])
-				}
-			}
+	for _, p := range d.Panels {
+		if p.Type == "stat" {
+			numbers[p.Title] = data(t, s, &d, p.Targets[0])[0].Number()
 		}
 	}
 	require.Equal(t, map[string]string{
 		"Datasets": "2", "Datasets that fail": "1", "Datasets outside a limit": "1", "Late datasets": "1", "Active incidents": "2", "Configuration": "1",
 	}, numbers)
-	verdicts, err := s.query(t, expand(t, &ds[0], newBoard("", "", "", "", `dataset=~"$dataset"`).verdict("dataset")))
+	b := newBoard("", "", "", "")
+	verdicts, err := s.Query(t.Context(), expand(t, &d, b.verdict("dataset")))
 	require.NoError(t, err)
 	got := map[string]string{}
 	for _, v := range verdicts {
-		got[v.Metric["dataset"]] = fmt.Sprint(v.Value[1])
+		got[v.Metric["dataset"]] = v.Number()
 	}
 	require.Equal(t, map[string]string{"shop/orders": "2", "shop/customers": "0"}, got)
 }
 
-// require runs a query at once and over a range, and requires data with the
-// labels of the legend.
-func (s *server) require(t *testing.T, d *Dashboard, q Target) []sample {
+// data runs a query at once and over a range, and wants data with the labels of
+// the legend, and no warning.
+func data(t *testing.T, s *servertest.Server, d *Dashboard, q Target) []servertest.Sample {
 	t.Helper()
 	expr := expand(t, d, q.Expr)
-	found, err := s.query(t, expr)
+	found, err := s.Query(t.Context(), expr)
 	require.NoError(t, err, expr)
-	require.NotEmpty(t, found, "no data: %s", expr)
+	require.NotEmpty(t, found, "%s: no data: %s", d.UID, expr)
 	labels := map[string]string{}
 	for _, f := range found {
 		maps.Copy(labels, f.Metric)
 	}
 	for _, l := range legendLabel.FindAllStringSubmatch(q.LegendFormat, -1) {
+		if q.Datasource.UID == "" && l[1] != "dataset" && l[1] != "severity" {
+			continue // a mark shows the labels that it has
+		}
 		require.Contains(t, labels, l[1], expr)
 	}
-	var data struct{ Result []sample }
+	var over struct{ Result []servertest.Sample }
 	end := time.Now()
-	over := url.Values{"query": {expr}, "start": {end.Add(-time.Minute).Format(time.RFC3339Nano)}, "end": {end.Format(time.RFC3339Nano)}, "step": {"5s"}}
-	require.NoError(t, s.get(t, "/api/v1/query_range", over, &data), expr)
-	require.NotEmpty(t, data.Result, "no data over a range: %s", expr)
+	require.NoError(t, s.API(t.Context(), "/api/v1/query_range", url.Values{
+		"query": {expr}, "start": {end.Add(-time.Minute).Format(time.RFC3339Nano)}, "end": {end.Format(time.RFC3339Nano)}, "step": {"5s"},
+	}, &over), expr)
+	require.NotEmpty(t, over.Result, "%s: no data over a range: %s", d.UID, expr)
 	return found
 }

@@ -3,12 +3,8 @@ package alertmanager_test
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -19,54 +15,16 @@ import (
 	"github.com/profilerhq/profiler/internal/alert/webhook"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/secret"
+	"github.com/profilerhq/profiler/internal/servertest"
 )
-
-// binary finds Alertmanager, which Debian calls prometheus-alertmanager. CI
-// sets PROFILER_NEED_SERVERS, where its absence is a failure.
-func binary(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"prometheus-alertmanager", "alertmanager"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("PROFILER_NEED_SERVERS") != "" {
-		t.Fatal("Alertmanager is not installed: run scripts/install-alertmanager.sh")
-	}
-	t.Skip("Alertmanager is not installed: run scripts/install-alertmanager.sh")
-	return ""
-}
 
 // start runs an Alertmanager whose only receiver is the hook, and returns its
 // address once it is ready.
 func start(t *testing.T, hook string) string {
 	t.Helper()
-	path := binary(t)
-	dir := t.TempDir()
-	config := fmt.Sprintf("route: {receiver: hook, group_by: [alertname, dataset], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}\nreceivers: [{name: hook, webhook_configs: [{url: %q}]}]\n", hook)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.yml"), []byte(config), 0o600))
-	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := l.Addr().String()
-	require.NoError(t, l.Close())
-	cmd := exec.CommandContext(t.Context(), path, "--config.file="+filepath.Join(dir, "config.yml"), "--storage.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+address, "--cluster.listen-address=", "--log.level=error")
-	cmd.Stderr = t.Output()
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	require.Eventually(t, func() bool {
-		resp, err := http.Get("http://" + address + "/-/ready") //nolint:noctx // a poll
-		if err != nil {
-			return false
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	}, 30*time.Second, 50*time.Millisecond)
-	return "http://" + address
+	return servertest.Alertmanager(t, fmt.Sprintf(`route: {receiver: hook, group_by: [alertname, dataset], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}
+receivers: [{name: hook, webhook_configs: [{url: %q}]}]
+`, hook)).URL
 }
 
 // TestRealAlertmanager fires, raises and resolves an incident and reads what
