@@ -93,7 +93,7 @@ func (s *State) admit(seq int64, f *Features, d *Decision) {
 			x = &series{}
 			c.series[v.kind] = x
 		}
-		x.admit(seq, at, v.x, s.mode)
+		x.admit(seq, at, v.x, v.n, s.mode)
 		x.noise, x.floor = v.noise, v.floor
 	}
 	s.admitRest(f, seq)
@@ -208,9 +208,9 @@ func (s *State) admitLate(h *held) {
 		case x == nil:
 			x = &series{}
 			c.series[v.kind] = x
-			x.admit(h.seq, at, v.x, s.mode)
+			x.admit(h.seq, at, v.x, v.n, s.mode)
 		default:
-			x.admitLate(h.seq, v.x, s.mode)
+			x.admitLate(h.seq, v.x, v.n, s.mode)
 		}
 	}
 	s.admitRest(h.f, h.seq)

@@ -218,6 +218,7 @@ func (c *codec) series(x *series) {
 	}
 	c.bool(&x.zero)
 	c.bool(&x.one)
+	c.float(&x.rows)
 	c.float(&x.noise)
 	c.float(&x.floor)
 	if len(x.entries) > keptValues {
@@ -304,6 +305,7 @@ func (c *codec) state(s *State) {
 			c.float(&v.x)
 			c.float(&v.noise)
 			c.float(&v.floor)
+			c.float(&v.n)
 		})
 	})
 	list(c, &s.run, c.int)

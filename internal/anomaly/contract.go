@@ -83,7 +83,7 @@ func (s *State) changedColumns(f *Features, o Options, last schema) []Evidence {
 			}
 			continue
 		}
-		if e, ok := typeChange(&last[j], c); ok {
+		if e, ok := typeChange(&last[j], c); ok && (c.declared || s.hasOneType(&last[j])) {
 			out = append(out, e)
 		}
 	}
@@ -143,6 +143,17 @@ func typeChange(was, is *field) (Evidence, bool) {
 		return Evidence{}, false
 	}
 	return Evidence{Column: is.name, Metric: "type", Text: is.kind.String(), Was: was.kind.String(), Z: mostZ, Shape: "type", status: Fail}, true
+}
+
+// hasOneType reports whether all of the last batches inferred one family of
+// types for a column, and no batch more than one among its values.
+func (s *State) hasOneType(was *field) bool {
+	for _, sc := range s.schemas {
+		if f := sc.find(was.name); f != nil && f.kind != batch.Null && (f.mixed || family(f.kind) != family(was.kind)) {
+			return false
+		}
+	}
+	return true
 }
 
 // reordered reports whether the columns that both have stand in another order.

@@ -175,7 +175,7 @@ func (c *column) numbers(p *profile.Profile, s *profile.Column) {
 	whole, tenth := decimals(w)
 	c.add(KindInteger, whole, count, rateError(whole, rankErr/3, count))
 	c.add(KindOneDecimal, tenth, count, rateError(tenth, rankErr/3, count))
-	c.position(s, 0)
+	c.position(s, w, 0)
 	c.digest.numbers = condense(w, digestPoints)
 	if lo, hi, ok := s.Bounds(); ok && s.Kind() == batch.Integer && lo.Type == batch.Integer && hi.Type == batch.Integer {
 		c.low, c.high, c.stepping = float64(lo.Int), float64(hi.Int), true
@@ -188,13 +188,13 @@ func offsetColumn(p *profile.Profile, s *profile.Column) column {
 	base := float64(lo.Int)
 	c := column{name: s.Name, offset: true, kind: s.Kind(), count: s.Count}
 	w, _ := p.Numbers(s.Name)
-	c.position(s, base)
+	c.position(s, w, base)
 	c.digest.numbers = condense(shifted(w, base), digestPoints)
 	return c
 }
 
 // position takes what says where the numbers of a column lie.
-func (c *column) position(s *profile.Column, base float64) {
+func (c *column) position(s *profile.Column, w []point, base float64) {
 	n := float64(s.Count)
 	std, ok := s.StdDev.Float()
 	if !ok {
@@ -205,25 +205,17 @@ func (c *column) position(s *profile.Column, base float64) {
 			c.add(k, x-base, n, extra)
 		}
 	}
-	q := s.Quantiles
-	if q != nil {
-		p25, _ := q.P25.Float()
-		p75, _ := q.P75.Float()
-		c.spread = max((p75-p25)/1.349, 0.1*std)
-	}
+	at := midQuantiles(w)
+	c.spread = robustSpread(at, std)
 	add(KindMean, s.Mean, 0)
 	if ok && s.Count > 1 {
 		c.add(KindStdDev, std, n, 0)
 	}
-	if q != nil {
-		add(KindP50, q.P50, q.Error/3*quantileExtra(KindP50, 0.5))
-		add(KindP25, q.P25, q.Error/3*quantileExtra(KindP25, 0.25))
-		add(KindP75, q.P75, q.Error/3*quantileExtra(KindP75, 0.75))
-		add(KindP05, q.P05, q.Error/3*quantileExtra(KindP05, 0.05))
-		add(KindP95, q.P95, q.Error/3*quantileExtra(KindP95, 0.05))
-		add(KindP01, q.P01, q.Error/3*quantileExtra(KindP01, 0.01))
-		add(KindP99, q.P99, q.Error/3*quantileExtra(KindP99, 0.01))
+	rankErr := 0.0
+	if s.Quantiles != nil {
+		rankErr = s.Quantiles.Error
 	}
+	c.addQuantiles(at, base, n, rankErr)
 	add(KindMin, s.Min, 0)
 	add(KindMax, s.Max, 0)
 }
@@ -302,7 +294,7 @@ func (c *column) times(p *profile.Profile, s *profile.Column, at time.Time) {
 		}
 		c.ages(ages, float64(s.Count), rankErr)
 	}
-	c.clock(w, kind)
+	c.clock(w, kind, at)
 }
 
 func scaled(w []point, by float64) []point {
@@ -319,8 +311,9 @@ const (
 	hourNanos  = 3_600_000_000_000
 )
 
-// clock counts hours of the day and days of the week.
-func (c *column) clock(w []point, kind batch.Type) {
+// clock counts hours of the day, and days of the week from that of the batch:
+// the times of a batch lie on its own day, whichever that is.
+func (c *column) clock(w []point, kind batch.Type, at time.Time) {
 	switch kind {
 	case batch.Time:
 		c.digest.hours = make([]float64, 24)
@@ -335,8 +328,9 @@ func (c *column) clock(w []point, kind batch.Type) {
 		return
 	}
 	c.digest.weekdays = make([]float64, 7)
+	today := math.Floor(float64(at.UnixMicro()) / dayMicros)
 	for i := range w {
-		c.digest.weekdays[modulo(math.Floor(w[i].Value/dayMicros)+4, 7)] += float64(w[i].Weight)
+		c.digest.weekdays[modulo(math.Floor(w[i].Value/dayMicros)-today, 7)] += float64(w[i].Weight)
 		if kind == batch.Timestamp {
 			c.digest.hours[modulo(math.Floor(w[i].Value/hourMicros), 24)] += float64(w[i].Weight)
 		}
@@ -359,31 +353,68 @@ func (c *column) ages(w []point, n, rankErr float64) {
 	if total > 1 {
 		std = math.Sqrt(max(0, square/(total-1)))
 	}
-	at := quantilesOf(w, total, []float64{0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99})
-	c.spread = max((at[4]-at[2])/1.349, 0.1*std)
+	at := midQuantiles(w)
+	c.spread = robustSpread(at, std)
 	c.add(KindMean, mean, n, 0)
 	if total > 1 {
 		c.add(KindStdDev, std, n, 0)
 	}
-	for i, k := range []Kind{KindP01, KindP05, KindP25, KindP50, KindP75, KindP95, KindP99} {
-		p := []float64{0.01, 0.05, 0.25, 0.5, 0.25, 0.05, 0.01}[i]
-		c.add(k, at[i], n, rankErr/3*quantileExtra(k, p))
-	}
+	c.addQuantiles(at, 0, n, rankErr)
 	c.add(KindMin, w[0].Value, n, 0)
 	c.add(KindMax, w[len(w)-1].Value, n, 0)
 }
 
-// quantilesOf returns for ascending shares the smallest values whose rank is at
-// least that.
-func quantilesOf(w []point, total float64, shares []float64) []float64 {
-	out := make([]float64, len(shares))
-	i, seen := 0, float64(w[0].Weight)
-	for k, p := range shares {
-		for i < len(w)-1 && seen < p*total {
+// The quantiles of a column, and how far their ranks are from the nearer end.
+var (
+	quantileKinds  = [...]Kind{KindP01, KindP05, KindP25, KindP50, KindP75, KindP95, KindP99}
+	quantileShares = [...]float64{0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99}
+)
+
+// addQuantiles takes quantiles minus base. rankErr is three standard errors of
+// their ranks.
+func (c *column) addQuantiles(at [len(quantileKinds)]float64, base, n, rankErr float64) {
+	for i, k := range quantileKinds {
+		p := quantileShares[i]
+		c.add(k, at[i]-base, n, rankErr/3*quantileExtra(k, min(p, 1-p)))
+	}
+}
+
+// robustSpread is the standard deviation as the quartiles have it, but at least
+// a tenth of the true one. Where the quartiles are one value they say nothing.
+func robustSpread(at [len(quantileKinds)]float64, std float64) float64 {
+	if at[2] == at[4] {
+		return std
+	}
+	return max((at[4]-at[2])/1.349, 0.1*std)
+}
+
+// midQuantiles returns the quantiles of the mid-distribution function of
+// ascending numbers, linear between distinct values (Ma, Genton, Parzen,
+// "Asymptotic properties of sample quantiles of discrete distributions", 2011).
+// Where values repeat, as counts do, they move smoothly with the shares: the
+// plain median of a count jumps from 3 to 4 by chance.
+func midQuantiles(w []point) (out [len(quantileKinds)]float64) {
+	total := 0.0
+	for i := range w {
+		total += float64(w[i].Weight)
+	}
+	i, before := 0, 0.0
+	low, lowAt := w[0].Value, 0.0
+	for k, p := range quantileShares {
+		for i < len(w) && before+float64(w[i].Weight)/2 < p*total {
+			low, lowAt = w[i].Value, before+float64(w[i].Weight)/2
+			before += float64(w[i].Weight)
 			i++
-			seen += float64(w[i].Weight)
 		}
-		out[k] = w[i].Value
+		switch {
+		case i == len(w):
+			out[k] = w[len(w)-1].Value
+		case i == 0:
+			out[k] = w[0].Value
+		default:
+			high, highAt := w[i].Value, before+float64(w[i].Weight)/2
+			out[k] = low + (high-low)*(p*total-lowAt)/(highAt-lowAt)
+		}
 	}
 	return out
 }

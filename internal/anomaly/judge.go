@@ -140,7 +140,6 @@ type finding struct {
 	natural  float64
 	expected float64 // transformed
 	width    float64 // denominator of z
-	n        float64
 	h        int
 	z        float64 // lane 2
 	z1       float64 // lane 1, for its metrics
@@ -286,7 +285,7 @@ func (t *takes) column(key columnKey, measures []measure, spread float64, masked
 		case sp.spread:
 			f *= unit
 		}
-		o := observed{key, m.kind, x, se, f}
+		o := observed{key, m.kind, x, se, f, m.n}
 		t.v.all = append(t.v.all, o)
 		if known == nil || known.series[m.kind] == nil || masked && (sp.position || offset) {
 			continue
@@ -295,7 +294,7 @@ func (t *takes) column(key columnKey, measures []measure, spread float64, masked
 		if x0.accepted < leastHistory {
 			continue
 		}
-		fd := finding{observed: o, natural: m.value, n: m.n, h: x0.accepted}
+		fd := finding{observed: o, natural: m.value, h: x0.accepted}
 		if t.judge(&fd, x0, sp) {
 			if m.kind == KindUnseen || m.kind == KindTV {
 				fd.newest = t.newest
@@ -334,7 +333,48 @@ func (t *takes) judge(fd *finding, x *series, sp *spec) bool {
 	if sp.lane1 {
 		fd.z1 = zOf(size, width(t.record1))
 	}
+	if sp.form == arcsine && (x.zero || x.one) {
+		most := neverSeen(fd.natural, fd.n, x)
+		fd.z, fd.z1 = min(fd.z, most), min(fd.z1, most)
+	}
 	return true
+}
+
+// neverSeen is how far beyond chance a first deviation of a rate is that was
+// exactly 0, or exactly 1, on all rows so far: the upper tail of the binomial
+// distribution with p = 1/(N+2), N the rows of the history (Laplace's rule of
+// succession), as a standard normal deviate. One null in a small batch is no
+// news after a thousand rows without any.
+func neverSeen(rate, n float64, x *series) float64 {
+	if x.one {
+		rate = 1 - rate
+	}
+	return normalDeviate(binomialTail(math.Round(rate*n), math.Round(n), 1/(x.rows+2)))
+}
+
+// binomialTail is the chance of k or more of n, each with p, which is small.
+func binomialTail(k, n, p float64) float64 {
+	if k <= 0 {
+		return 1
+	}
+	logOf := func(x float64) float64 { v, _ := math.Lgamma(x + 1); return v }
+	tail := 0.0
+	for i := k; i <= n && i < k+64; i++ {
+		tail += math.Exp(logOf(n) - logOf(i) - logOf(n-i) + i*math.Log(p) + (n-i)*math.Log1p(-p))
+	}
+	return min(1, tail)
+}
+
+// normalDeviate is the z that a standard normal variable exceeds with chance p;
+// 0 for p from one half on, at most the cap.
+func normalDeviate(p float64) float64 {
+	switch {
+	case p >= 0.5:
+		return 0
+	case p < 1e-300:
+		return mostZ
+	}
+	return math.Sqrt2 * math.Erfcinv(2*p)
 }
 
 // zOf never is NaN or above the cap.

@@ -158,6 +158,7 @@ type series struct {
 	records  [predictors]records
 	zero     bool    // all accepted values were exactly 0 after the transform
 	one      bool    // all were those of a rate of 1
+	rows     float64 // behind all accepted values
 	noise    float64 // standard error of the last accepted value
 	floor    float64 // and its effect floor
 
@@ -259,7 +260,7 @@ func (s *series) expect(at int64, mode slotMode) (p float64, k int, ok bool) {
 }
 
 // admit takes an accepted value; its errors count.
-func (s *series) admit(seq, at int64, x float64, mode slotMode) {
+func (s *series) admit(seq, at int64, x, rows float64, mode slotMode) {
 	if len(s.entries) >= firstError {
 		for k := range predictors {
 			if p, ok := s.predict(k, at, mode); ok {
@@ -267,7 +268,7 @@ func (s *series) admit(seq, at int64, x float64, mode slotMode) {
 			}
 		}
 	}
-	s.accept(x)
+	s.accept(x, rows)
 	s.push(entry{seq, at, x, true})
 	s.refresh(mode)
 }
@@ -277,10 +278,11 @@ func (s *series) learn(k int, seq int64, e float64) {
 	s.records[k].add(seq, e)
 }
 
-func (s *series) accept(x float64) {
+func (s *series) accept(x, rows float64) {
 	if s.accepted == 0 {
-		s.zero, s.one = true, true
+		s.zero, s.one, s.rows = true, true, 0
 	}
+	s.rows += rows
 	s.accepted++
 	s.zero = s.zero && x == 0
 	s.one = s.one && x == math.Pi/2
@@ -295,13 +297,13 @@ func (s *series) holdOut(seq, at int64, mode slotMode) {
 }
 
 // admitLate accepts the value of a batch that was held out.
-func (s *series) admitLate(seq int64, x float64, mode slotMode) {
+func (s *series) admitLate(seq int64, x, rows float64, mode slotMode) {
 	i, ok := slices.BinarySearchFunc(s.entries, seq, func(e entry, seq int64) int { return int(e.seq - seq) })
 	if !ok || s.entries[i].accepted {
 		return
 	}
 	s.learn(s.current, seq, x-s.entries[i].value)
-	s.accept(x)
+	s.accept(x, rows)
 	s.entries[i].value, s.entries[i].accepted = x, true
 	s.refresh(mode)
 }

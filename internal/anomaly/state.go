@@ -84,6 +84,7 @@ type observed struct {
 	x      float64 // after the transform
 	noise  float64 // standard error
 	floor  float64 // effect that nobody would care about
+	n      float64 // rows behind it
 }
 
 // NewState returns the state of a dataset of which nothing is known.

@@ -217,12 +217,11 @@ func rankOf(columns, touched []string) int {
 	return 1 + slices.IndexFunc(columns, func(c string) bool { return slices.Contains(touched, c) })
 }
 
-// injectionTimes spreads the broken batches evenly over those after the first
-// 31.
-func injectionTimes(n int) []int {
+// injectionTimes spreads k broken batches evenly over those after the first 31.
+func injectionTimes(n, k int) []int {
 	var at []int
-	for k := range injections {
-		if i := firstInjection + k*(n-1-firstInjection)/(injections-1); i < n && (len(at) == 0 || i > at[len(at)-1]) {
+	for j := range k {
+		if i := firstInjection + j*(n-1-firstInjection)/max(1, k-1); i < n && (len(at) == 0 || i > at[len(at)-1]) {
 			at = append(at, i)
 		}
 	}

@@ -6,6 +6,7 @@
 package signal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -224,10 +225,7 @@ func (o *Options) play(ctx context.Context, sequences []*sequence) ([]*player, e
 	var say sync.Mutex
 	for k := range sequences {
 		i := len(sequences) - 1 - k // the last are the longest
-		at := injectionTimes(sequences[i].len())
-		if o.Injections > 0 && o.Injections < len(at) {
-			at = at[:o.Injections]
-		}
+		at := injectionTimes(sequences[i].len(), cmp.Or(o.Injections, injections))
 		players[i] = &player{seq: sequences[i], seed: o.Seed, sizes: []Size{Small, Middle, Large}, at: at, chains: !o.NoChains, peers: !o.NoPeers}
 		g.Go(func() error {
 			runtime.LockOSThread() // its time is measured
