@@ -187,6 +187,7 @@ func (e *env) root() *cobra.Command {
 		e.mergeCommand(),
 		e.runCommand(),
 		e.workerCommand(),
+		e.pipelineCommand(),
 		e.runsCommand(),
 		e.dlqCommand(),
 		e.serveCommand(),

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/yamldoc"
@@ -297,8 +298,8 @@ func (p *parser) step(name string, e yamldoc.Entry) {
 		return
 	}
 	p.keys(m, where,
-		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers"},
-		[]string{"http", "sql", "worker", "group", "split", "fan_in", "resources", "canary"})
+		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources"},
+		[]string{"http", "sql", "worker", "group", "split", "fan_in", "canary"})
 	p.commandOf(&s, m, e.Key, where)
 	if n := m.Get("needs"); n != nil {
 		p.needsOf(&s, n)
@@ -439,11 +440,10 @@ func (p *parser) settings(s *Step, m *yamldoc.Mapping, where string) {
 		}
 	}
 	if f := m.Get("timeout").Mapping(&p.errs); f != nil {
-		p.keys(f, "timeout of "+where, []string{"run"}, []string{"heartbeat", "queue"})
-		yamldoc.Set(&s.Timeout, f.Get("run"), (*yamldoc.Node).Duration, &p.errs)
-		if s.Timeout <= 0 {
-			f.Get("run").Errorf(&p.errs, yamldoc.CodeValue, "the timeout is above 0, such as 10m")
-		}
+		p.timeout(s, f, where)
+	}
+	if f := m.Get("resources").Mapping(&p.errs); f != nil {
+		p.resources(&s.Resources, f, where)
 	}
 	if f := m.Get("retry").Mapping(&p.errs); f != nil {
 		p.retry(&s.Retry, f, where)
@@ -452,6 +452,44 @@ func (p *parser) settings(s *Step, m *yamldoc.Mapping, where string) {
 		p.keys(f, "workers of "+where, []string{"max"}, []string{"min", "scale_at"})
 		s.Workers, _ = p.count(f.Get("max"), 1, maxWorkers)
 	}
+}
+
+// minHeartbeat keeps a busy machine from losing leases.
+const minHeartbeat = time.Second
+
+func (p *parser) timeout(s *Step, m *yamldoc.Mapping, where string) {
+	p.keys(m, "timeout of "+where, []string{"run", "heartbeat", "queue"}, nil)
+	for _, f := range []struct {
+		key  string
+		to   *time.Duration
+		low  time.Duration
+		like string
+	}{{"run", &s.Timeout, 1, "10m"}, {"heartbeat", &s.Heartbeat, minHeartbeat, "60s"}, {"queue", &s.QueueTimeout, 1, "24h"}} {
+		n := m.Get(f.key)
+		yamldoc.Set(f.to, n, (*yamldoc.Node).Duration, &p.errs)
+		switch {
+		case n == nil || *f.to >= f.low:
+		case f.low > 1:
+			n.Errorf(&p.errs, yamldoc.CodeValue, "%s is at least %s, such as %s", f.key, f.low, f.like)
+		default:
+			n.Errorf(&p.errs, yamldoc.CodeValue, "the timeout is above 0, such as %s", f.like)
+		}
+	}
+}
+
+// minMemory is what a program needs to start at all.
+const minMemory = 1 << 20
+
+func (p *parser) resources(r *Resources, m *yamldoc.Mapping, where string) {
+	p.keys(m, "resources of "+where, []string{"memory", "cpu", "nice"}, nil)
+	if n := m.Get("memory"); n != nil {
+		yamldoc.Set(&r.Memory, n, (*yamldoc.Node).Bytes, &p.errs)
+		if r.Memory < minMemory {
+			n.Errorf(&p.errs, yamldoc.CodeValue, "memory is at least 1MiB, such as 512MiB")
+		}
+	}
+	r.CPU, _ = p.count(m.Get("cpu"), 1, maxWorkers)
+	r.Nice, _ = p.count(m.Get("nice"), 0, 19)
 }
 
 // count reads a whole number within limits.

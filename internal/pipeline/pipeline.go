@@ -5,6 +5,7 @@ package pipeline
 
 import (
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/diag"
@@ -56,6 +57,19 @@ func (p *Pipeline) Path(name string) string {
 		return name
 	}
 	return filepath.Join(p.Dir, name)
+}
+
+// RuleFiles lists the rule files of all steps, each once, as Path gives them.
+func (p *Pipeline) RuleFiles() []string {
+	var files []string
+	for i := range p.Steps {
+		for _, r := range p.Steps[i].Rules {
+			if path := p.Path(r); !slices.Contains(files, path) {
+				files = append(files, path)
+			}
+		}
+	}
+	return files
 }
 
 // Source says where the units of a pipeline come from. Each file is one unit.
@@ -171,6 +185,14 @@ type Step struct {
 	Profile Profile
 	// Timeout limits one attempt of the command.
 	Timeout time.Duration
+	// Heartbeat is how long a worker may be silent before its unit is given to
+	// another one; 0 is the runner's default.
+	Heartbeat time.Duration
+	// QueueTimeout is how long a unit may stand ready before it is dead; 0 is for
+	// ever.
+	QueueTimeout time.Duration
+	// Resources limit a command.
+	Resources Resources
 	// Retry says how failed attempts are repeated.
 	Retry Retry
 	// Rejects says where the command reports bad records.
@@ -189,6 +211,16 @@ type Step struct {
 // Format names data formats: csv, tsv, jsonl, json or parquet.
 type Format struct {
 	In, Out string
+}
+
+// Resources limit one attempt of a command. What is 0 is not limited.
+type Resources struct {
+	// Memory is the address space of each process, in bytes.
+	Memory int64
+	// CPU is the number of processors that the command may use at once.
+	CPU int
+	// Nice lowers the priority, from 0 to 19.
+	Nice int
 }
 
 // Profile says which sides of a step are profiled.

@@ -149,8 +149,7 @@ func TestLaterVersions(t *testing.T) {
 	}
 	for _, field := range []string{
 		"http: {url: x}", "sql: {dsn: x}", "worker: true", "run: [cat], group: db", "run: [cat], split: rows(5)", "run: [cat], fan_in: all",
-		"run: [cat], resources: {cpu: 1}", "run: [cat], canary: skip", "run: [cat], workers: {min: 1}", "run: [cat], workers: {scale_at: 1}",
-		"run: [cat], timeout: {heartbeat: 1s}", "run: [cat], timeout: {queue: 1s}",
+		"run: [cat], canary: skip", "run: [cat], workers: {min: 1}", "run: [cat], workers: {scale_at: 1}",
 	} {
 		_, err := pipeline.Parse("p.yaml", []byte(head+"steps:\n  a: {"+field+"}\n"), nil)
 		require.ErrorContains(t, err, "is not supported by this version yet", field)
@@ -257,4 +256,31 @@ func FuzzParse(f *testing.F) {
 			seen[s.Name] = true
 		}
 	})
+}
+
+func TestLimitsOfAStep(t *testing.T) {
+	p, err := pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\nsteps:\n  a: {run: [cat], timeout: {run: 1m, heartbeat: 5s, queue: 2h}, resources: {memory: 512MiB, cpu: 2, nice: 5}}\n"), nil)
+	require.NoError(t, err)
+	s := p.Steps[0]
+	require.Equal(t, []time.Duration{time.Minute, 5 * time.Second, 2 * time.Hour}, []time.Duration{s.Timeout, s.Heartbeat, s.QueueTimeout})
+	require.Equal(t, pipeline.Resources{Memory: 512 << 20, CPU: 2, Nice: 5}, s.Resources)
+	for text, want := range map[string]string{
+		"timeout: {heartbeat: 10ms}":  "heartbeat is at least 1s",
+		"timeout: {queue: 0s}":        "above 0",
+		"resources: {memory: 1KiB}":   "at least 1MiB",
+		"resources: {cpu: 0}":         "from 1 to",
+		"resources: {nice: 20}":       "from 0 to 19",
+		"resources: {memoty: 512MiB}": `did you mean "memory"`,
+	} {
+		_, err := pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\nsteps:\n  a: {run: [cat], "+text+"}\n"), nil)
+		require.ErrorContains(t, err, want, text)
+	}
+}
+
+func TestMermaid(t *testing.T) {
+	p, err := pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\nsource: {files: ['in/<*>.csv']}\nsteps:\n  end: {run: [cat], on_fail: warn}\n  a-b: {run: [cat], needs: {end: any}}\n"), nil)
+	require.NoError(t, err)
+	var b strings.Builder
+	require.NoError(t, p.Mermaid(&b))
+	require.Equal(t, "flowchart LR\n    source[(\"in/#lt;*#gt;.csv\")]\n    s0[\"end<br>on fail: warn\"]\n    s1[\"a-b\"]\n    source --> s0\n    s0 -. any .-> s1\n", b.String())
 }

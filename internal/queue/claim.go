@@ -33,6 +33,8 @@ type Lease struct {
 	Tries int `db:"tries"`
 	// Replay counts the replays.
 	Replay int `db:"replay"`
+	// Lost says that the attempt before this one ended with its worker.
+	Lost bool `db:"lost"`
 	// Body is what the last attempt stored of the unit.
 	Body string `db:"body"`
 	// ReadyUS and StartedUS are when it became ready and when it was claimed, in
@@ -62,7 +64,7 @@ func (q *Queue) Claim(ctx context.Context, c ClaimRequest) ([]Lease, error) {
 			WHERE id IN (SELECT id FROM unit WHERE pipeline = ? AND step = ? AND state = 'ready' AND run_at_us <= ` + q.now() + `
 				AND NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = ? AND p.step = ? AND p.paused <> '')
 				ORDER BY priority DESC, run_at_us, id LIMIT ?` + q.db.Dialect.SkipLocked + `)
-			RETURNING pipeline, step, unit, run, correlation_id, source, input, attempt, tries, replay, body, ready_us, started_us`
+			RETURNING pipeline, step, unit, run, correlation_id, source, input, attempt, tries, replay, cause = '` + CauseLost + `' AS lost, body, ready_us, started_us`
 		return tx.Select(ctx, &leases, query, c.Worker, c.Lease.Microseconds(), c.Pipeline, c.Step, c.Pipeline, c.Step, c.Max)
 	})
 	if err != nil {
@@ -86,7 +88,7 @@ func (q *Queue) rescue(ctx context.Context, tx *db.Tx) error {
 	}
 	for i := range lost {
 		u := &lost[i].Row
-		state, cause, message := Ready, "", ""
+		state, cause, message := Ready, CauseLost, "its worker vanished while working on it"
 		if u.Losses+1 >= MaxLosses {
 			state, cause = Dead, CauseCrash
 			message = fmt.Sprintf("its worker vanished %d times while working on it", MaxLosses)

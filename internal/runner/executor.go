@@ -77,7 +77,7 @@ func (x *executor) fill(ctx context.Context) error {
 			continue
 		}
 		leases, err := x.r.options.Queue.Claim(ctx, queue.ClaimRequest{
-			Pipeline: p.Name, Step: p.Steps[i].Name, Worker: x.r.options.Worker, Max: free, Lease: x.r.options.Lease,
+			Pipeline: p.Name, Step: p.Steps[i].Name, Worker: x.r.options.Worker, Max: free, Lease: x.r.lease(&p.Steps[i]),
 		})
 		if err != nil {
 			return err
@@ -222,10 +222,27 @@ func (h *holders) each(f func(*queue.Lease, context.CancelCauseFunc)) {
 	}
 }
 
+// lease is how long a unit of a step is held without a sign of life.
+func (r *Runner) lease(s *pipeline.Step) time.Duration {
+	if s.Heartbeat > 0 {
+		return s.Heartbeat
+	}
+	return r.options.Lease
+}
+
+// shortest is the shortest lease of the steps.
+func (r *Runner) shortest() time.Duration {
+	d := r.options.Lease
+	for i := range r.options.Pipeline.Steps {
+		d = min(d, r.lease(&r.options.Pipeline.Steps[i]))
+	}
+	return d
+}
+
 // beat prolongs the leases until ctx ends. A visit whose lease is lost is
 // stopped: what it makes could not be committed.
 func (h *holders) beat(ctx context.Context, r *Runner) {
-	tick := time.NewTicker(r.options.Lease / 3)
+	tick := time.NewTicker(r.shortest() / 3)
 	defer tick.Stop()
 	for {
 		select {
@@ -234,7 +251,7 @@ func (h *holders) beat(ctx context.Context, r *Runner) {
 		case <-tick.C:
 		}
 		h.each(func(l *queue.Lease, stop context.CancelCauseFunc) {
-			err := r.options.Queue.Heartbeat(ctx, l, r.options.Lease)
+			err := r.options.Queue.Heartbeat(ctx, l, r.lease(r.options.Pipeline.Step(l.Step)))
 			switch {
 			case errors.Is(err, queue.ErrFenced):
 				stop(err)

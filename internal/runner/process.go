@@ -9,9 +9,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/profilerhq/profiler/internal/pipeline"
 )
 
 const (
@@ -33,6 +37,7 @@ type process struct {
 	stdout *os.File  // nil goes to the tail of stderr
 	fd3    *os.File  // nil is closed
 	lines  io.Writer // gets the lines of stderr that are JSON objects; nil for none
+	limits pipeline.Resources
 	grace  time.Duration
 }
 
@@ -55,8 +60,13 @@ func (p process) run(ctx context.Context) ending {
 		return ending{err: err}
 	}
 	defer r.Close()
+	argv, err := limited(p.argv, p.limits)
+	if err != nil {
+		w.Close()
+		return ending{err: err}
+	}
 	// The context is watched below, because the whole group has to be stopped.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.argv[0], p.argv[1:]...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = p.dir, p.env, groupAttributes()
 	cmd.Stderr, cmd.Stdout = w, w
 	if p.stdin != nil {
@@ -72,6 +82,9 @@ func (p process) run(ctx context.Context) ending {
 	w.Close()
 	if err != nil {
 		return ending{err: err}
+	}
+	if n := p.limits.CPU; n > 0 {
+		bindToProcessors(cmd.Process.Pid, n)
 	}
 	tail := &tailWriter{lines: p.lines}
 	var reader sync.WaitGroup
@@ -89,6 +102,30 @@ func (p process) run(ctx context.Context) ending {
 		e.peak = peakBytes(s)
 	}
 	return e
+}
+
+// limited wraps a command so that the shell limits it before it starts: the
+// limits of a process can be set from outside only once it runs.
+func limited(argv []string, r pipeline.Resources) ([]string, error) {
+	if r.Memory == 0 && r.Nice == 0 {
+		return argv, nil
+	}
+	if !strings.Contains(argv[0], "/") { // or the shell would report what is missing
+		path, err := exec.LookPath(argv[0])
+		if err != nil {
+			return nil, err
+		}
+		argv = append([]string{path}, argv[1:]...)
+	}
+	script := "exec"
+	if r.Nice > 0 {
+		script += " nice -n " + strconv.Itoa(r.Nice)
+	}
+	script += ` "$@"`
+	if r.Memory > 0 {
+		script = "ulimit -v " + strconv.FormatInt(r.Memory/1024, 10) + " && " + script
+	}
+	return append([]string{"/bin/sh", "-c", script, "sh"}, argv...), nil
 }
 
 // wait returns when the leader of the group has ended and the rest was killed.

@@ -29,3 +29,6 @@ func peakBytes(s *os.ProcessState) int64 {
 	}
 	return 0
 }
+
+// bindToProcessors does nothing: this system has no way for it.
+func bindToProcessors(int, int) {}

@@ -648,6 +648,61 @@ func TestMissingProgram(t *testing.T) {
 	require.ErrorContains(t, err, `p.yaml:3:18: step "a": the program "no-such-program" is not in the PATH`)
 }
 
+func TestResources(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, `
+  low: {resources: {nice: 7, cpu: 1}, sh: 'cut -d" " -f19 /proc/self/stat; grep Cpus_allowed_list /proc/self/status'}
+  hog: {resources: {memory: 64MiB}, retry: {attempts: 1}, sh: 'head -c 256m /dev/zero | tail -c 200m >{output}'}
+`, nil)
+	s := b.run()
+	out := ""
+	for _, e := range b.events {
+		if e.Step == "low" && e.Output != "" {
+			out = b.read(strings.TrimPrefix(e.Output, b.dir))
+		}
+	}
+	require.Regexp(t, "^(7|1[0-9])\nCpus_allowed_list:\t[0-9]+\n$", out)
+	require.Equal(t, runner.Units{Done: 1}, s.Steps[0].Units)
+	require.Equal(t, runner.Units{Dead: 1}, s.Steps[1].Units, "exceeding the memory fails that attempt alone")
+}
+
+// A worker that vanished is noticed by the next one.
+func TestVanishedWorker(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		step  string
+		units runner.Units
+		cause runner.Cause
+	}{
+		"again":          {"run: [cat]", runner.Units{Done: 1}, ""},
+		"not tried":      {"run: [cat], retry: {on: [exit]}", runner.Units{Dead: 1}, runner.CauseLease},
+		"stood too long": {"run: [cat], timeout: {queue: 1ms}", runner.Units{Dead: 1}, runner.CauseTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "  a: {"+tt.step+"}\n", map[string]string{"x": "1"})
+			b.o.RunID = "r"
+			unit := queue.Offer{Key: queue.Key{Pipeline: "p", Step: "a", Unit: "U"}, Run: "r", Correlation: "c"}
+			ctx, q := t.Context(), b.o.Queue
+			require.NoError(t, q.DB().Tx(ctx, func(tx *db.Tx) error { return q.Offer(ctx, tx, []queue.Offer{unit}) }))
+			got, err := q.Claim(ctx, queue.ClaimRequest{Pipeline: "p", Step: "a", Worker: "gone", Max: 1, Lease: time.Second})
+			require.NoError(t, err)
+			require.Len(t, got, 1)
+			b.ahead.Add(int64(2 * time.Second))
+			if name == "stood too long" {
+				require.NoError(t, q.GiveBack(ctx, &got[0]))
+				b.ahead.Add(int64(time.Second))
+			}
+			require.NoError(t, runner.Work(ctx, []*runner.Runner{b.runner()}, true))
+			row, err := q.Get(ctx, unit.Key)
+			require.NoError(t, err)
+			require.Equal(t, string(tt.cause), row.Cause)
+			require.Equal(t, tt.units.Dead == 1, row.State == queue.Dead)
+			require.Equal(t, tt.units.Done == 1, row.State == queue.Done)
+		})
+	}
+}
+
 func TestUnwritableDirectory(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "  a: {run: [cat]}\n", map[string]string{"1": "", "2": "", "3": ""})

@@ -42,6 +42,10 @@ const (
 	CauseAttempts Cause = "attempts"
 	// CauseTimeout is a command whose last attempt took too long.
 	CauseTimeout Cause = "timeout"
+	// CauseLease is a unit whose worker vanished in its last attempt.
+	CauseLease Cause = "lease"
+	// CauseCrash is a unit whose workers vanished again and again.
+	CauseCrash Cause = queue.CauseCrash
 	// CauseGate is an output that failed its checks.
 	CauseGate Cause = "gate"
 	// CauseUnjudged is an output (or an input that the step wants judged) about

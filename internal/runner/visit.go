@@ -71,7 +71,7 @@ func (v *visit) run(ctx context.Context) {
 		v.giveBack(ctx, err)
 		return
 	}
-	if v.cause == CauseUnreadable {
+	if v.tooLong() || v.cause == CauseUnreadable {
 		v.end(Dead)
 		v.commit(ctx)
 		return
@@ -97,6 +97,19 @@ func (v *visit) run(ctx context.Context) {
 		}
 	}
 	v.commit(ctx)
+}
+
+// tooLong reports that the unit stood ready for too long, or was lost too often.
+func (v *visit) tooLong() bool {
+	switch limit := v.s.QueueTimeout; {
+	case limit > 0 && v.lease.Waited() > limit:
+		v.err, v.cause = fmt.Errorf("it stood ready for %s, longer than %s", v.lease.Waited().Round(time.Second), limit), CauseTimeout
+		return true
+	case v.attempts > v.s.Retry.Attempts, v.attempts > 1 && v.lease.Lost && !slices.Contains(v.s.Retry.On, pipeline.OnLease):
+		v.err, v.cause = errors.New("its worker vanished while working on it"), CauseLease
+		return true
+	}
+	return false
 }
 
 // giveBack returns the unit untouched, because the run was stopped, the lease
@@ -540,7 +553,7 @@ func (v *visit) changed() bool {
 
 // command executes the command and classifies how it ended.
 func (v *visit) command(ctx context.Context, temporary, rejects string) (retry, ok bool) {
-	p := process{dir: v.r.dir, grace: v.r.options.Grace}
+	p := process{dir: v.r.dir, grace: v.r.options.Grace, limits: v.s.Resources}
 	if !v.s.NamesOutput() {
 		f, err := create(temporary)
 		if err != nil {
