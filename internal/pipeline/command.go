@@ -195,10 +195,10 @@ func (p *Pipeline) Check() error {
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		program := "/bin/sh"
-		if s.Shell == "" {
+		if len(s.Run) > 0 {
 			program = s.Run[0]
 		}
-		if why := p.lookup(program); why != "" {
+		if why := p.lookup(program); s.HTTP == nil && why != "" {
 			errs.Add(diag.Diagnostic{
 				Pos: s.CommandPos, Code: CodeCommand,
 				Message: fmt.Sprintf("step %q: %s", s.Name, why),

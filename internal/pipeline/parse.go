@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -298,8 +299,8 @@ func (p *parser) step(name string, e yamldoc.Entry) {
 		return
 	}
 	p.keys(m, where,
-		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources"},
-		[]string{"http", "sql", "worker", "group", "split", "fan_in", "canary"})
+		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http"},
+		[]string{"sql", "worker", "group", "split", "fan_in", "canary"})
 	p.commandOf(&s, m, e.Key, where)
 	if n := m.Get("needs"); n != nil {
 		p.needsOf(&s, n)
@@ -321,12 +322,16 @@ func (p *parser) step(name string, e yamldoc.Entry) {
 
 func (p *parser) commandOf(s *Step, m *yamldoc.Mapping, key *yamldoc.Node, where string) {
 	run, sh := m.Get("run"), m.Get("sh")
+	if h := m.Get("http"); h != nil {
+		p.http(s, m, h, where)
+		return
+	}
 	switch {
 	case run != nil && sh != nil:
 		m.KeyNode("sh").Errorf(&p.errs, CodeCommand, "%s has run and sh; a step has exactly one command", where)
 	case run == nil && sh == nil:
-		// http, sql and worker are commands too, and already reported.
-		if !m.Has("http") && !m.Has("sql") && !m.Has("worker") {
+		// sql and worker are commands too, and already reported.
+		if !m.Has("sql") && !m.Has("worker") {
 			key.Errorf(&p.errs, CodeCommand, `%s has no command; give it one with run: ["program", "argument"] or sh: "text for the shell"`, where)
 		}
 	case run != nil:
@@ -359,6 +364,34 @@ func (p *parser) commandOf(s *Step, m *yamldoc.Mapping, key *yamldoc.Node, where
 		}
 		s.Shell = text
 	}
+}
+
+// http reads the function that a step calls.
+func (p *parser) http(s *Step, m *yamldoc.Mapping, n *yamldoc.Node, where string) {
+	s.HTTP, s.CommandPos = &HTTP{}, n.Pos()
+	for _, other := range []string{"run", "sh", "sql", "worker"} {
+		if m.Has(other) {
+			m.KeyNode(other).Errorf(&p.errs, CodeCommand, "%s has http and %s; a step has exactly one command", where, other)
+		}
+	}
+	for _, key := range []string{"rejects", "resources"} {
+		if m.Has(key) {
+			m.KeyNode(key).Errorf(&p.errs, CodeCommand, "%s calls a function by HTTP, which has no %s", where, key)
+		}
+	}
+	f := n.Mapping(&p.errs)
+	if f == nil {
+		return
+	}
+	p.keys(f, "http of "+where, []string{"url", "batch", "secret"}, nil)
+	if at := f.Required("url", "http", &p.errs); at != nil {
+		s.HTTP.URL, _ = at.String(&p.errs)
+		if u, err := url.Parse(s.HTTP.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			at.Errorf(&p.errs, CodeCommand, `the url is like "http://127.0.0.1:9000/enrich"`)
+		}
+	}
+	s.HTTP.Batch, _ = p.count(f.Get("batch"), 1, 1_000_000)
+	yamldoc.Set(&s.HTTP.Secret, f.Get("secret"), (*yamldoc.Node).String, &p.errs)
 }
 
 func (p *parser) needsOf(s *Step, n *yamldoc.Node) {

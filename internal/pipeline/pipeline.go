@@ -163,7 +163,34 @@ const (
 	RejectsStderr Rejects = "stderr_jsonl"
 )
 
-// Step is one node of the graph. Exactly one of Run and Shell is set.
+// HTTP is a function that a step calls: the input is posted, the output comes
+// back.
+type HTTP struct {
+	// URL is http or https.
+	URL string
+	// Batch is how many records are posted at once; 0 is the whole input.
+	Batch int
+	// Secret signs requests, if it is not empty.
+	Secret string
+}
+
+// Address returns the URL, empty without a function.
+func (h *HTTP) Address() string {
+	if h == nil {
+		return ""
+	}
+	return h.URL
+}
+
+// BatchSize returns the number of records in a request, 0 without a function.
+func (h *HTTP) BatchSize() int {
+	if h == nil {
+		return 0
+	}
+	return h.Batch
+}
+
+// Step is one node of the graph. Exactly one of Run, Shell and HTTP is set.
 type Step struct {
 	// Name is unique in the pipeline and safe as part of a path.
 	Name string
@@ -171,6 +198,8 @@ type Step struct {
 	Run []string
 	// Shell is a text for /bin/sh.
 	Shell string
+	// HTTP is the function that is called instead of a command.
+	HTTP *HTTP
 	// Needs are the steps whose outputs this one reads, in the order of the file.
 	Needs []Need
 	// Format names the formats of input and output; empty means by content.

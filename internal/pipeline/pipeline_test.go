@@ -148,7 +148,7 @@ func TestLaterVersions(t *testing.T) {
 		require.EqualError(t, err, `p.yaml:1:1: "`+key+`" in the pipeline is not supported by this version yet`)
 	}
 	for _, field := range []string{
-		"http: {url: x}", "sql: {dsn: x}", "worker: true", "run: [cat], group: db", "run: [cat], split: rows(5)", "run: [cat], fan_in: all",
+		"sql: {dsn: x}", "worker: true", "run: [cat], group: db", "run: [cat], split: rows(5)", "run: [cat], fan_in: all",
 		"run: [cat], canary: skip", "run: [cat], workers: {min: 1}", "run: [cat], workers: {scale_at: 1}",
 	} {
 		_, err := pipeline.Parse("p.yaml", []byte(head+"steps:\n  a: {"+field+"}\n"), nil)
@@ -283,4 +283,24 @@ func TestMermaid(t *testing.T) {
 	var b strings.Builder
 	require.NoError(t, p.Mermaid(&b))
 	require.Equal(t, "flowchart LR\n    source[(\"in/#lt;*#gt;.csv\")]\n    s0[\"end<br>on fail: warn\"]\n    s1[\"a-b\"]\n    source --> s0\n    s0 -. any .-> s1\n", b.String())
+}
+
+func TestHTTPStep(t *testing.T) {
+	parse := func(fields string) (*pipeline.Pipeline, error) {
+		return pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\nsteps:\n  a: {"+fields+"}\n"), func(string) (string, bool) { return "s3cret", true })
+	}
+	p, err := parse(`http: {url: "http://fn/x", batch: 500, secret: "${env:KEY}"}`)
+	require.NoError(t, err)
+	require.Equal(t, &pipeline.HTTP{URL: "http://fn/x", Batch: 500, Secret: "s3cret"}, p.Steps[0].HTTP)
+	require.NoError(t, p.Check())
+	for fields, want := range map[string]string{
+		"http: {}": "url", "http: {url: fn}": "the url is like", "http: {url: 'http://fn', batch: 0}": "from 1 to",
+		"http: {url: 'http://fn'}, run: [cat]":           "exactly one command",
+		"http: {url: 'http://fn'}, rejects: fd3":         "has no rejects",
+		"http: {url: 'http://fn'}, resources: {nice: 1}": "has no resources",
+		"http: {url: 'http://fn', method: PUT}":          "unknown key",
+	} {
+		_, err := parse(fields)
+		require.ErrorContains(t, err, want, fields)
+	}
 }

@@ -66,7 +66,9 @@ func fingerprint(p *pipeline.Pipeline, s *pipeline.Step) (string, error) {
 		Retry   pipeline.Retry
 		Rejects pipeline.Rejects
 		Workers int
-	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers})
+		URL     string `json:",omitempty"`
+		Batch   int    `json:",omitempty"`
+	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers, s.HTTP.Address(), s.HTTP.BatchSize()})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint of step %q: %w", s.Name, err)
 	}
@@ -91,6 +93,9 @@ func fingerprint(p *pipeline.Pipeline, s *pipeline.Step) (string, error) {
 // it does. A program that is found by the PATH is not among them, nor are the
 // files that a text for the shell writes by > or tee.
 func namedFiles(s *pipeline.Step) []string {
+	if s.Shell == "" && len(s.Run) == 0 {
+		return nil
+	}
 	if s.Shell == "" {
 		words := slices.Clone(s.Run)
 		if !strings.Contains(words[0], "/") {

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -99,6 +100,7 @@ type Runner struct {
 	prints  []string // fingerprint per step
 	rules   []string // rules fingerprint per step
 	log     *slog.Logger
+	client  *http.Client
 	random  sync.Mutex
 }
 
@@ -146,7 +148,7 @@ func New(o Options) (*Runner, error) {
 		}
 		o.RunID = id.String()
 	}
-	r := &Runner{options: o}
+	r := &Runner{options: o, client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	r.log = o.Logger.With("pipeline", o.Pipeline.Name, "run", o.RunID)
 	var err error
 	if r.dir, err = filepath.Abs(o.Pipeline.Dir); err != nil {

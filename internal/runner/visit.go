@@ -62,6 +62,8 @@ type visit struct {
 	rejectf string // absolute path of the rejects, or empty
 	seen    *judgements
 	tell    func(Event)
+	// retryAfter is what an HTTP function asked for.
+	retryAfter time.Duration
 }
 
 // run carries the unit to its next state and commits it. The state stays empty
@@ -142,7 +144,7 @@ func (v *visit) keep(ctx context.Context) {
 
 // again gives the unit back for another attempt after the backoff.
 func (v *visit) again(ctx context.Context) {
-	wait := v.s.Retry.Wait(v.attempts, v.r.fraction())
+	wait := max(v.s.Retry.Wait(v.attempts, v.r.fraction()), v.retryAfter)
 	f := queue.Failure{Cause: string(v.cause), Err: textOf(v.err), Wait: wait, Usage: v.usage(), Fingerprint: v.r.prints[v.step]}
 	var err error
 	if f.Body, err = encode(v.stored(Waiting)); err == nil {
@@ -502,7 +504,11 @@ func (v *visit) execute(ctx context.Context) (retry, ok bool) {
 	}
 	defer os.RemoveAll(temporary) //nolint:errcheck // it may be gone
 	defer os.Remove(rejects)      //nolint:errcheck // it may be gone
-	retry, ok = v.command(ctx, temporary, rejects)
+	if v.s.HTTP != nil {
+		retry, ok = v.post(ctx, temporary)
+	} else {
+		retry, ok = v.command(ctx, temporary, rejects)
+	}
 	if !ok {
 		return retry, false
 	}
@@ -647,19 +653,35 @@ func create(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o644)
 }
 
+// identified is one name and value that a step is told, as a variable of the
+// environment and as an HTTP header. One of the names may be empty.
+type identified struct{ variable, header, value string }
+
+func (v *visit) idempotencyKey() string {
+	return v.s.Name + "." + v.lease.Unit + "." + v.r.prints[v.step][:32]
+}
+
+// identity says what is worked on and where.
+func (v *visit) identity() []identified {
+	return []identified{
+		{"PROFILER_UNIT_ID", "Profiler-Unit-Id", v.lease.Unit},
+		{"PROFILER_ATTEMPT", "Profiler-Attempt", strconv.Itoa(v.attempts)},
+		{"PROFILER_CORRELATION_ID", "Profiler-Correlation-Id", v.lease.Correlation},
+		{"PROFILER_IDEMPOTENCY_KEY", "Idempotency-Key", v.idempotencyKey()},
+		{"TRACEPARENT", "Traceparent", traceparent(v.lease.Correlation, v.lease.Run, v.s.Name, v.lease.Unit, v.attempts)},
+		{"PROFILER_RUN_ID", "", v.lease.Run},
+		{"PROFILER_PIPELINE", "", v.r.options.Pipeline.Name},
+		{"PROFILER_STEP", "", v.s.Name},
+	}
+}
+
 // environment returns the variables of one attempt.
 func (v *visit) environment(output string) []string {
-	o := v.r.options
 	env := slices.Clone(v.r.env)
 	set := func(name, value string) { env = append(env, name+"="+value) }
-	set("PROFILER_UNIT_ID", v.lease.Unit)
-	set("PROFILER_ATTEMPT", strconv.Itoa(v.attempts))
-	set("PROFILER_CORRELATION_ID", v.lease.Correlation)
-	set("PROFILER_IDEMPOTENCY_KEY", v.s.Name+"."+v.lease.Unit+"."+v.r.prints[v.step][:32])
-	set("TRACEPARENT", traceparent(v.lease.Correlation, v.lease.Run, v.s.Name, v.lease.Unit, v.attempts))
-	set("PROFILER_RUN_ID", v.lease.Run)
-	set("PROFILER_PIPELINE", o.Pipeline.Name)
-	set("PROFILER_STEP", v.s.Name)
+	for _, kv := range v.identity() {
+		set(kv.variable, kv.value)
+	}
 	set(pipeline.VariableOutput, output)
 	var paths []string
 	for _, in := range v.inputs {
