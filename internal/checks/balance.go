@@ -131,7 +131,7 @@ func (b *balance) result(in *Input, _ *profile.Column, res Result) Result {
 	if b.of.column != "" {
 		col := in.Profile.Summary().Column(b.of.column)
 		if col == nil {
-			return res.failReason("missing column", "there is no column %q", b.of.column)
+			return res.lacks(b.of.column, "there is no column %q", b.of.column)
 		}
 		value, ok = col.Metric(b.of.metric)
 	}

@@ -43,6 +43,14 @@ type changeLimit struct {
 	relative bool
 }
 
+// around reports whether the limit allows all that another one does.
+func (l *changeLimit) around(o *changeLimit) bool {
+	if (l.min == nil) != (o.min == nil) { // a size and signed limits
+		return false
+	}
+	return (l.min == nil || *l.min <= *o.min) && (l.max == nil || o.max != nil && *l.max >= *o.max)
+}
+
 func parseChange(c *Check, p params, errs *diag.List) judge {
 	m := p.mapping("change", changeParams, errs)
 	if m == nil {
@@ -74,6 +82,9 @@ func parseChange(c *Check, p params, errs *diag.List) judge {
 		zone := n.Mapping(errs)
 		zone.Unknown([]string{"min", "max"}, "a zone of check \"change\"", errs)
 		*target = parseChangeLimit(zone, errs)
+	}
+	if w, f := ch.warn, ch.fail; w != nil && f != nil && w.relative == f.relative && w.around(f) {
+		p.zone("warn", m, errs).Errorf(errs, yamldoc.CodeValue, "warn (%s) allows all that fail (%s) allows, so it never warns; swap them", w.words(), f.words())
 	}
 	if ch.warn == nil && ch.fail == nil && len(*errs) == before {
 		errs.Errorf(p.where(), 6, yamldoc.CodeMissingKey, "check \"change\" needs max or min, as 50%% or as a number")
@@ -211,7 +222,7 @@ func (ch *change) result(in *Input, _ *profile.Column, res Result) Result {
 	if ch.column == "" {
 		value, ok = s.Metric(ch.metric)
 	} else if col := s.Column(ch.column); col == nil {
-		return res.failReason("missing column", "there is no column %q", ch.column)
+		return res.lacks(ch.column, "there is no column %q", ch.column)
 	} else {
 		value, ok = col.Metric(ch.metric)
 	}

@@ -135,7 +135,7 @@ func TestMessagesAndKeys(t *testing.T) {
 	res := judge(t, "dataset: in\nkey: [order_id]\ncolumns:\n  amount:\n    - range: {min: 0, max: 10_000}\n", orders, nil)[1]
 	require.Equal(t, `2 of 5 rows (40 %) are outside 0 … 10,000; first: row 3 is -4.2 (order_id A3)`, res.Message)
 	require.Equal(t, "at most 0 failing rows", res.Limit)
-	require.Equal(t, &checks.Rule{File: "r.yaml", Line: 5}, res.Rule)
+	require.Equal(t, &checks.Rule{File: "r.yaml", Line: 5, Column: 7}, res.Rule)
 	require.Equal(t, map[string]string{"order_id": "A5"}, res.FailingRows[1].Key)
 	require.Equal(t, "amount.range", res.ID)
 }

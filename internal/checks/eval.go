@@ -456,7 +456,7 @@ func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
 func (c *Check) result(id, column string) Result {
 	return Result{
 		ID: id, Kind: c.Kind, Name: c.Name, Column: column, Severity: c.Severity, Owner: c.Owner, Tags: c.Tags, Note: c.Note,
-		OnFail: c.OnFail, Rule: &Rule{File: c.Pos.File, Line: c.Pos.Line},
+		OnFail: c.OnFail, Rule: &Rule{File: c.Pos.File, Line: c.Pos.Line, Column: c.Pos.Column},
 	}
 }
 
@@ -475,7 +475,7 @@ func (c *Check) missing(column, id string, s *profile.Summary) Result {
 	if len(names) > 0 {
 		hint = "; there are " + list(names, 8)
 	}
-	return res.failReason("missing column", "there is no %s %q%s", what, column, hint)
+	return res.lacks(column, "there is no %s %q%s", what, column, hint)
 }
 
 // list joins names, at most n of them.

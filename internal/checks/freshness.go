@@ -56,6 +56,9 @@ func parseFreshness(c *Check, p params, errs *diag.List) judge {
 		}
 		f.fail, _ = n.Duration(errs)
 	}
+	if f.fail != 0 && f.warn >= f.fail {
+		p.zone("warn", m, errs).Errorf(errs, yamldoc.CodeValue, "warn (%s) is not below fail (%s), so it never warns; swap them", age(f.warn), age(f.fail))
+	}
 	if f.fail == 0 && f.warn == 0 && len(*errs) == before {
 		errs.Errorf(p.where(), 9, yamldoc.CodeMissingKey, "check \"freshness\" needs max_age above 0")
 	}
@@ -75,7 +78,7 @@ func (f *freshness) result(in *Input, _ *profile.Column, res Result) Result {
 		res.Column = f.column
 		col := in.Profile.Summary().Column(f.column)
 		if col == nil {
-			return res.failReason("missing column", "there is no column %q", f.column)
+			return res.lacks(f.column, "there is no column %q", f.column)
 		}
 		_, hi, ok := col.Bounds()
 		switch {

@@ -228,6 +228,7 @@ func parseZones(kind string, p params, more []Param, errs *diag.List) (warn, fai
 	if warnNode != nil {
 		warn = parseZoneNode(warnNode, kind, errs)
 	}
+	looser(warn, fail, warnNode, errs)
 	if warn == nil && fail == nil && len(*errs) == before {
 		errs.Errorf(p.where(), max(1, len(kind)), yamldoc.CodeMissingKey, "check %q needs a limit: min, max, above, below, equals or one_of", kind)
 	}

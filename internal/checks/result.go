@@ -98,13 +98,23 @@ type Result struct {
 	Other    *Segment  `json:"other,omitempty"`
 	// Learned is set in the result of the learned decision alone.
 	*Learned
+
+	absent string
 }
 
 // Rule is the place of the check in a rule file.
 type Rule struct {
 	File string `json:"file"`
 	Line int    `json:"line"`
+	// Column is where the check begins in the line, from 1.
+	Column int `json:"-"`
 }
+
+// MissingColumn is the reason of a check whose column is not there.
+const MissingColumn = "missing column"
+
+// Absent returns the column that is not there, for the reason MissingColumn.
+func (r *Result) Absent() string { return r.absent }
 
 // FailingRow is a row that violates a row check. Row counts from 1, the header
 // not counted.

@@ -403,6 +403,12 @@ func (r Result) errorf(format string, args ...any) Result {
 	return r
 }
 
+// lacks makes the result a failure for a column that is not there.
+func (r Result) lacks(column, format string, args ...any) Result {
+	r.absent = column
+	return r.failReason(MissingColumn, format, args...)
+}
+
 // failReason makes the result a failure for a fixed reason of the contract.
 func (r Result) failReason(reason, format string, args ...any) Result {
 	r.Status, r.Reason, r.Message = Fail, reason, fmt.Sprintf(format, args...)

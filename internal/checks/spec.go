@@ -2,6 +2,7 @@ package checks
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/expr"
@@ -75,22 +76,40 @@ type Check struct {
 	Level    Level
 	// Column is the column or a pattern of columns; empty for checks of the
 	// dataset.
-	Column   string
-	Columns  []string // of unique over several columns
-	Name     string
-	Owner    string
-	Tags     []string
-	Note     string
-	OnFail   string // block, warn, quarantine or empty
-	Severity Severity
-	Enabled  bool
-	Warn     *Tolerance // of row checks; nil is switched off
-	Fail     *Tolerance
-	Where    *expr.Program // selects the rows that are judged; nil is all
-	By       string        // the column of segments; empty is none
-	Pos      diag.Position
+	Column  string
+	Columns []string // of unique over several columns
+	// ColumnPos is where the rule names the column, of checks in a column's list.
+	ColumnPos diag.Position
+	Name      string
+	Owner     string
+	Tags      []string
+	Note      string
+	OnFail    string // block, warn, quarantine or empty
+	Severity  Severity
+	Enabled   bool
+	Warn      *Tolerance // of row checks; nil is switched off
+	Fail      *Tolerance
+	Where     *expr.Program // selects the rows that are judged; nil is all
+	By        string        // the column of segments; empty is none
+	Pos       diag.Position
 
 	judge judge
+}
+
+// ColumnNames returns the columns that the check names, patterns left out.
+func (c *Check) ColumnNames() []string {
+	var names []string
+	if c.Column != "" && !IsPattern(c.Column) {
+		names = append(names, c.Column)
+	}
+	names = append(names, c.Columns...)
+	if c.Where != nil {
+		names = append(names, c.Where.Columns()...)
+	}
+	if c.By != "" {
+		names = append(names, c.By)
+	}
+	return names
 }
 
 // specs is the catalogue, sorted by level and kind.
@@ -125,6 +144,23 @@ func Kinds() []string {
 		names[i] = s.Kind
 	}
 	return names
+}
+
+// synonyms are names that other tools and languages have for kinds.
+var synonyms = map[string]string{
+	"accepted_values": "in", "enum": "in", "valid_values": "in", "allowed_values": "in", "one_of": "in", "expect_column_values_to_be_in_set": "in",
+	"expect_column_values_to_not_be_in_set": "not_in", "relationships": "references", "foreign_key": "references",
+	"unique_combination_of_columns": "unique", "uniqueness": "unique", "expect_column_values_to_be_unique": "unique", "primary_key": "unique",
+	"required": "not_null", "expect_column_values_to_not_be_null": "not_null", "is_complete": "not_null", "expect_column_values_to_be_null": "is_null",
+	"regex": "matches", "pattern": "matches", "expect_column_values_to_match_regex": "matches", "expect_column_values_to_not_match_regex": "not_matches",
+	"between": "range", "accepted_range": "range", "expect_column_values_to_be_between": "range", "expression_is_true": "row", "expression": "row", "condition": "row",
+	"expect_table_row_count_to_be_between": "row_count", "count": "row_count", "rows": "row_count", "duplicate_count": "duplicate_rows",
+	"missing_count": "null_count", "missing_percent": "null_rate", "missing": "null_rate", "nulls": "null_rate", "completeness": "null_rate", "null_percent": "null_rate",
+	"avg": "mean", "average": "mean", "expect_column_mean_to_be_between": "mean", "expect_column_median_to_be_between": "median", "std": "stddev", "percentile": "quantile",
+	"cardinality": "distinct", "expect_column_unique_value_count_to_be_between": "distinct", "data_type": "type", "datatype": "type", "expect_column_values_to_be_of_type": "type",
+	"recency": "freshness", "timeliness": "freshness", "volume": "row_count", "anomaly": "drift", "distribution": "drift",
+	"expect_column_value_lengths_to_be_between": "length", "expect_column_values_to_be_increasing": "increasing", "expect_column_values_to_be_decreasing": "decreasing",
+	"expect_column_values_to_match_json_schema": "json_schema", "monotonic": "increasing", "email": "format", "uuid": "format", "iban": "format", "not_empty": "not_blank",
 }
 
 // planned are kinds of the rule language that this version does not have yet.
@@ -231,7 +267,9 @@ func findSpec(n *yamldoc.Node, column string, errs *diag.List) *Spec {
 		return nil
 	case spec == nil:
 		d := n.Diagnostic(yamldoc.CodeValue, "unknown check %q", kind)
-		d.Hint = diag.Hint(kind, Kinds())
+		if d.Hint = diag.Hint(kind, Kinds()); synonyms[kind] != "" {
+			d.Hint = "it is called " + strconv.Quote(synonyms[kind]) + " here"
+		}
 		errs.Add(d)
 		return nil
 	case column == "" && !spec.Dataset:

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/zeebo/xxh3"
@@ -37,6 +38,12 @@ var uniqueSpec = Spec{
 		if len(cols) == 0 {
 			p.node.Errorf(errs, yamldoc.CodeValue, "the list of columns is empty")
 			return nil
+		}
+		for i, name := range cols {
+			if slices.Contains(cols[:i], name) {
+				p.node.Items()[i].Errorf(errs, yamldoc.CodeValue, "the column %q is listed twice", name)
+				return nil
+			}
 		}
 		if len(cols) > maxUniqueColumns {
 			p.node.Errorf(errs, yamldoc.CodeValue, "there are %d columns, at most %d can be compared", len(cols), maxUniqueColumns)

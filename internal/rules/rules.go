@@ -31,6 +31,7 @@ type Set struct {
 	OnFail  string // block, warn or quarantine; empty is block
 	Auto    *Auto  // nil where the file does not say
 	Checks  []*checks.Check
+	keyPos  []diag.Position // of Key
 	// hash is the SHA-256 of the document's file.
 	hash [sha256.Size]byte
 }
@@ -163,7 +164,7 @@ func (s *Set) parse(root *yamldoc.Node, errs *diag.List) {
 	}
 	for _, n := range m.Get("key").Items() {
 		if name, ok := n.String(errs); ok {
-			s.Key = append(s.Key, name)
+			s.Key, s.keyPos = append(s.Key, name), append(s.keyPos, n.Pos())
 		}
 	}
 	s.OnFail, _ = m.Get("on_fail").OneOf(errs, "block", "warn", "quarantine")
@@ -177,21 +178,24 @@ func (s *Set) parse(root *yamldoc.Node, errs *diag.List) {
 func (s *Set) parseChecks(m *yamldoc.Mapping, errs *diag.List) {
 	if n := m.Get("checks"); n != nil {
 		items, _ := n.List(errs)
-		s.add(items, "", errs)
+		s.add(items, nil, errs)
 	}
 	if n := m.Get("columns"); n != nil {
 		for _, e := range n.Mapping(errs).Entries() {
-			s.add(e.Value.Items(), e.Key.Raw(), errs)
+			s.add(e.Value.Items(), e.Key, errs)
 		}
 	}
 }
 
-func (s *Set) add(items []*yamldoc.Node, column string, errs *diag.List) {
+// add compiles a list of checks; column is the key of the column's list, nil for
+// the dataset's.
+func (s *Set) add(items []*yamldoc.Node, column *yamldoc.Node, errs *diag.List) {
 	for _, item := range items {
-		c := checks.Parse(item, column, errs)
+		c := checks.Parse(item, column.Raw(), errs)
 		if c == nil {
 			continue
 		}
+		c.ColumnPos = column.Pos()
 		c.Locate(filepath.Dir(s.File), s.readFile, errs)
 		if c.Owner == "" {
 			c.Owner = s.Owner
