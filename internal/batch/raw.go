@@ -1,12 +1,5 @@
 package batch
 
-import (
-	"encoding/binary"
-	"math/bits"
-
-	"github.com/zeebo/xxh3"
-)
-
 // Raw is the text of a run of rows and where its fields stand: what a scanner
 // of a text format finds before anything is classified.
 type Raw struct {
@@ -93,9 +86,11 @@ type Encoder struct {
 	classify Classifier
 	dict     *Vector
 	slots    []slot
-	hashes   []uint64 // of the entries
+	metas    []uint32 // lengths and forms of the entries
 	shift    uint
-	rows     int // fields met with the dictionary
+	seed     uint64 // of their hashes
+	width    width  // of the fields that were met
+	rows     int    // fields met with the dictionary
 	off      bool
 }
 
@@ -108,18 +103,6 @@ type EncoderOptions struct {
 	// Limit is how many distinct fields the dictionary holds; 0 is none.
 	Limit int
 }
-
-// slot is a place of the dictionary's table: 48 bits of the hash of a field with
-// its form, and the index of its entry + 1 in 16 bits; 0 is free. With the place
-// it tells fields by more than 60 bits: the chance that two of some 10,000
-// distinct fields are taken for one is below 1e-9. Eight bytes keep the table of
-// a column in the second cache, which decides its speed.
-type slot uint64
-
-const (
-	slotIndexBits = 16
-	slotIndex     = 1<<slotIndexBits - 1
-)
 
 // dictText is how many bytes of text a dictionary holds at most.
 const dictText = 4 << 20
@@ -228,105 +211,11 @@ func countItems(b []byte) int64 {
 	return n + 1
 }
 
-// lowBytes masks the first n bytes of two words that hold a field.
-var lowBytes = func() (m [17]struct{ lo, hi uint64 }) {
-	for n := range m {
-		m[n].lo, m[n].hi = ^uint64(0), ^uint64(0)
-		if n < 8 {
-			m[n].lo = 1<<(8*n) - 1
-		}
-		m[n].hi = 1<<(8*max(0, n-8)) - 1
-		if n == 16 {
-			m[n].hi = ^uint64(0)
-		}
-	}
-	return m
-}()
-
-// encode sets v to codes of the dictionary and adds fields that are new to it.
-func (e *Encoder) encode(text []byte, fields []Field, v *Vector) {
-	if e.dict == nil {
-		e.dict = &Vector{HasText: true, Inferred: e.opts.Inferred}
-		e.resize(128)
-	}
-	v.HasText, v.Inferred, v.Dict = true, e.opts.Inferred, e.dict
-	v.Codes = resize(v.Codes, len(fields))
-	text = text[:len(text)+RawSpare]
-	before := len(e.dict.Types)
-	slots, shift := e.slots, e.shift
-	codes := v.Codes[:len(fields)]
-	for i, f := range fields {
-		start, meta := int(uint32(f)), uint32(f>>32) //nolint:gosec // the low half
-		size := meta & MaxField
-		var lo, hi uint64
-		if size <= 16 {
-			b := text[start : start+16]
-			m := &lowBytes[size]
-			lo, hi = binary.LittleEndian.Uint64(b)&m.lo, binary.LittleEndian.Uint64(b[8:])&m.hi
-		} else {
-			h := xxh3.Hash128(text[start : start+int(size)])
-			lo, hi = h.Lo, h.Hi
-		}
-		hash := fieldHash(lo, hi, meta)
-		for at := hash >> shift; ; {
-			s := slots[at]
-			if (uint64(s)^hash<<slotIndexBits)>>slotIndexBits == 0 && s != 0 {
-				codes[i] = uint32(s&slotIndex) - 1
-				break
-			}
-			if s == 0 {
-				codes[i] = e.add(at, hash, meta, text[start:start+int(size)])
-				slots, shift = e.slots, e.shift
-				break
-			}
-			if at++; at == uint64(len(slots)) {
-				at = 0
-			}
-		}
-	}
-	v.Zoned = e.dict.Zoned
-	e.rows += len(fields)
-	e.judge(len(e.dict.Types)-before, len(fields))
-}
-
-// fieldHash spreads a field, of which lo and hi are the bytes or a hash of them.
-func fieldHash(lo, hi uint64, meta uint32) uint64 {
-	a, b := bits.Mul64(lo^0x9e3779b97f4a7c15, hi^0xe7037ed1a0b428db^uint64(meta)<<32)
-	return (a ^ b) * 0x9fb21c651e98df25
-}
-
-// add enters a new field at a free slot and returns its code.
-func (e *Encoder) add(at, hash uint64, meta uint32, text []byte) uint32 {
-	code := uint32(len(e.dict.Types)) //nolint:gosec // at most a few 10,000
-	val := e.value(text, Form(meta>>fieldSizeBits))
-	e.dict.Append(val, text)
-	e.hashes = append(e.hashes, hash)
-	e.slots[at] = slot(hash<<slotIndexBits | uint64(code+1))
-	if 4*int(code+1) > 3*len(e.slots) {
-		e.resize(2 * len(e.slots))
-	}
-	return code
-}
-
-// resize makes the table n slots, a power of two up to 65,536.
-func (e *Encoder) resize(n int) {
-	e.slots, e.shift = make([]slot, n), uint(64-bits.TrailingZeros(uint(n)))
-	for i, hash := range e.hashes {
-		at := hash >> e.shift
-		for e.slots[at] != 0 {
-			if at++; at == uint64(n) {
-				at = 0
-			}
-		}
-		e.slots[at] = slot(hash<<slotIndexBits | uint64(i+1))
-	}
-}
-
 // judge gives the dictionary up when it is too large, or when most fields turn
 // out to be new, so that it does not pay.
 func (e *Encoder) judge(added, rows int) {
 	n := len(e.dict.Types)
 	if n > e.opts.Limit || len(e.dict.data) > dictText || n > 4096 && 2*added > rows || n > 768 && 8*n > 7*e.rows {
-		e.off, e.slots, e.hashes, e.dict = true, nil, nil, nil
+		e.off, e.slots, e.metas, e.dict = true, nil, nil, nil
 	}
 }
