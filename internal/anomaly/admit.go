@@ -179,24 +179,35 @@ func (s *State) idOf(seq int64) string {
 	return ""
 }
 
-// expire admits weak pages that nobody answered, and forgets the features of
-// strong ones that can be part of no new level any more.
+// expire admits weak pages that nobody answered. Strong ones stay out, but their
+// sizes are remembered: see unanswered.
 func (s *State) expire(seq int64) []string {
 	var out []string
 	kept := s.pending[:0]
 	for i := range s.pending {
 		h := s.pending[i]
-		switch {
-		case h.low && h.seq+pendingSpan <= seq:
+		switch due := h.seq+pendingSpan <= seq; {
+		case due && h.low:
 			out = append(out, s.idOf(h.seq))
 			s.admitLate(&h)
-		case h.low || slices.Contains(s.run, h.seq):
+		case due && !slices.Contains(s.run, h.seq):
+			s.unanswered(&h)
+		default:
 			kept = append(kept, h)
 		}
 	}
 	clear(s.pending[len(kept):])
 	s.pending = kept
 	return out
+}
+
+// unanswered remembers how far a batch deviated that stays held out.
+func (s *State) unanswered(h *held) {
+	for _, v := range h.values {
+		if c := s.index[v.column]; c != nil && c.series[v.kind] != nil {
+			c.series[v.kind].unanswered(h.seq, v.x)
+		}
+	}
 }
 
 // admitLate takes a batch that was held out into everything.

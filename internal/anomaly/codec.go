@@ -216,6 +216,7 @@ func (c *codec) series(x *series) {
 		c.window(&x.errors[k])
 		c.records(&x.records[k])
 	}
+	list(c, &x.odd, func(o *oddError) { c.int(&o.seq); c.float(&o.e) })
 	c.bool(&x.zero)
 	c.bool(&x.one)
 	c.float(&x.rows)

@@ -2,6 +2,7 @@ package anomaly
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -394,13 +395,34 @@ func robustSpread(at [len(quantileKinds)]float64, std float64) float64 {
 // Where values repeat, as counts do, they move smoothly with the shares: the
 // plain median of a count jumps from 3 to 4 by chance.
 func midQuantiles(w []point) (out [len(quantileKinds)]float64) {
+	midQuantilesAt(w, quantileShares[:], out[:])
+	return out
+}
+
+// quantileNoise is the standard error of a quantile of n values, by the ranks
+// that one standard error of its rank leads to in the pool: where values are
+// sparse a quantile moves far. 0 for other metrics.
+func quantileNoise(pool []point, k Kind, n float64) float64 {
+	i := slices.Index(quantileKinds[:], k)
+	if i < 0 {
+		return 0
+	}
+	p := quantileShares[i]
+	delta := math.Sqrt(p * (1 - p) / n)
+	var at [2]float64
+	midQuantilesAt(pool, []float64{p - delta, p + delta}, at[:])
+	return (at[1] - at[0]) / 2
+}
+
+// midQuantilesAt is midQuantiles at ascending shares.
+func midQuantilesAt(w []point, shares, out []float64) {
 	total := 0.0
 	for i := range w {
 		total += float64(w[i].Weight)
 	}
 	i, before := 0, 0.0
 	low, lowAt := w[0].Value, 0.0
-	for k, p := range quantileShares {
+	for k, p := range shares {
 		for i < len(w) && before+float64(w[i].Weight)/2 < p*total {
 			low, lowAt = w[i].Value, before+float64(w[i].Weight)/2
 			before += float64(w[i].Weight)
@@ -416,7 +438,6 @@ func midQuantiles(w []point) (out [len(quantileKinds)]float64) {
 			out[k] = low + (high-low)*(p*total-lowAt)/(highAt-lowAt)
 		}
 	}
-	return out
 }
 
 // micros is the time that many microseconds after 1970.

@@ -285,6 +285,9 @@ func (t *takes) column(key columnKey, measures []measure, spread float64, masked
 		case sp.spread:
 			f *= unit
 		}
+		if known != nil && len(known.merged.numbers) > 0 {
+			se = max(se, quantileNoise(known.merged.numbers, m.kind, m.n))
+		}
 		o := observed{key, m.kind, x, se, f, m.n}
 		t.v.all = append(t.v.all, o)
 		if known == nil || known.series[m.kind] == nil || masked && (sp.position || offset) {
@@ -313,6 +316,10 @@ func (t *takes) judge(fd *finding, x *series, sp *spec) bool {
 	fd.expected = p
 	e := fd.x - p
 	same, opposite := x.records[k].largest(t.s.seq)
+	if len(x.odd) > 1 {
+		above, below := x.repeated(t.s.seq)
+		same, opposite = max(same, above), max(opposite, below)
+	}
 	fd.sign = 1
 	if e < 0 {
 		fd.sign = -1

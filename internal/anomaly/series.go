@@ -149,6 +149,53 @@ func (r *records) largest(seq int64) (above, below float64) {
 	return above, below
 }
 
+// oddError is the error of a batch that was held out and that nobody answered.
+type oddError struct {
+	seq int64
+	e   float64
+}
+
+const (
+	keptOdd = 8   // unanswered errors of a metric
+	oddSpan = 400 // batches that they count for
+)
+
+// repeated returns the sizes, above and below the prediction, that were paged
+// at least twice without an answer: the second largest of either direction.
+func (s *series) repeated(seq int64) (above, below float64) {
+	var most [2][2]float64
+	for _, o := range s.odd {
+		if seq-o.seq > oddSpan {
+			continue
+		}
+		side, size := 0, o.e
+		if o.e < 0 {
+			side, size = 1, -o.e
+		}
+		switch m := &most[side]; {
+		case size > m[0]:
+			m[0], m[1] = size, m[0]
+		case size > m[1]:
+			m[1] = size
+		}
+	}
+	return most[0][1], most[1][1]
+}
+
+// unanswered takes the value of a batch that stays held out. It changes no
+// prediction; but what was paged twice and left alone is known.
+func (s *series) unanswered(seq int64, x float64) {
+	i, ok := slices.BinarySearchFunc(s.entries, seq, func(e entry, seq int64) int { return int(e.seq - seq) })
+	if !ok || s.entries[i].accepted {
+		return
+	}
+	e := x - s.entries[i].value
+	above, below := s.records[s.current].largest(seq)
+	if e > above || -e > below {
+		s.odd = keepLast(append(s.odd, oddError{seq, e}), keptOdd)
+	}
+}
+
 // series is what was learned of one metric.
 type series struct {
 	entries  []entry // oldest first
@@ -156,11 +203,12 @@ type series struct {
 	current  int     // predictor
 	errors   [predictors]errorWindow
 	records  [predictors]records
-	zero     bool    // all accepted values were exactly 0 after the transform
-	one      bool    // all were those of a rate of 1
-	rows     float64 // behind all accepted values
-	noise    float64 // standard error of the last accepted value
-	floor    float64 // and its effect floor
+	odd      []oddError // of batches that nobody answered, oldest first
+	zero     bool       // all accepted values were exactly 0 after the transform
+	one      bool       // all were those of a rate of 1
+	rows     float64    // behind all accepted values
+	noise    float64    // standard error of the last accepted value
+	floor    float64    // and its effect floor
 
 	// Of what is above, for speed.
 	low, high float64 // of the accepted entries
