@@ -76,10 +76,12 @@ type App struct {
 	alerting atomic.Pointer[alerting]
 	// startID is the batch recorded last when the app was made; own are those
 	// that it recorded since.
-	startID  int64
-	own      own
-	declared declared
-	log      *slog.Logger
+	startID    int64
+	startEvent int64 // the event of a unit recorded last when the app was made
+	startRun   int64 // when the newest run of then began, in microseconds
+	own        own
+	declared   declared
+	log        *slog.Logger
 }
 
 // alerting is what decides about messages and delivers them; it is replaced as
@@ -144,6 +146,21 @@ func (a *App) measureStore(ctx context.Context) (err error) {
 	}
 	if a.startID, err = a.Store.LastID(ctx); err != nil {
 		return &StoreError{err}
+	}
+	if a.watches() {
+		q, _, err := a.queue(ctx)
+		if err == nil {
+			a.startEvent, err = q.LastEvent(ctx)
+		}
+		if err == nil {
+			var newest []queue.Run
+			if newest, err = q.Runs(ctx, "", 1); len(newest) > 0 {
+				a.startRun = newest[0].StartedUS
+			}
+		}
+		if err != nil {
+			return &StoreError{err}
+		}
 	}
 	d := a.Store.DB()
 	if err := a.opts.Metrics.RegisterDB("store", d.Writer().DB); err != nil {

@@ -3,4 +3,6 @@ package app
 import "context"
 
 // Looker returns what the service does every few seconds.
-func (a *App) Looker() func(context.Context) { return (&watcher{app: a}).look }
+func (a *App) Looker() func(context.Context) {
+	return (&watcher{app: a, runs: runWatcher{app: a}}).look
+}

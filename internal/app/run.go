@@ -44,7 +44,7 @@ func (a *App) RunPipeline(ctx context.Context, p *pipeline.Pipeline, o RunOption
 		return runner.Summary{}, err
 	}
 	m := a.opts.Metrics
-	if m == nil {
+	if m == nil || a.watches() {
 		return r.Run(ctx)
 	}
 	m.RunStarted(p.Name)
@@ -138,7 +138,14 @@ func (a *App) newRunner(q *queue.Queue, p *pipeline.Pipeline, o RunOptions, mu *
 	return r, nil
 }
 
-// attemptMeter counts the attempts of a run and how long they took.
+// watches reports whether the units of runs are counted by watching the store,
+// as a service does.
+func (a *App) watches() bool {
+	return a.Store != nil && a.opts.Metrics != nil && a.opts.Metrics.Service()
+}
+
+// attemptMeter counts the attempts of a run and how long they took, for a
+// one-shot command.
 type attemptMeter struct {
 	app           *App
 	pipeline, run string
@@ -151,10 +158,13 @@ func (t *attemptMeter) event(ev runner.Event) {
 	key, now := [2]string{ev.Step, ev.Unit}, t.app.opts.Now()
 	if ev.Kind == runner.Started {
 		t.started[key] = now
+		if m := t.app.opts.Metrics; m != nil && !t.app.watches() {
+			m.Waited(t.pipeline, ev.Step, ev.Waited, ev.CorrelationID, t.run)
+		}
 		return
 	}
 	m, since := t.app.opts.Metrics, t.started[key]
-	if m == nil || since.IsZero() || ev.Kind == runner.Paused {
+	if m == nil || t.app.watches() || since.IsZero() || ev.Kind == runner.Paused {
 		return
 	}
 	delete(t.started, key)

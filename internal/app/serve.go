@@ -24,7 +24,7 @@ const pruneEvery = time.Hour
 // in the outbox, and deletes what is older than the retention. It returns when
 // the context ends.
 func (a *App) Watch(ctx context.Context) {
-	w := &watcher{app: a}
+	w := &watcher{app: a, runs: runWatcher{app: a}}
 	tick, refresh, prune := time.NewTicker(watchEvery), time.NewTicker(refreshEvery), time.NewTicker(pruneEvery)
 	defer tick.Stop()
 	defer refresh.Stop()

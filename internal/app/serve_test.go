@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +18,8 @@ import (
 	"github.com/profilerhq/profiler/internal/dbtest"
 	"github.com/profilerhq/profiler/internal/metrics"
 	"github.com/profilerhq/profiler/internal/monitor"
+	"github.com/profilerhq/profiler/internal/pipeline"
+	"github.com/profilerhq/profiler/internal/queue"
 )
 
 // exposition returns the lines of the metrics.
@@ -102,6 +106,70 @@ func TestServiceCountsEveryBatchOnce(t *testing.T) {
 		for _, line := range exposition(t, m) {
 			require.NotContains(t, line, "shop/orders", "what is gone from the store has no series")
 		}
+	})
+}
+
+// TestServiceShowsRunsOfOtherProcesses runs a pipeline elsewhere: the service is
+// the one place that Prometheus reads.
+func TestServiceShowsRunsOfOtherProcesses(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"in/a.csv": "n\n1\n", "in/b.csv": "n\n2\n", "p.yaml": `version: 1
+pipeline: nightly
+source: {files: "in/*.csv"}
+steps:
+  copy: {sh: cat, profile: {output: false}}
+  break: {needs: [copy], sh: "if grep 2; then exit 65; fi; echo n", profile: {output: false}}
+`} {
+			require.NoError(t, os.MkdirAll(filepath.Join(dir, "in"), 0o755))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		}
+		run := func(a *app.App) {
+			p, err := pipeline.Load(filepath.Join(dir, "p.yaml"))
+			require.NoError(t, err)
+			_, err = a.RunPipeline(t.Context(), p, app.RunOptions{Env: os.LookupEnv})
+			require.NoError(t, err)
+		}
+		start := func(o metrics.Options) (*app.App, *metrics.Metrics) {
+			m, err := metrics.New(o)
+			require.NoError(t, err)
+			a, err := app.New(t.Context(), app.Options{Store: url, Metrics: m})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, a.Close()) })
+			return a, m
+		}
+		other, one := start(metrics.Options{})
+		run(other)
+		shows(t, one, // a command shows its own run
+			`profiler_runner_runs_total{pipeline="nightly"} 1`, `profiler_runner_run_failures_total{pipeline="nightly"} 1`,
+			`profiler_runner_units_total{pipeline="nightly",step="copy"} 2`, `profiler_runner_queue_wait_seconds_count{pipeline="nightly",step="copy"} 2`)
+		service, m := start(metrics.Options{Process: true})
+		look := service.Looker()
+		look(t.Context())
+		shows(t, m, `profiler_runner_runs_total{pipeline="nightly"} 0`, `profiler_runner_units_total{pipeline="nightly",step="copy"} 0`,
+			`profiler_runner_dead_letter_units{pipeline="nightly",step="break"} 1`)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "in", "c.csv"), []byte("n\n3\n"), 0o600))
+		run(other)   // the dead unit again, and a new one
+		run(service) // in the process of the service it is counted by the same way, once
+		look(t.Context())
+		look(t.Context())
+		shows(t, m,
+			`profiler_runner_runs_total{pipeline="nightly"} 2`, `profiler_runner_run_failures_total{pipeline="nightly"} 2`,
+			`profiler_runner_units_total{pipeline="nightly",step="copy"} 1`, `profiler_runner_dead_letter_units{pipeline="nightly",step="break"} 1`,
+			`profiler_runner_queue_units{pipeline="nightly",step="break"} 0`, `profiler_runner_units_in_flight{pipeline="nightly",step="copy"} 0`,
+			`profiler_runner_workers{pipeline="nightly",step="copy"} `, `profiler_runner_queue_wait_seconds_count{pipeline="nightly",step="copy"} 1`)
+		ledger, err := service.Ledger(t.Context())
+		require.NoError(t, err)
+		letters, err := ledger.Letters(t.Context(), queue.Filter{})
+		require.NoError(t, err)
+		require.Len(t, letters, 1)
+		require.NoError(t, ledger.Replay(t.Context(), letters[0].Key(), "", false, queue.Decision{}))
+		look(t.Context())
+		shows(t, m, `profiler_runner_replayed_units_total{pipeline="nightly",step="break"} 1`,
+			`profiler_runner_dead_letter_units{pipeline="nightly",step="break"} 0`, `profiler_runner_queue_units{pipeline="nightly",step="break"} 1`,
+			`profiler_runner_queue_oldest_unit_timestamp_seconds{pipeline="nightly",step="break"} 1`)
+		require.NoError(t, os.Remove(filepath.Join(dir, "in", "b.csv")))
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 // watcher shows what other processes have recorded, each batch once.
 type watcher struct {
 	app  *App
+	runs runWatcher
 	last int64          // the ID up to which all batches are shown
 	seen map[int64]bool // IDs around last that are shown
 	// names are the datasets that the store had; nil before the first look.
@@ -30,6 +31,9 @@ const lookAt = 500
 func (w *watcher) look(ctx context.Context) {
 	if err := w.observe(ctx); err != nil && ctx.Err() == nil {
 		w.app.log.Error("history not read", "err", err)
+	}
+	if err := w.runs.look(ctx); err != nil && ctx.Err() == nil {
+		w.app.log.Error("queues not read", "err", err)
 	}
 	if err := w.app.Flush(ctx); err != nil && ctx.Err() == nil {
 		w.app.log.Error("outbox not read", "err", err)

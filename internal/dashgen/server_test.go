@@ -2,9 +2,11 @@ package dashgen
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -117,6 +119,19 @@ func live(t *testing.T) (*app.App, *metrics.Metrics, string) {
 	t.Cleanup(func() { require.NoError(t, a.Close()) })
 	_, err = demo.Run(t.Context(), demo.Options{Out: &out, App: a, Messages: &messages, Dir: dir, Seed: 1, Days: 4, Env: os.LookupEnv})
 	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	watched := make(chan struct{})
+	go func() { // as the service does
+		defer close(watched)
+		a.Watch(ctx)
+	}()
+	require.Eventually(t, func() bool {
+		w := httptest.NewRecorder()
+		m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics?name[]=profiler_runner_runs_total", http.NoBody))
+		return strings.Contains(w.Body.String(), `{pipeline="orders"} 5`)
+	}, time.Minute, 10*time.Millisecond)
+	stop()
+	<-watched
 	// What has no part in the demo.
 	m.Notification("data", time.Second, "timeout")
 	m.NotificationQueue("data", 1)

@@ -80,6 +80,15 @@ func (m *Metrics) RunEnded(pipeline string, ok bool, at time.Time) {
 	m.counter("profiler_runner_run_failures_total", pipeline).Add(1)
 }
 
+// Succeeded notes when a pipeline last succeeded, as an earlier process has
+// counted it.
+func (m *Metrics) Succeeded(pipeline string, at time.Time) {
+	m.mu.Lock()
+	defer m.unlock()
+	m.declarePipeline(pipeline)
+	m.gauge("profiler_runner_last_success_timestamp_seconds", pipeline).Set(seconds(at))
+}
+
 // Attempt is one try of a step to process a unit.
 type Attempt struct {
 	Pipeline, Step string

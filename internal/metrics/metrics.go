@@ -159,6 +159,10 @@ func validate(o *Options) error {
 	return errors.Join(errs...)
 }
 
+// Service reports whether the metrics are those of a service, which counts what
+// all processes do with its store, and not of a one-shot command.
+func (m *Metrics) Service() bool { return m.opts.Process }
+
 // Registerer takes further collectors into the same exposition, such as the
 // statistics of a database connection pool.
 func (m *Metrics) Registerer() prometheus.Registerer { return m.registry }

@@ -29,6 +29,8 @@ const (
 // Event is something that happened to a unit, kept for ever until it is pruned.
 // Times are microseconds, since 1970 or as a span.
 type Event struct {
+	// ID grows with each event; 0 where nobody asked for it.
+	ID int64 `db:"id"`
 	Key
 	Run         string `db:"run"`
 	Correlation string `db:"correlation_id"`
@@ -47,6 +49,8 @@ type Event struct {
 	// Detail is the error, or who did it and why.
 	Detail string `db:"detail"`
 }
+
+const eventColumns = "pipeline, step, unit, run, correlation_id, kind, at_us, attempt, replay, wait_us, busy_us, cpu_us, peak_bytes, worker, cause, detail"
 
 // At returns the time of the event.
 func (e *Event) At() time.Time { return time.UnixMicro(e.AtUS).UTC() }

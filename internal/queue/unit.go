@@ -208,8 +208,7 @@ func (q *Queue) Events(ctx context.Context, f Filter) ([]Event, error) {
 	f.States, f.Cause, f.Err, f.Since, f.Until = nil, "", "", time.Time{}, time.Time{}
 	where, args := f.where()
 	var all []Event
-	err := q.db.Select(ctx, &all, `SELECT pipeline, step, unit, run, correlation_id, kind, at_us, attempt, replay, wait_us, busy_us, cpu_us, peak_bytes, worker, cause, detail
-		FROM unit_event`+where+" ORDER BY id", args...)
+	err := q.db.Select(ctx, &all, "SELECT "+eventColumns+" FROM unit_event"+where+" ORDER BY id", args...)
 	if err != nil {
 		return nil, fmt.Errorf("list events: %w", err)
 	}
