@@ -10,7 +10,7 @@ BENCHTIME ?= 1x
 BASE ?= HEAD~1
 PKG ?= ./...
 
-.PHONY: demo help build test race lint fmt vet fuzz oracle bench bench-diff bench-speed golden cover arch sizes clean
+.PHONY: demo help build test race lint fmt vet fuzz oracle test-faults bench bench-diff bench-speed golden cover arch sizes clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ vet: ## Run go vet (CI, under 3 minutes)
 
 fuzz: ## Run each fuzz target for FUZZTIME (default 20s)
 	scripts/fuzz.sh $(FUZZTIME)
+
+test-faults: ## Kill, stop and starve pipelines, the long form (about 20 minutes on 2 cores)
+	PROFILER_FAULTS=long scripts/with-postgres.sh go test -count=1 -timeout 60m -v ./test/faults
 
 oracle: ## Compare readers and profiles with naive ones: all seeds, sizes and real files (about 5 minutes on 2 cores)
 	PROFILER_ORACLE=long go test -count=1 -timeout 40m ./internal/oracle

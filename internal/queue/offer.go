@@ -53,51 +53,62 @@ func (q *Queue) Offer(ctx context.Context, tx *db.Tx, units []Offer) error {
 const offerRows = 500
 
 func (q *Queue) offer(ctx context.Context, tx *db.Tx, units []Offer, now int64) error {
-	var edges, single, joint []Offer
+	var single, joint []Offer
 	for _, u := range units {
 		if u.Needs > 1 {
-			edges, joint = append(edges, u), append(joint, u)
+			joint = append(joint, u)
 		} else {
 			single = append(single, u)
 		}
-	}
-	if err := q.edges(ctx, tx, edges); err != nil {
-		return err
 	}
 	if err := q.upsert(ctx, tx, single, Ready, now); err != nil {
 		return err
 	}
 	for _, u := range joint {
-		var met int
-		err := tx.Get(ctx, &met, "SELECT count(*) FROM edge WHERE pipeline = ? AND step = ? AND unit = ? AND run = ?", u.Pipeline, u.Step, u.Unit, u.Run)
-		if err != nil {
-			return err
-		}
-		state := Waiting
-		if met >= u.Needs {
-			state = Ready
-		}
-		if err := q.upsert(ctx, tx, []Offer{u}, state, now); err != nil {
+		if err := q.join(ctx, tx, u, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (q *Queue) edges(ctx context.Context, tx *db.Tx, units []Offer) error {
-	for _, u := range units {
-		_, err := tx.Exec(ctx, `INSERT INTO edge (pipeline, step, unit, parent, run) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (pipeline, step, unit, parent) DO UPDATE SET run = excluded.run`, u.Pipeline, u.Step, u.Unit, u.Parent, u.Run)
-		if err != nil {
-			return err
-		}
+// join offers a unit that waits for several parents. The row is written first, so
+// that of two parents which end at the same time the second one waits for the
+// first one's transaction and counts its edge.
+func (q *Queue) join(ctx context.Context, tx *db.Tx, u Offer, now int64) error {
+	if err := q.insert(ctx, tx, []Offer{u}, Waiting, now, " ON CONFLICT (pipeline, step, unit) DO UPDATE SET needs = excluded.needs"); err != nil {
+		return err
 	}
-	return nil
+	_, err := tx.Exec(ctx, `INSERT INTO edge (pipeline, step, unit, parent, run) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (pipeline, step, unit, parent) DO UPDATE SET run = excluded.run`, u.Pipeline, u.Step, u.Unit, u.Parent, u.Run)
+	if err != nil {
+		return err
+	}
+	var met int
+	err = tx.Get(ctx, &met, "SELECT count(*) FROM edge WHERE pipeline = ? AND step = ? AND unit = ? AND run = ?", u.Pipeline, u.Step, u.Unit, u.Run)
+	if err != nil {
+		return err
+	}
+	state := Waiting
+	if met >= u.Needs {
+		state = Ready
+	}
+	return q.upsert(ctx, tx, []Offer{u}, state, now)
 }
 
 // upsert writes units with a state. The attempt is raised where a worker holds
 // the unit, which fences it.
 func (q *Queue) upsert(ctx context.Context, tx *db.Tx, units []Offer, state State, now int64) error {
+	return q.insert(ctx, tx, units, state, now, ` ON CONFLICT (pipeline, step, unit) DO UPDATE SET
+		run = excluded.run, correlation_id = excluded.correlation_id, source = excluded.source, input = excluded.input, priority = excluded.priority,
+		needs = excluded.needs, skipped = 0, blocking = 0,
+		attempt = CASE WHEN unit.state = 'running' THEN unit.attempt + 1 ELSE unit.attempt END,
+		tries = 0, losses = 0, ready_us = excluded.ready_us, run_at_us = excluded.run_at_us, lease_us = 0, worker = '',
+		cause = '', error = '', state = excluded.state`)
+}
+
+// insert writes new units; conflict is what happens to those that are known.
+func (q *Queue) insert(ctx context.Context, tx *db.Tx, units []Offer, state State, now int64, conflict string) error {
 	if len(units) == 0 {
 		return nil
 	}
@@ -113,12 +124,7 @@ func (q *Queue) upsert(ctx context.Context, tx *db.Tx, units []Offer, state Stat
 		query = append(query, row...)
 		args = append(args, u.Pipeline, u.Step, u.Unit, u.Run, u.Correlation, u.Source, u.Input, u.Priority, state, max(1, u.Needs), now, now)
 	}
-	query = append(query, ` ON CONFLICT (pipeline, step, unit) DO UPDATE SET
-		run = excluded.run, correlation_id = excluded.correlation_id, source = excluded.source, input = excluded.input, priority = excluded.priority,
-		needs = excluded.needs, skipped = 0, blocking = 0,
-		attempt = CASE WHEN unit.state = 'running' THEN unit.attempt + 1 ELSE unit.attempt END,
-		tries = 0, losses = 0, ready_us = excluded.ready_us, run_at_us = excluded.run_at_us, lease_us = 0, worker = '',
-		cause = '', error = '', state = excluded.state`...)
+	query = append(query, conflict...)
 	_, err := tx.Exec(ctx, string(query), args...)
 	return err
 }

@@ -202,6 +202,31 @@ func TestFanIn(t *testing.T) {
 	})
 }
 
+// Two parents whose transactions run side by side open their child all the same.
+func TestParentsAtOnce(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		q := open(t, url, queue.Options{})
+		parent := func(name string, then func()) error {
+			return q.DB().Tx(context.Background(), func(tx *db.Tx) error {
+				err := q.Offer(context.Background(), tx, []queue.Offer{{Key: key("join", "u"), Run: "r", Parent: name, Needs: 2}})
+				then()
+				return err
+			})
+		}
+		second := make(chan error, 1)
+		require.NoError(t, parent("a", func() {
+			go func() { second <- parent("b", func() {}) }()
+			select { // the second one waits for this transaction, or it is wrong
+			case err := <-second:
+				second <- err
+			case <-time.After(200 * time.Millisecond):
+			}
+		}))
+		require.NoError(t, <-second)
+		require.Len(t, claim(t, q, "join", 2), 1)
+	})
+}
+
 func TestOfferAgain(t *testing.T) {
 	each(t, func(t *testing.T, q *queue.Queue, _ *clock) {
 		offer(t, q, queue.Offer{Key: key("a", "u1")})

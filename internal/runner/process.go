@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/failpoint"
 	"github.com/profilerhq/profiler/internal/pipeline"
 )
 
@@ -79,6 +80,7 @@ func (p process) run(ctx context.Context) ending {
 		cmd.ExtraFiles = []*os.File{p.fd3}
 	}
 	err = cmd.Start()
+	failpoint.Hit("during_command")
 	w.Close()
 	if err != nil {
 		return ending{err: err}

@@ -33,6 +33,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/profilerhq/profiler/internal/db"
+	"github.com/profilerhq/profiler/internal/failpoint"
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/queue"
 )
@@ -207,6 +208,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 		return empty, err
 	}
 	units, err := r.units(ctx)
+	failpoint.Hit("after_source")
 	if err == nil {
 		err = r.begin(ctx, units)
 	}
@@ -225,6 +227,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	if ctx.Err() != nil || err != nil {
 		err = errors.Join(err, r.options.Queue.Cancel(done, r.options.RunID))
 	}
+	failpoint.Hit("before_run_end")
 	sum, why := r.summarize(done, ctx.Err() != nil)
 	return sum, errors.Join(err, why, r.end(done, &sum))
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/db"
+	"github.com/profilerhq/profiler/internal/failpoint"
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/queue"
 )
@@ -69,6 +70,7 @@ type visit struct {
 // run carries the unit to its next state and commits it. The state stays empty
 // if another attempt will follow.
 func (v *visit) run(ctx context.Context) {
+	failpoint.Hit("after_claim")
 	if err := v.attach(ctx); err != nil {
 		v.giveBack(ctx, err)
 		return
@@ -380,6 +382,7 @@ func (v *visit) commit(ctx context.Context) {
 		v.giveBack(ctx, fmt.Errorf("read the rejects of step %q: %w", v.s.Name, err))
 		return
 	}
+	failpoint.Hit("before_commit")
 	already := false
 	// A stop of the run does not lose work that is done.
 	err = v.r.options.Queue.DB().Tx(context.WithoutCancel(ctx), func(tx *db.Tx) error {
@@ -392,11 +395,13 @@ func (v *visit) commit(ctx context.Context) {
 				return err
 			}
 		}
+		failpoint.Hit("in_commit")
 		if v.judged != nil && v.judged.Record != nil {
 			return v.judged.Record(ctx, tx)
 		}
 		return nil
 	})
+	failpoint.Hit("after_commit")
 	switch {
 	case errors.Is(err, queue.ErrFenced):
 		v.r.log.Warn("attempt came too late, another one has the unit", "step", v.s.Name, "unit", v.lease.Unit, "attempt", v.lease.Attempt)
@@ -529,6 +534,7 @@ func (v *visit) execute(ctx context.Context) (retry, ok bool) {
 		v.cause = CauseAttempts
 		return slices.Contains(v.s.Retry.On, pipeline.OnExit), false
 	}
+	failpoint.Hit("before_rename")
 	v.rejectf = ""
 	if v.rejects > 0 {
 		v.rejectf = final + ".rejects"
@@ -544,6 +550,7 @@ func (v *visit) execute(ctx context.Context) (retry, ok bool) {
 		v.fatal = fmt.Errorf("store the output of step %q: %w", v.s.Name, err)
 		return false, false
 	}
+	failpoint.Hit("after_rename")
 	v.output = final
 	return false, true
 }
