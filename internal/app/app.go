@@ -17,6 +17,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/profilerhq/profiler/internal/alert"
+	"github.com/profilerhq/profiler/internal/answers"
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/db"
@@ -42,6 +43,8 @@ type Options struct {
 	NoRecord bool
 	// Baseline replaces the history that checks compare with.
 	Baseline *profile.Profile
+	// Incidents is the file with answers about batches; empty is none.
+	Incidents string
 	// Alert sends messages even without a store.
 	Alert bool
 	// Channels are the configured receivers of messages by name.
@@ -74,6 +77,7 @@ type App struct {
 	Monitor  *monitor.Monitor
 	Store    *store.Store // nil without one
 	alerting atomic.Pointer[alerting]
+	answers  atomic.Pointer[[]answers.Answer] // nil without a file
 	// startID is the batch recorded last when the app was made; own are those
 	// that it recorded since.
 	startID    int64
@@ -135,6 +139,9 @@ func New(ctx context.Context, opts Options) (*App, error) {
 		}
 	}
 	a.Monitor = monitor.New(m)
+	if err := a.ReadAnswers(ctx, opts.Incidents); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
 	return a, nil
 }
 
@@ -314,6 +321,9 @@ func (a *App) recording(o *monitor.Outcome) (*recording, error) {
 	}
 	if o.Auto != nil && o.Auto.Decision.HasScore {
 		obs.Score = &o.Auto.Decision.Score
+	}
+	if o.Side != store.SideInput {
+		obs.Answer = a.answerOf(o.Dataset, o.Batch, o.At)
 	}
 	decide := func(st store.IncidentState) store.IncidentChange {
 		upstream := slices.DeleteFunc(st.Upstream, func(i alert.Incident) bool { return !slices.Contains(o.Ancestors, i.Origin.Step) })

@@ -184,3 +184,20 @@ func resize[T any](s []T, n int) []T {
 	}
 	return make([]T, n, n+n/4)
 }
+
+// AppendRows appends some rows of another vector to an empty one.
+func (v *Vector) AppendRows(from *Vector, rows []int32) {
+	plain := from
+	if from.Dict != nil {
+		plain = from.Dict
+	}
+	v.HasText, v.Inferred = from.HasText || plain.HasText, from.Inferred || plain.Inferred
+	v.Declared = max(from.Declared, plain.Declared)
+	zoned := from.Zoned || plain.Zoned
+	for _, i := range rows {
+		p, j := from.At(int(i))
+		value := p.Value(j)
+		value.Zoned = zoned && value.Type == Timestamp
+		v.Append(value, p.Bytes(j))
+	}
+}

@@ -242,26 +242,9 @@ func (s *subset) take(c *batch.Chunk, sel []int32) *batch.Chunk {
 	s.chunk.Filled()
 	s.chunk.Rows, s.chunk.First = len(sel), c.RowAt(int(sel[0]))
 	for k, i := range s.at {
-		copyRows(&s.chunk.Vectors[k], &c.Vectors[i], sel)
+		s.chunk.Vectors[k].AppendRows(&c.Vectors[i], sel)
 	}
 	return &s.chunk
-}
-
-// copyRows appends some rows of a column to an empty one.
-func copyRows(to, from *batch.Vector, sel []int32) {
-	plain := from
-	if from.Dict != nil {
-		plain = from.Dict
-	}
-	to.HasText, to.Inferred = from.HasText || plain.HasText, from.Inferred || plain.Inferred
-	to.Declared = max(from.Declared, plain.Declared)
-	zoned := from.Zoned || plain.Zoned
-	for _, i := range sel {
-		v, j := from.At(int(i))
-		value := v.Value(j)
-		value.Zoned = zoned && value.Type == batch.Timestamp
-		to.Append(value, v.Bytes(j))
-	}
 }
 
 // finish returns the profiles of the segments, by segment, and of all selected

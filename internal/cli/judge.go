@@ -25,6 +25,7 @@ type judgeFlags struct {
 	store           string
 	rules           []string
 	baseline        string
+	incidents       string
 	failOn          string
 	failingRows     int
 	noRecord, alert bool
@@ -37,6 +38,7 @@ func (f *judgeFlags) register(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.rules, "rules", nil, "rule `file` or folder (repeatable; default: the folder rules/ if it exists)")
 	fl.StringVar(&f.store, "store", "", "`URL` of the history to judge against and to record in: sqlite:FILE or postgres://…")
 	fl.StringVar(&f.baseline, "baseline", "", "saved .profile or `source` to compare with instead of the history")
+	fl.StringVar(&f.incidents, "incidents", "", "`file` with answers about batches (default: that of the configuration)")
 	fl.BoolVar(&f.noRecord, "no-record", false, "judge against the history and leave it as it was")
 	fl.IntVar(&f.failingRows, "failing-rows", checks.DefaultFailingRows, "keep up to `N` failing rows of each check")
 	fl.BoolVar(&f.alert, "alert", false, "send alerts even without a store")
@@ -50,6 +52,9 @@ func (f *judgeFlags) options(e *env, cfg *config.Config, m *metrics.Metrics) app
 	o := e.appOptions(cfg)
 	o.Store, o.NoRecord, o.Alert, o.Metrics, o.FailingRows = f.store, f.noRecord, f.alert, m, f.failingRows
 	o.Memory = int64(f.memory)
+	if f.incidents != "" {
+		o.Incidents = f.incidents
+	}
 	if o.FailingRows == 0 {
 		o.FailingRows = -1
 	}
@@ -179,7 +184,7 @@ func (e *env) baseline(ctx context.Context, f *judgeFlags, src *sourceFlags) (*p
 
 // appOptions are the parts of an app that the configuration decides.
 func (e *env) appOptions(cfg *config.Config) app.Options {
-	o := app.Options{Logger: e.log, Messages: e.stderr, Alerts: cfg.Alerts.Options(), Channels: map[string]alert.Receiver{}, ExternalURL: cfg.ExternalURL}
+	o := app.Options{Logger: e.log, Messages: e.stderr, Incidents: cfg.Incidents, Alerts: cfg.Alerts.Options(), Channels: map[string]alert.Receiver{}, ExternalURL: cfg.ExternalURL}
 	for _, c := range cfg.Alerts.Channels {
 		o.Channels[c.Name] = c.Receiver
 	}

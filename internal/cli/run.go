@@ -157,6 +157,10 @@ func storeOrUsage(err error) error {
 	if errors.As(err, &st) {
 		return storeError(st.Err)
 	}
+	var answers *app.AnswersError
+	if errors.As(err, &answers) {
+		return usage("%v", answers)
+	}
 	return err
 }
 

@@ -137,7 +137,7 @@ func (e *env) reload(ctx context.Context, a *app.App) error {
 	}
 	if err == nil {
 		opts := e.appOptions(cfg)
-		err = a.Reconfigure(opts.Channels, opts.Alerts)
+		err = errors.Join(a.Reconfigure(opts.Channels, opts.Alerts), a.ReadAnswers(ctx, opts.Incidents))
 	}
 	if err != nil {
 		a.ConfigLoaded(false, time.Now())

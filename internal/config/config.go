@@ -40,6 +40,8 @@ type Config struct {
 	ExternalURL string
 	// WebConfig is the file with TLS and basic auth; empty for none.
 	WebConfig string
+	// Incidents is the file with answers about batches; empty for none.
+	Incidents string
 	// Rules and Pipelines are files and folders; nil if none are configured.
 	Rules, Pipelines []string
 	Metrics          Metrics

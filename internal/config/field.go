@@ -37,6 +37,7 @@ var fields = []field{
 	{key: "external_url", target: func(c *Config) any { return &c.ExternalURL }, expected: "an http or https address such as https://profiler.example", good: alert.IsHTTP},
 	{key: "web_config", target: func(c *Config) any { return &c.WebConfig }, path: true},
 	{key: "rules", target: func(c *Config) any { return &c.Rules }, path: true},
+	{key: "incidents", target: func(c *Config) any { return &c.Incidents }, path: true},
 	{key: "pipelines", target: func(c *Config) any { return &c.Pipelines }, path: true},
 	{key: "metrics.columns", target: func(c *Config) any { return &c.Metrics.Columns }, words: []string{"rules", "all", "none"}},
 	{key: "metrics.families", target: func(c *Config) any { return &c.Metrics.Families }, words: []string{"min", "max", "mean", "stddev", "values"}},

@@ -26,17 +26,27 @@ type labelled struct {
 }
 
 // SetLabel stores who gave which answer to a batch that is not superseded, for
-// all steps and sides that judged it, and learns the dataset anew. Earlier answers stay on record, the last
-// one counts. Without such a batch the error matches ErrNotFound, with an
-// unknown label or a name that cannot be stored ErrInvalid.
+// all steps and sides that judged it, and learns the dataset anew. Earlier
+// answers stay on record, the last one counts. Without such a batch the error
+// matches ErrNotFound, with an unknown label or a name that cannot be stored
+// ErrInvalid.
 func (s *Store) SetLabel(ctx context.Context, dataset, batch string, l Label, who string) error {
-	switch l {
-	case "", LabelReal, LabelFine, LabelFineOnce, LabelNewNormal:
-	default:
-		return fmt.Errorf("label %s batch %s: %w: the label %q is none of real, fine, fine-once and new-normal", dataset, batch, ErrInvalid, l)
-	}
-	if err := validText("author of the label", who); err != nil {
-		return fmt.Errorf("label %s batch %s: %w", dataset, batch, err)
+	return s.SetLabels(ctx, dataset, []Labelled{{batch, l, who}})
+}
+
+// Labelled is an answer about a batch.
+type Labelled struct {
+	Batch string
+	Label Label
+	Who   string
+}
+
+// SetLabels is SetLabel for many batches of a dataset, all or none.
+func (s *Store) SetLabels(ctx context.Context, dataset string, all []Labelled) error {
+	for _, l := range all {
+		if err := l.validate(); err != nil {
+			return fmt.Errorf("label %s batch %s: %w", dataset, l.Batch, err)
+		}
 	}
 	now := micros(s.now())
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
@@ -45,24 +55,55 @@ func (s *Store) SetLabel(ctx context.Context, dataset, batch string, l Label, wh
 		if err := tx.Get(ctx, &id, "UPDATE dataset SET name = name WHERE name = ? RETURNING id", dataset); err != nil {
 			return notFound(err, "dataset")
 		}
-		var ids []int64
-		err := tx.Select(ctx, &ids, `UPDATE batch SET label = ? WHERE name = ? AND superseded_us IS NULL
-			AND dataset_id = (SELECT id FROM dataset WHERE name = ?) RETURNING id`, string(l), batch, dataset)
-		if err != nil {
-			return err
-		}
-		if len(ids) == 0 {
-			return ErrNotFound
-		}
-		for _, id := range ids {
-			if _, err := tx.Exec(ctx, "INSERT INTO label (batch_id, label, who, labelled_us) VALUES (?, ?, ?, ?)", id, string(l), who, now); err != nil {
-				return err
+		for _, l := range all {
+			if err := w.label(ctx, id, l, now); err != nil {
+				return fmt.Errorf("batch %s: %w", l.Batch, err)
 			}
 		}
 		return w.relearn(ctx, id)
 	})
 	if err != nil {
-		return fmt.Errorf("label %s batch %s: %w", dataset, batch, err)
+		return fmt.Errorf("label %s: %w", dataset, err)
 	}
 	return nil
+}
+
+func (l *Labelled) validate() error {
+	switch l.Label {
+	case "", LabelReal, LabelFine, LabelFineOnce, LabelNewNormal:
+	default:
+		return fmt.Errorf("%w: the label %q is none of real, fine, fine-once and new-normal", ErrInvalid, l.Label)
+	}
+	return validText("author of the label", l.Who)
+}
+
+func (w *writer) label(ctx context.Context, dataset int64, l Labelled, now int64) error {
+	var ids []int64
+	err := w.tx.Select(ctx, &ids, "UPDATE batch SET label = ? WHERE name = ? AND superseded_us IS NULL AND dataset_id = ? RETURNING id", string(l.Label), l.Batch, dataset)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return ErrNotFound
+	}
+	for _, id := range ids {
+		if _, err := w.tx.Exec(ctx, "INSERT INTO label (batch_id, label, who, labelled_us) VALUES (?, ?, ?, ?)", id, string(l.Label), l.Who, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LabelAuthor returns who gave the label that a batch has; empty without one.
+func (s *Store) LabelAuthor(ctx context.Context, dataset, batch string) (string, error) {
+	var who []string
+	err := s.db.Select(ctx, &who, `SELECT l.who FROM label l JOIN batch b ON b.id = l.batch_id JOIN dataset d ON d.id = b.dataset_id
+		WHERE d.name = ? AND b.name = ? AND b.superseded_us IS NULL AND b.label <> '' ORDER BY l.id DESC LIMIT 1`, dataset, batch)
+	if err != nil {
+		return "", fmt.Errorf("read the label of %s batch %s: %w", dataset, batch, err)
+	}
+	if len(who) == 0 {
+		return "", nil
+	}
+	return who[0], nil
 }

@@ -97,20 +97,27 @@ func (r *learnedRow) state() (*anomaly.State, error) {
 
 // lesson is a recorded batch with features.
 type lesson struct {
-	ID      int64  `db:"id"`
-	Name    string `db:"name"`
-	At      int64  `db:"at_us"`
-	Label   string `db:"label"`
-	Preset  string `db:"preset"`
-	Ignored string `db:"ignored"`
-	Data    []byte `db:"data"`
+	ID      int64    `db:"id"`
+	Name    string   `db:"name"`
+	At      int64    `db:"at_us"`
+	Label   string   `db:"label"`
+	Score   *float64 `db:"score"`
+	Preset  string   `db:"preset"`
+	Ignored string   `db:"ignored"`
+	Data    []byte   `db:"data"`
 }
 
-// replay folds the history of a dataset before a time, one batch left out. held
-// are the ids of those that the baseline does not have, by whether it has them.
-func replay(ctx context.Context, q querier, dataset, before int64, except string) (*anomaly.State, map[int64]bool, error) {
+// judged is what a replay says of a batch.
+type judged struct {
+	held  bool
+	score *float64 // nil if there is none, or one is stored already
+}
+
+// replay folds the history of a dataset before a time, one batch left out. It
+// returns what it says of each batch by its id.
+func replay(ctx context.Context, q querier, dataset, before int64, except string) (*anomaly.State, map[int64]judged, error) {
 	var rows []lesson
-	err := q.Select(ctx, &rows, `SELECT b.id, b.name, b.at_us, b.label, f.preset, f.ignored, f.data FROM batch b JOIN feature f ON f.batch_id = b.id
+	err := q.Select(ctx, &rows, `SELECT b.id, b.name, b.at_us, b.label, b.score, f.preset, f.ignored, f.data FROM batch b JOIN feature f ON f.batch_id = b.id
 		WHERE b.dataset_id = ? AND b.at_us < ? AND b.superseded_us IS NULL ORDER BY b.at_us DESC, b.id DESC LIMIT ?`, dataset, before, maxReplay)
 	if err != nil {
 		return nil, nil, err
@@ -120,7 +127,7 @@ func replay(ctx context.Context, q querier, dataset, before int64, except string
 	for i := range rows {
 		last[rows[i].Name] = i
 	}
-	state, held, ids := anomaly.NewState(), map[int64]bool{}, map[string]int64{}
+	state, all, ids := anomaly.NewState(), map[int64]judged{}, map[string]int64{}
 	for i := range rows {
 		r := &rows[i]
 		if r.Name == except || last[r.Name] != i {
@@ -130,13 +137,20 @@ func replay(ctx context.Context, q querier, dataset, before int64, except string
 		if err != nil {
 			return nil, nil, fmt.Errorf("features of batch %s: %w", r.Name, err)
 		}
-		out := state.Add(r.Name, f, o, state.Judge(f, o), anomaly.Label(r.Label))
-		ids[r.Name], held[r.ID] = r.ID, !out.Admitted
+		d := state.Judge(f, o)
+		out := state.Add(r.Name, f, o, d, anomaly.Label(r.Label))
+		j := judged{held: !out.Admitted}
+		if d.HasScore && r.Score == nil {
+			j.score = &d.Score
+		}
+		ids[r.Name], all[r.ID] = r.ID, j
 		for _, name := range out.AdmittedLater {
-			held[ids[name]] = false
+			j := all[ids[name]]
+			j.held = false
+			all[ids[name]] = j
 		}
 	}
-	return state, held, nil
+	return state, all, nil
 }
 
 func (r *lesson) read() (*anomaly.Features, anomaly.Options, error) {
@@ -288,7 +302,7 @@ func (w *writer) finishLearning(ctx context.Context) error {
 // rebuild learns a dataset anew from all its batches and marks those that are
 // held out.
 func (w *writer) rebuild(ctx context.Context, dataset int64, s *pupil) error {
-	state, held, err := replay(ctx, w.tx, dataset, math.MaxInt64, "")
+	state, all, err := replay(ctx, w.tx, dataset, math.MaxInt64, "")
 	if err != nil {
 		return err
 	}
@@ -298,8 +312,8 @@ func (w *writer) rebuild(ctx context.Context, dataset int64, s *pupil) error {
 	}
 	for _, out := range []bool{false, true} {
 		var ids []any
-		for id, h := range held {
-			if h == out {
+		for id, j := range all {
+			if j.held == out {
 				ids = append(ids, id)
 			}
 		}
@@ -314,22 +328,13 @@ func (w *writer) rebuild(ctx context.Context, dataset int64, s *pupil) error {
 			}
 		}
 	}
-	return nil
-}
-
-// Relearn learns a dataset anew from all its batches: what the cached state is
-// if everything was recorded in order. It is for labels that came from files.
-func (s *Store) Relearn(ctx context.Context, dataset string) error {
-	err := s.db.Tx(ctx, func(tx *db.Tx) error {
-		w := s.writer(tx)
-		id, err := w.dataset(ctx, dataset)
-		if err != nil {
+	for id, j := range all {
+		if j.score == nil {
+			continue
+		}
+		if _, err := w.tx.Exec(ctx, "UPDATE batch SET score = ? WHERE id = ?", *j.score, id); err != nil {
 			return err
 		}
-		return w.relearn(ctx, id)
-	})
-	if err != nil {
-		return fmt.Errorf("learn %s anew: %w", dataset, err)
 	}
 	return nil
 }

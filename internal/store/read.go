@@ -352,8 +352,8 @@ type HistoryQuery struct {
 	All bool
 }
 
-// History returns the history, oldest first by the time of the data.
-func (s *Store) History(ctx context.Context, q HistoryQuery) ([]Entry, error) {
+// where returns the condition over batch b and dataset d.
+func (q *HistoryQuery) where() (string, []any) {
 	where := " WHERE 1 = 1"
 	var args []any
 	add := func(condition string, arg any) {
@@ -372,6 +372,12 @@ func (s *Store) History(ctx context.Context, q HistoryQuery) ([]Entry, error) {
 	if !q.All {
 		where += " AND b.superseded_us IS NULL AND b.side <> 'input'"
 	}
+	return where, args
+}
+
+// History returns the history, oldest first by the time of the data.
+func (s *Store) History(ctx context.Context, q HistoryQuery) ([]Entry, error) {
+	where, args := q.where()
 	batches, err := readBatches(ctx, s.db, where+" ORDER BY b.at_us, b.id", args...)
 	if err != nil {
 		return nil, fmt.Errorf("read history: %w", err)

@@ -47,6 +47,8 @@ type Observation struct {
 	Score *float64
 	// Learning is what the batch teaches; nil where nothing is learned.
 	Learning *Learning
+	// Answer is the label that the batch comes with; nil is none.
+	Answer *Labelled
 	// Metrics are stored as rows beside the default set, for the series that
 	// rules read. A metric without a value in the profile is left out.
 	Metrics []Metric
@@ -289,6 +291,11 @@ func validate(o *Observation) error {
 			return err
 		}
 	}
+	if o.Answer != nil {
+		if err := o.Answer.validate(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case r.At.IsZero():
 		return fmt.Errorf("%w: batch %s has no time", ErrInvalid, r.Batch)
@@ -380,6 +387,9 @@ func (w *writer) observation(ctx context.Context, p *prepared) error {
 	label, again, err := w.supersede(ctx, dataset, p)
 	if err != nil {
 		return err
+	}
+	if a := p.o.Answer; a != nil {
+		label = labelled{string(a.Label), a.Who, w.now}
 	}
 	p.labelled = label.Label != ""
 	batch, err := w.batch(ctx, dataset, p, label)
