@@ -168,6 +168,7 @@ alerts.routes[0] | match: {owner: orders-team, dataset: shop/*}, channels: [data
 alerts.routes[1] | match: {severity: fail, tag: gold}, channels: [] | profiler.yaml:14
 alerts.routes[2] | channels: [data] | profiler.yaml:15
 external_url |  | default
+incidents |  | default
 listen | 127.0.0.1:9000 | profiler.yaml:2
 metrics.columns | none | profiler.yaml:19 (overlay local)
 metrics.families | min, values | profiler.yaml:6
