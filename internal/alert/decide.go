@@ -1,8 +1,6 @@
 package alert
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -10,71 +8,20 @@ import (
 	"github.com/profilerhq/profiler/internal/checks"
 )
 
-// Defaults of Options.
-const (
-	DefaultResolveAfter = 2
-	DefaultRepeat       = 24 * time.Hour
-)
-
-// Options are the settings that decide when and where people are told. The
-// zero value resolves after 2 healthy batches, repeats every 24 hours and tells
-// nobody but the console.
-type Options struct {
-	// ResolveAfter is the number of healthy batches in a row that resolve an
-	// incident; 0 is DefaultResolveAfter.
-	ResolveAfter int
-	// Repeat is the time after which people are told again about an incident
-	// that is still open; 0 is DefaultRepeat, a negative one never repeats.
-	Repeat time.Duration
-	// Routes choose the channels. Without any, all Channels are told.
-	Routes []Route
-	// Channels are the names of all configured channels, in the order of the
-	// configuration. Without any, messages go to Console.
-	Channels []string
-}
-
-// Validate returns everything that is wrong with the options, joined: routes
-// to unknown channels and broken patterns.
-func (o *Options) Validate() error {
-	var errs []error
-	if o.ResolveAfter < 0 {
-		errs = append(errs, fmt.Errorf("resolve_after is %d: it must be at least 1", o.ResolveAfter))
-	}
-	for i := range o.Routes {
-		if err := o.Routes[i].validate(o.Channels); err != nil {
-			errs = append(errs, fmt.Errorf("route %d: %w", i+1, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (o *Options) resolveAfter() int {
-	if o.ResolveAfter <= 0 {
-		return DefaultResolveAfter
-	}
-	return o.ResolveAfter
-}
-
-// due reports whether people are to be told again about an incident.
-func (o *Options) due(inc *Incident, now time.Time) bool {
-	every := o.Repeat
-	if every == 0 {
-		every = DefaultRepeat
-	}
-	return every > 0 && inc.Status == Open && now.Sub(inc.NotifiedAt) >= every
-}
-
 // Input is what a decision is made of.
 type Input struct {
 	// Current is the newest incident of the report's dataset, resolved or not;
 	// nil if there never was one. It is not changed.
 	Current *Incident
-	// Upstream are the incidents of the steps before the report's step in its
-	// pipeline. Only open ones whose last bad batch was in the report's run are
-	// looked at, so the caller need not choose by run. They are not changed.
-	Upstream []Incident
-	Report   checks.Report
-	Now      time.Time
+	// Pipeline are the live incidents of other datasets of the report's
+	// pipeline. They are not changed.
+	Pipeline []Incident
+	// Ancestors and Descendants are the steps before and after the report's.
+	Ancestors, Descendants []string
+	Report                 checks.Report
+	// Chart compares the worst finding's column with its past; may be nil.
+	Chart *Chart
+	Now   time.Time
 	// ID makes the id of a new incident; it is called at most once.
 	ID func() string
 }
@@ -84,97 +31,140 @@ type Input struct {
 type Change struct {
 	Incident Incident
 	Event    Event
+	// Forget says that the incident is to be deleted: a trouble that was not
+	// confirmed.
+	Forget bool
+	// Suppressed are the reasons for which something was not told, in the words
+	// of the metrics: grouped, silenced, acknowledged, snoozed, flapping.
+	Suppressed []string
 }
 
-// Messages returns what is to be sent about the change, one message per
-// channel.
-func (c *Change) Messages(o Options) []Message {
-	if c.Event == "" {
+// Notices returns what is to be written into the outbox with the change.
+func (c *Change) Notices(o Options) []Notice {
+	if c.Event == "" || c.Forget {
 		return nil
 	}
-	return Messages(&c.Incident, c.Event, o)
+	i := &c.Incident
+	due := i.UpdatedAt
+	if c.Event == EventOpened {
+		due = due.Add(o.groupWait())
+	}
+	out := make([]Notice, 0, len(i.Channels))
+	for _, name := range i.Channels {
+		if len(o.Channels) > 0 && !slices.Contains(o.Channels, name) {
+			continue // it is configured no more
+		}
+		out = append(out, Notice{Channel: name, Story: i.ID, Dataset: i.Dataset, Event: c.Event, Revision: i.Revision, Due: due})
+	}
+	return out
 }
 
 // Decide says what a report does to the incident of its dataset, or to the one
-// upstream that it folds under. It returns nil if nothing changes. It is a pure
-// function: the result shares no memory with the incidents given.
+// of its pipeline that it belongs to. It returns nil if nothing changes. It is
+// a pure function: the result shares no memory with the incidents given.
 //
-// A report with a result of fail or error is bad; one whose results are all
-// pass or warn is healthy; any other, one without results too, is neither and
-// leaves an incident as it stands. A batch older than the last one judged
-// changes nothing, and the same batch judged again counts once.
+// A report with a result of fail or error is bad, one with a warn too where a
+// route asks for it; one whose results are all pass or warn is healthy; any
+// other, one without results too, is neither and leaves an incident as it
+// stands. A batch older than the last one judged changes nothing, and the same
+// batch judged again counts once.
 func Decide(in Input, o Options) *Change {
-	r := &in.Report
-	cur := in.Current
+	r, cur := &in.Report, in.Current
 	if cur != nil && !r.At.IsZero() && r.At.Before(cur.JudgedAt) {
 		return nil
 	}
-	live := cur != nil && cur.Status != Resolved
-	findings := worstFirst(r.Alarming())
+	findings := o.findings(r)
+	var c *Change
 	switch {
-	case len(findings) == 0 && !live:
+	case len(findings) == 0 && cur == nil:
 		return nil
 	case len(findings) == 0:
-		return calm(cur, r, in.Now, &o)
-	case live:
-		return worsen(cur, r, findings, in.Now, &o)
+		c = calm(cur, r, in.Now, &o)
+	case cur != nil && cur.Live():
+		c = worsen(cur, &in, findings, &o)
+	default:
+		c = trouble(&in, findings, &o)
 	}
-	if parent := foldUnder(in.Upstream, r); parent != nil {
-		return fold(parent, r, in.Now)
-	}
-	return open(r, findings, in.Now, in.ID())
+	return o.finish(c, in.Now)
 }
 
-// Remind returns the repeat of an incident that is open for longer than the
-// repeat interval since people were last told; nil if it is not due. It is for
-// datasets that get no further batch.
-func Remind(inc *Incident, now time.Time, o Options) *Change {
-	if !o.due(inc, now) {
+// trouble enters a bad batch of a dataset that has no live incident.
+func trouble(in *Input, findings []checks.Result, o *Options) *Change {
+	cur, r := in.Current, &in.Report
+	if cur != nil && cur.Status == Resolved && cur.excused(r) {
 		return nil
 	}
-	next := inc.next(now)
-	next.NotifiedAt = now
-	return &Change{next, EventRepeated}
-}
-
-// next returns a copy to be changed.
-func (i *Incident) next(now time.Time) Incident {
-	n := i.clone()
-	n.Revision++
-	n.UpdatedAt = now
-	return n
-}
-
-func open(r *checks.Report, findings []checks.Result, now time.Time, id string) *Change {
-	inc := Incident{
-		ID: id, Dataset: r.Dataset, Status: Open, Severity: severityOf(findings),
-		Origin: r.Origin, OpenedAt: now, UpdatedAt: now, NotifiedAt: now,
-		FirstBatch: r.Batch, Batches: 1, Revision: 1,
+	if parent := foldUnder(in); parent != nil {
+		return fold(parent, r, in.Now)
 	}
-	inc.bad(r, findings)
-	return &Change{inc, EventOpened}
+	if child := movesTo(in); child != nil {
+		return move(child, in, findings)
+	}
+	if cur != nil && cur.Status == Resolved && o.soon(cur, r, in.Now) {
+		return reopen(cur, in, findings)
+	}
+	return begin(in, findings, o)
+}
+
+// begin opens an incident, or remembers a bad batch that has to be confirmed.
+func begin(in *Input, findings []checks.Result, o *Options) *Change {
+	cur, r, now := in.Current, &in.Report, in.Now
+	var inc Incident
+	if cur != nil && cur.Status == Pending {
+		inc = cur.next(now)
+		if !cur.counted(r) {
+			inc.Batches++
+		}
+	} else {
+		inc = Incident{ID: in.ID(), Dataset: r.Dataset, OpenedAt: now, UpdatedAt: now, FirstBatch: r.Batch, Batches: 1, Revision: 1}
+	}
+	inc.Severity, inc.Origin, inc.Step = severityOf(findings), r.Origin, r.Origin.Step
+	inc.bad(in, findings)
+	if inc.Batches < o.confirmations(&inc, r.Origin.Step != "" && len(in.Ancestors) == 0) {
+		inc.Status = Pending
+		return &Change{Incident: inc}
+	}
+	inc.Status, inc.NotifiedAt = Open, now
+	return &Change{Incident: inc, Event: EventOpened}
 }
 
 // worsen enters another bad batch, or the same one judged again.
-func worsen(cur *Incident, r *checks.Report, findings []checks.Result, now time.Time, o *Options) *Change {
+func worsen(cur *Incident, in *Input, findings []checks.Result, o *Options) *Change {
+	r, now := &in.Report, in.Now
 	next := cur.next(now)
 	if !cur.counted(r) {
 		next.Batches++
 	}
+	moved := cur.Began != "" && cur.LastRun == r.Origin.Run && slices.Contains(in.Ancestors, cur.Origin.Step)
 	next.Healthy = 0
-	next.bad(r, findings)
+	next.bad(in, findings)
+	if !moved {
+		next.Origin, next.Began, next.BeganWith = r.Origin, "", ""
+	}
 	raised := cur.Severity == checks.SeverityWarn && severityOf(findings) == checks.SeverityFail
 	switch {
 	case raised:
-		next.Severity, next.Status, next.NotifiedAt = checks.SeverityFail, Open, now
-		return &Change{next, EventRaised}
-	case o.due(cur, now):
-		next.NotifiedAt = now
-		return &Change{next, EventRepeated}
+		next.Severity = checks.SeverityFail
+		next.wake(now)
+		return &Change{Incident: next, Event: EventRaised}
+	case cur.Status == Snoozed && cur.SnoozedUntil.IsZero() && !cur.counted(r),
+		cur.Status == Snoozed && !cur.SnoozedUntil.IsZero() && !now.Before(cur.SnoozedUntil):
+		next.wake(now)
+		return &Change{Incident: next, Event: EventWoke}
 	case cur.Status == Snoozed:
-		return &Change{next, ""}
+		return &Change{Incident: next, Suppressed: []string{"snoozed"}}
+	case cur.Status == Open && o.repeatDue(cur, now):
+		next.NotifiedAt = now
+		return &Change{Incident: next, Event: EventRepeated}
 	}
-	return &Change{next, EventUpdated}
+	return &Change{Incident: next, Event: EventUpdated}
+}
+
+// wake opens an incident that somebody had acknowledged or snoozed.
+func (i *Incident) wake(now time.Time) {
+	i.Status, i.NotifiedAt = Open, now
+	i.SnoozedBy, i.SnoozedUntil = "", time.Time{}
+	i.AcknowledgedBy, i.AcknowledgedAt = "", time.Time{}
 }
 
 // counted reports whether the report is of the last bad batch, judged again.
@@ -182,12 +172,22 @@ func (i *Incident) counted(r *checks.Report) bool {
 	return r.Batch != "" && r.Batch == i.LastBatch && r.Batch == i.JudgedBatch
 }
 
-// bad enters what the last bad batch says.
-func (i *Incident) bad(r *checks.Report, findings []checks.Result) {
+// excused reports whether somebody said that the batch is fine.
+func (i *Incident) excused(r *checks.Report) bool {
+	return i.Answer != "" && i.Answer != AnswerReal && r.Batch != "" && slices.Contains(i.BadBatches, r.Batch)
+}
+
+// bad enters what a bad batch says.
+func (i *Incident) bad(in *Input, findings []checks.Result) {
+	r := &in.Report
 	if i.LastRun != r.Origin.Run {
 		i.Folded = nil
 	}
-	i.LastBatch, i.LastRun, i.Rows, i.Findings = r.Batch, r.Origin.Run, r.Rows, findings
+	i.LastBatch, i.LastRun, i.Rows, i.Findings, i.Chart = r.Batch, r.Origin.Run, r.Rows, findings, in.Chart
+	if r.Batch != "" && !slices.Contains(i.BadBatches, r.Batch) {
+		i.BadBatches = append(i.BadBatches, r.Batch)
+		i.BadBatches = i.BadBatches[max(0, len(i.BadBatches)-maxBadBatches):]
+	}
 	i.judged(r)
 	i.Owner, i.Tags = "", nil
 	for k := range findings {
@@ -208,22 +208,34 @@ func (i *Incident) judged(r *checks.Report) {
 }
 
 // calm enters a batch that is not bad: a healthy one counts towards the end of
-// the incident, another one is only remembered as judged.
+// the incident, and after it for telling whether the next failure is soon;
+// another one is only remembered as judged.
 func calm(cur *Incident, r *checks.Report, now time.Time, o *Options) *Change {
-	if cur.Healthy > 0 && r.Batch != "" && r.Batch == cur.JudgedBatch {
+	healthy := healthy(r)
+	switch {
+	case cur.Status == Pending && !healthy, cur.Status == Resolved && (!healthy || cur.Healthy >= 2*o.resolveAfter()):
+		return nil
+	case cur.Status == Pending:
+		return &Change{Incident: cur.clone(), Forget: true}
+	case cur.Healthy > 0 && r.Batch != "" && r.Batch == cur.JudgedBatch:
 		return nil
 	}
 	next := cur.next(now)
 	next.judged(r)
-	if !healthy(r) {
-		return &Change{next, ""}
+	if !healthy {
+		return &Change{Incident: next}
 	}
 	next.Healthy++
-	if next.Healthy < o.resolveAfter() {
-		return &Change{next, ""}
+	if cur.Status == Resolved || next.Healthy < o.resolveAfter() {
+		return &Change{Incident: next}
 	}
-	next.Status, next.ResolvedAt, next.NotifiedAt = Resolved, now, now
-	return &Change{next, EventResolved}
+	next.resolve(now)
+	return &Change{Incident: next, Event: EventResolved}
+}
+
+func (i *Incident) resolve(now time.Time) {
+	i.Status, i.ResolvedAt, i.NotifiedAt = Resolved, now, now
+	i.SnoozedUntil = time.Time{}
 }
 
 func healthy(r *checks.Report) bool {
@@ -239,23 +251,67 @@ func healthy(r *checks.Report) bool {
 	return len(r.Results) > 0
 }
 
+// soon reports whether a failure belongs to an incident that is over: there
+// were not yet as many further healthy batches as resolved it, or only a short
+// time has passed by the clock and in the data. What somebody answered is over
+// for good.
+func (o *Options) soon(cur *Incident, r *checks.Report, now time.Time) bool {
+	if cur.Answer != "" && cur.Answer != AnswerReal {
+		return false
+	}
+	within := orDefault(o.ReopenWithin, DefaultReopenWithin)
+	return cur.Healthy < 2*o.resolveAfter() ||
+		now.Sub(cur.ResolvedAt) < within && (r.At.IsZero() || r.At.Sub(cur.JudgedAt) < within)
+}
+
+// quietFlaps is how often people are told of the same incident coming back.
+// After that its message only changes.
+const quietFlaps = 2
+
+// reopen continues an incident that was over.
+func reopen(cur *Incident, in *Input, findings []checks.Result) *Change {
+	next := cur.next(in.Now)
+	next.Flaps++
+	next.Batches++
+	next.Healthy, next.ResolvedAt, next.Severity = 0, time.Time{}, severityOf(findings)
+	next.Answer, next.AnsweredBy, next.AnsweredAt = "", "", time.Time{}
+	next.Origin, next.Began, next.BeganWith = in.Report.Origin, "", ""
+	next.wake(in.Now)
+	next.bad(in, findings)
+	c := &Change{Incident: next, Event: EventReopened, Suppressed: []string{"flapping"}}
+	if next.Flaps > quietFlaps {
+		c.Event = EventUpdated
+	}
+	return c
+}
+
 // foldUnder returns the incident that a bad batch belongs to: the one opened
-// first among those whose last bad batch was in the same run of the same
-// pipeline.
-func foldUnder(upstream []Incident, r *checks.Report) *Incident {
-	var parent *Incident
-	for i := range upstream {
-		u := &upstream[i]
-		if u.Status == Resolved || r.Origin.Run == "" || u.LastRun != r.Origin.Run ||
-			u.Origin.Pipeline != r.Origin.Pipeline || u.Dataset == r.Dataset || u.Healthy > 0 {
+// first among those of earlier steps whose last bad batch was in the same run.
+func foldUnder(in *Input) *Incident {
+	return oldest(in, func(i *Incident) bool {
+		return i.LastRun == in.Report.Origin.Run && slices.Contains(in.Ancestors, i.Origin.Step)
+	})
+}
+
+// movesTo returns the incident of a later step that a bad batch belongs to: the
+// trouble begins earlier than was seen before.
+func movesTo(in *Input) *Incident {
+	return oldest(in, func(i *Incident) bool { return slices.Contains(in.Descendants, i.Step) })
+}
+
+func oldest(in *Input, belongs func(*Incident) bool) *Incident {
+	o := &in.Report.Origin
+	var first *Incident
+	for k := range in.Pipeline {
+		i := &in.Pipeline[k]
+		if !i.Live() || o.Run == "" || i.Origin.Pipeline != o.Pipeline || i.Dataset == in.Report.Dataset || i.Healthy > 0 || !belongs(i) {
 			continue
 		}
-		if parent == nil || u.OpenedAt.Before(parent.OpenedAt) ||
-			u.OpenedAt.Equal(parent.OpenedAt) && u.ID < parent.ID {
-			parent = u
+		if first == nil || i.OpenedAt.Before(first.OpenedAt) || i.OpenedAt.Equal(first.OpenedAt) && i.ID < first.ID {
+			first = i
 		}
 	}
-	return parent
+	return first
 }
 
 // fold lists the dataset of the report in the incident above it.
@@ -266,17 +322,72 @@ func fold(parent *Incident, r *checks.Report, now time.Time) *Change {
 	}
 	next := parent.next(now)
 	next.Folded = slices.Insert(next.Folded, at, r.Dataset)
+	c := &Change{Incident: next, Event: EventUpdated, Suppressed: []string{"grouped"}}
 	if parent.Status == Snoozed {
-		return &Change{next, ""}
+		c.Event = ""
 	}
-	return &Change{next, EventUpdated}
+	return c
+}
+
+// move notes in the incident of a later step that the trouble begins at the
+// report's.
+func move(child *Incident, in *Input, findings []checks.Result) *Change {
+	r := &in.Report
+	next := child.next(in.Now)
+	if child.LastRun != r.Origin.Run {
+		next.Folded = nil
+	}
+	next.Healthy, next.LastRun = 0, r.Origin.Run
+	// Of several steps in one run the earliest counts, which comes last here
+	// only if it has all others behind it.
+	if child.Began == "" || child.LastRun != r.Origin.Run || slices.Contains(in.Descendants, child.Origin.Step) {
+		next.Origin, next.Began, next.BeganWith = r.Origin, r.Dataset, Finding(&findings[0])
+	} else if at, listed := slices.BinarySearch(next.Folded, r.Dataset); !listed {
+		next.Folded = slices.Insert(next.Folded, at, r.Dataset)
+	}
+	c := &Change{Incident: next, Event: EventUpdated, Suppressed: []string{"grouped"}}
+	switch {
+	case child.Severity == checks.SeverityWarn && severityOf(findings) == checks.SeverityFail:
+		c.Incident.Severity, c.Event = checks.SeverityFail, EventRaised
+		c.Incident.wake(in.Now)
+	case child.Status == Snoozed:
+		c.Event = ""
+	}
+	return c
+}
+
+// finish chooses the channels of a change and holds back what a silence covers.
+func (o *Options) finish(c *Change, now time.Time) *Change {
+	if c == nil || c.Forget || c.Event == "" {
+		return c
+	}
+	i := &c.Incident
+	if !c.Event.news() || c.Event == EventResolved {
+		if i.Silenced != "" && i.Status == Resolved {
+			i.Silenced = ""
+		}
+		return c
+	}
+	if why := o.silencedBy(i, now); why != "" {
+		i.Silenced = why
+		c.Suppressed = append(c.Suppressed, "silenced")
+		c.Event = EventUpdated // for those who know of it already
+		return c
+	}
+	i.Silenced = ""
+	for _, name := range o.channelsFor(i) {
+		if !slices.Contains(i.Channels, name) {
+			i.Channels = append(i.Channels, name)
+		}
+	}
+	return c
 }
 
 // severityOf is fail if something could not be judged or a result counts as
 // fail, else warn.
 func severityOf(findings []checks.Result) checks.Severity {
 	for i := range findings {
-		if findings[i].Status == checks.Error || findings[i].Severity != checks.SeverityWarn {
+		if s := findings[i].Status; s == checks.Error || s == checks.Fail && findings[i].Severity != checks.SeverityWarn {
 			return checks.SeverityFail
 		}
 	}

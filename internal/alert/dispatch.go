@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -37,9 +39,9 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// ErrHeld is the error of a message that was not tried, because an earlier one
-// of the same incident has to go first.
-var ErrHeld = errors.New("held back: an earlier message of this incident is not delivered yet")
+// ErrHeld is the error of a message that was not tried, because the receiver
+// did not take the one before it.
+var ErrHeld = errors.New("held back: the receiver did not take the message before it")
 
 // Notifier delivers messages to one channel. It is called for one message at a
 // time per channel. The thread it returns is stored with the incident even
@@ -63,12 +65,8 @@ type Outcome struct {
 	Retry      bool
 	RetryAfter time.Duration
 	Reason     Reason
-	// Tries counts the calls of the notifier; 0 for messages that were held back
-	// or superseded.
+	// Tries counts the calls of the notifier; 0 for messages that were held back.
 	Tries int
-	// SupersededBy is the key of the later message that was sent in place of
-	// this one and decided its fate.
-	SupersededBy string
 }
 
 // Observer is told once about each message that was tried: how long delivery
@@ -94,6 +92,8 @@ type DispatcherOptions struct {
 	Timeout time.Duration
 	// Tries bounds the tries of one message in one Deliver.
 	Tries int
+	// Interval is the least time between two messages of a channel; 0 is none.
+	Interval time.Duration
 	// Backoff is the wait after the first failed try; it doubles up to
 	// BackoffMax. Half of each wait is random.
 	Backoff, BackoffMax time.Duration
@@ -108,22 +108,28 @@ type Dispatcher struct {
 	tries    int
 	backoff  time.Duration
 	maxWait  time.Duration
-	// turns lets one Deliver at a time into each channel, so that the order of
-	// messages holds.
-	turns map[string]chan struct{}
+	interval time.Duration
+	lanes    map[string]*lane
+}
+
+// lane lets one Deliver at a time into a channel, so that the order of messages
+// holds, and remembers when it sent last.
+type lane struct {
+	turn chan struct{}
+	last time.Time
 }
 
 // NewDispatcher returns a dispatcher for the channels of the options.
 func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 	d := &Dispatcher{
-		channels: make(map[string]Notifier, len(o.Channels)), turns: make(map[string]chan struct{}, len(o.Channels)),
+		channels: make(map[string]Notifier, len(o.Channels)), lanes: make(map[string]*lane, len(o.Channels)), interval: o.Interval,
 		log: o.Logger, observe: o.Observer, timeout: o.Timeout, tries: o.Tries, backoff: o.Backoff, maxWait: o.BackoffMax,
 	}
 	for name, n := range o.Channels {
 		if n == nil {
 			return nil, fmt.Errorf("channel %q has no notifier", name)
 		}
-		d.channels[name], d.turns[name] = n, make(chan struct{}, 1)
+		d.channels[name], d.lanes[name] = n, &lane{turn: make(chan struct{}, 1)}
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
@@ -146,13 +152,14 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 	return d, nil
 }
 
+// Channels returns the names of the channels, sorted.
+func (d *Dispatcher) Channels() []string { return slices.Sorted(maps.Keys(d.channels)) }
+
 // Deliver sends the messages and returns one outcome for each, in their order.
 // It waits until all are sent or given up, at most for the timeout. Channels
 // are served at the same time; within one, messages go out in the given order.
-// An update that a later message of the same incident follows is not sent, as
-// the later one shows all of it. After a failure that may pass, the later
-// messages of that incident are held back. The thread of a message is handed to
-// the later ones of its incident.
+// After a failure that may pass the later messages of the channel are held
+// back. The thread of a message is handed to the later ones of its incident.
 func (d *Dispatcher) Deliver(ctx context.Context, messages []Message) []Outcome {
 	if d.timeout > 0 {
 		var cancel context.CancelFunc
@@ -183,29 +190,23 @@ func (d *Dispatcher) drain(ctx context.Context, name string, queue []int, out []
 		}
 		return
 	}
+	l := d.lanes[name]
 	select {
-	case d.turns[name] <- struct{}{}:
-		defer func() { <-d.turns[name] }()
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
 	case <-ctx.Done():
 		for _, k := range queue {
 			out[k].Err, out[k].Reason, out[k].Retry = ctx.Err(), Timeout, true
 		}
 		return
 	}
-	last := map[string]int{} // of each incident
-	for _, k := range queue {
-		last[out[k].Message.Incident.ID] = k
-	}
-	held := map[string]bool{}
+	down := false
 	threads := map[string]Thread{}
 	for _, k := range queue {
 		o := &out[k]
 		id := o.Message.Incident.ID
-		switch {
-		case o.Message.Event == EventUpdated && last[id] != k:
-			continue
-		case held[id]:
-			o.Err, o.Retry = ErrHeld, true
+		if down || !sleep(ctx, d.interval-time.Since(l.last)) {
+			o.Err, o.Retry, down = ErrHeld, true, true
 			continue
 		}
 		if t, ok := threads[id]; ok {
@@ -216,29 +217,11 @@ func (d *Dispatcher) drain(ctx context.Context, name string, queue []int, out []
 			o.Message.Incident.Threads[name] = t
 		}
 		d.send(ctx, name, n, o)
+		l.last = time.Now()
 		if o.Thread != (Thread{}) {
 			threads[id] = o.Thread
 		}
-		held[id] = o.Err != nil && o.Retry
-	}
-	supersede(queue, out)
-}
-
-// supersede gives updates that were not sent the outcome of the message that
-// was sent in their place.
-func supersede(queue []int, out []Outcome) {
-	next := map[string]int{}
-	for i := len(queue) - 1; i >= 0; i-- {
-		k := queue[i]
-		id := out[k].Message.Incident.ID
-		by, ok := next[id]
-		if ok && out[k].Message.Event == EventUpdated {
-			m := out[k].Message
-			out[k] = out[by]
-			out[k].Message, out[k].Tries, out[k].SupersededBy = m, 0, out[by].Message.Key
-			continue
-		}
-		next[id] = k
+		down = o.Err != nil && o.Retry
 	}
 }
 
@@ -289,6 +272,9 @@ func call(ctx context.Context, n Notifier, m Message) (t Thread, retry bool, err
 
 // sleep waits; it returns false, at once, if the context ends before.
 func sleep(ctx context.Context, wait time.Duration) bool {
+	if wait <= 0 {
+		return ctx.Err() == nil
+	}
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= wait {
 		return false
 	}

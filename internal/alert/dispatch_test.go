@@ -71,9 +71,9 @@ func limited(after time.Duration) error {
 
 func TestDeliver(t *testing.T) {
 	t.Parallel()
-	opened, updated, updated2, resolved := msg("A", EventOpened, 1), msg("A", EventUpdated, 2), msg("A", EventUpdated, 3), msg("A", EventResolved, 4)
+	opened, resolved := msg("A", EventOpened, 1), msg("A", EventResolved, 4)
 	other := msg("B", EventOpened, 1)
-	th := Thread{"C1", "10.1"}
+	th := Thread{Channel: "C1", Message: "10.1"}
 	tests := map[string]struct {
 		answers  []answer
 		messages []Message
@@ -85,16 +85,14 @@ func TestDeliver(t *testing.T) {
 		"in order": {nil, []Message{opened, other, resolved}, []string{"A/1/opened", "B/1/opened", "A/4/resolved"}, []string{"", "", ""}, []bool{false, false, false}, [2]time.Duration{}},
 		"a server error passes": {[]answer{{retry: true, err: errServer}, {retry: true, err: errServer}}, []Message{opened}, []string{"A/1/opened", "A/1/opened", "A/1/opened"}, []string{""}, []bool{false},
 			[2]time.Duration{300 * time.Millisecond, 600 * time.Millisecond}},
-		"Retry-After is honoured":                        {[]answer{{retry: true, err: limited(3 * time.Second)}}, []Message{opened}, []string{"A/1/opened", "A/1/opened"}, []string{""}, []bool{false}, [2]time.Duration{3 * time.Second, 3 * time.Second}},
-		"a wait beyond the deadline is not begun":        {[]answer{{retry: true, err: limited(6 * time.Second)}}, []Message{opened}, []string{"A/1/opened"}, []string{"429"}, []bool{true}, [2]time.Duration{}},
-		"a refusal is final, the next one is tried":      {[]answer{{err: errRefused}}, []Message{opened, resolved}, []string{"A/1/opened", "A/4/resolved"}, []string{"token refused", ""}, []bool{false, false}, [2]time.Duration{}},
-		"later ones of the incident are held, others go": {[]answer{{retry: true, err: limited(time.Minute)}}, []Message{opened, resolved, other}, []string{"A/1/opened", "B/1/opened"}, []string{"429", ErrHeld.Error(), ""}, []bool{true, true, false}, [2]time.Duration{}},
-		"later edits replace earlier ones":               {nil, []Message{opened, updated, updated2, other}, []string{"A/1/opened", "A/3/updated", "B/1/opened"}, []string{"", "", "", ""}, []bool{false, false, false, false}, [2]time.Duration{}},
-		"the end replaces edits":                         {[]answer{{err: errRefused}}, []Message{updated, updated2, resolved}, []string{"A/4/resolved"}, []string{"token refused", "token refused", "token refused"}, []bool{false, false, false}, [2]time.Duration{}},
-		"a hanging receiver ends with the time":          {[]answer{{take: time.Hour}}, []Message{opened}, []string{"A/1/opened"}, []string{"context deadline exceeded"}, []bool{true}, [2]time.Duration{5 * time.Second, 5 * time.Second}},
-		"a panic is an error":                            {[]answer{{panics: true}}, []Message{opened, other}, []string{"A/1/opened", "B/1/opened"}, []string{"BUG: notifier panics: nil map", ""}, []bool{false, false}, [2]time.Duration{}},
-		"tries are bounded":                              {[]answer{{retry: true, err: errServer}, {retry: true, err: errServer}, {retry: true, err: errServer}, {retry: true, err: errServer}}, []Message{opened}, []string{"A/1/opened", "A/1/opened", "A/1/opened"}, []string{"500"}, []bool{true}, [2]time.Duration{300 * time.Millisecond, 600 * time.Millisecond}},
-		"threads go on to later messages":                {[]answer{{thread: th}}, []Message{opened, resolved}, []string{"A/1/opened", "A/4/resolved"}, []string{"", ""}, []bool{false, false}, [2]time.Duration{}},
+		"Retry-After is honoured":                   {[]answer{{retry: true, err: limited(3 * time.Second)}}, []Message{opened}, []string{"A/1/opened", "A/1/opened"}, []string{""}, []bool{false}, [2]time.Duration{3 * time.Second, 3 * time.Second}},
+		"a wait beyond the deadline is not begun":   {[]answer{{retry: true, err: limited(6 * time.Second)}}, []Message{opened}, []string{"A/1/opened"}, []string{"429"}, []bool{true}, [2]time.Duration{}},
+		"a refusal is final, the next one is tried": {[]answer{{err: errRefused}}, []Message{opened, resolved}, []string{"A/1/opened", "A/4/resolved"}, []string{"token refused", ""}, []bool{false, false}, [2]time.Duration{}},
+		"later ones of the channel are held":        {[]answer{{retry: true, err: limited(time.Minute)}}, []Message{opened, resolved, other}, []string{"A/1/opened"}, []string{"429", ErrHeld.Error(), ErrHeld.Error()}, []bool{true, true, true}, [2]time.Duration{}},
+		"a hanging receiver ends with the time":     {[]answer{{take: time.Hour}}, []Message{opened}, []string{"A/1/opened"}, []string{"context deadline exceeded"}, []bool{true}, [2]time.Duration{5 * time.Second, 5 * time.Second}},
+		"a panic is an error":                       {[]answer{{panics: true}}, []Message{opened, other}, []string{"A/1/opened", "B/1/opened"}, []string{"BUG: notifier panics: nil map", ""}, []bool{false, false}, [2]time.Duration{}},
+		"tries are bounded":                         {[]answer{{retry: true, err: errServer}, {retry: true, err: errServer}, {retry: true, err: errServer}, {retry: true, err: errServer}}, []Message{opened}, []string{"A/1/opened", "A/1/opened", "A/1/opened"}, []string{"500"}, []bool{true}, [2]time.Duration{300 * time.Millisecond, 600 * time.Millisecond}},
+		"threads go on to later messages":           {[]answer{{thread: th}}, []Message{opened, resolved}, []string{"A/1/opened", "A/4/resolved"}, []string{"", ""}, []bool{false, false}, [2]time.Duration{}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -137,8 +135,8 @@ func TestDeliver(t *testing.T) {
 
 func TestThreadsGoOnWithinOneDelivery(t *testing.T) {
 	t.Parallel()
-	th := Thread{"C1", "10.1"}
-	n := &scripted{answers: []answer{{thread: th}, {}, {thread: Thread{"C1", "20.2"}, err: errRefused}}}
+	th := Thread{Channel: "C1", Message: "10.1"}
+	n := &scripted{answers: []answer{{thread: th}, {}, {thread: Thread{Channel: "C1", Message: "20.2"}, err: errRefused}}}
 	d, err := NewDispatcher(DispatcherOptions{Channels: map[string]Notifier{"data": n}})
 	require.NoError(t, err)
 	in := []Message{msg("A", EventOpened, 1), msg("A", EventRaised, 2), msg("B", EventOpened, 1)}
@@ -147,20 +145,30 @@ func TestThreadsGoOnWithinOneDelivery(t *testing.T) {
 	require.Equal(t, []Thread{{}, th, {}}, n.threads)
 	require.Equal(t, map[string]Thread{"other": {}}, in[1].Incident.Threads, "the caller's messages stay as they are")
 	require.Equal(t, th, out[0].Thread)
-	require.Equal(t, Thread{"C1", "20.2"}, out[2].Thread, "a thread beside an error is kept")
+	require.Equal(t, Thread{Channel: "C1", Message: "20.2"}, out[2].Thread, "a thread beside an error is kept")
 }
 
-func TestDeliverNamesSupersededMessages(t *testing.T) {
+func TestMessagesOfAChannelKeepTheirDistance(t *testing.T) {
 	t.Parallel()
-	d, err := NewDispatcher(DispatcherOptions{Channels: map[string]Notifier{"data": &scripted{answers: []answer{{thread: Thread{"C", "1"}}}}}})
-	require.NoError(t, err)
-	out := d.Deliver(t.Context(), []Message{msg("A", EventUpdated, 1), msg("A", EventUpdated, 2), msg("A", EventResolved, 3)})
-	for _, o := range out[:2] {
-		require.Equal(t, "A/3/resolved", o.SupersededBy)
-		require.Zero(t, o.Tries)
-		require.Equal(t, Thread{"C", "1"}, o.Thread)
-	}
-	require.Equal(t, 1, out[2].Tries)
+	synctest.Test(t, func(t *testing.T) {
+		n := &scripted{}
+		d, err := NewDispatcher(DispatcherOptions{Channels: map[string]Notifier{"data": n}, Interval: time.Second, Timeout: 3500 * time.Millisecond})
+		require.NoError(t, err)
+		start := time.Now()
+		var in []Message
+		for k := range 6 {
+			in = append(in, msg(fmt.Sprint(k), EventOpened, 1))
+		}
+		out := d.Deliver(t.Context(), in)
+		require.Len(t, n.got, 4, "at 0, 1, 2 and 3 seconds")
+		for k, at := range n.at {
+			require.Equal(t, time.Duration(k)*time.Second, at.Sub(start))
+		}
+		require.ErrorIs(t, out[4].Err, ErrHeld)
+		require.True(t, out[5].Retry)
+		d.Deliver(t.Context(), in[4:])
+		require.Equal(t, 4*time.Second, n.at[4].Sub(start), "another delivery keeps the distance too")
+	})
 }
 
 func TestChannelsAreIndependent(t *testing.T) {

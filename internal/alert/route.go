@@ -3,10 +3,8 @@ package alert
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/checks"
@@ -38,18 +36,26 @@ type Route struct {
 
 func (r *Route) validate(known []string) error {
 	var errs []error
-	if !validGlob(r.Match.Dataset) {
-		errs = append(errs, fmt.Errorf("the dataset pattern %q is broken: close its bracket", r.Match.Dataset))
-	}
-	switch r.Match.Severity {
-	case "", checks.SeverityFail, checks.SeverityWarn:
-	default:
-		errs = append(errs, fmt.Errorf("the severity %q is unknown: use warn or fail", r.Match.Severity))
+	if err := r.Match.validate(); err != nil {
+		errs = append(errs, err)
 	}
 	for _, c := range r.Channels {
 		if !slices.Contains(known, c) {
 			errs = append(errs, fmt.Errorf("the channel %q is not configured under alerts.channels", c))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Match) validate() error {
+	var errs []error
+	if !validGlob(m.Dataset) {
+		errs = append(errs, fmt.Errorf("the dataset pattern %q is broken: close its bracket", m.Dataset))
+	}
+	switch m.Severity {
+	case "", checks.SeverityFail, checks.SeverityWarn:
+	default:
+		errs = append(errs, fmt.Errorf("the severity %q is unknown: use warn or fail", m.Severity))
 	}
 	return errors.Join(errs...)
 }
@@ -77,25 +83,7 @@ func matchGlob(pattern, dataset string) bool {
 	return err == nil && ok
 }
 
-// Messages returns what is to be sent for an event of an incident, one message
-// per channel, in a fixed order. Channels that already show the incident get
-// its end and its changes even if routes would choose others by now. If there
-// are routes and none matches, nobody new is told.
-func Messages(inc *Incident, event Event, o Options) []Message {
-	channels := o.channelsFor(inc)
-	for _, c := range slices.Sorted(maps.Keys(inc.Threads)) {
-		if !slices.Contains(channels, c) && slices.Contains(o.Channels, c) {
-			channels = append(channels, c)
-		}
-	}
-	out := make([]Message, 0, len(channels))
-	for _, c := range channels {
-		key := inc.ID + "/" + strconv.Itoa(inc.Revision) + "/" + string(event) + "/" + c
-		out = append(out, Message{Key: key, Channel: c, Event: event, Incident: inc.clone()})
-	}
-	return out
-}
-
+// channelsFor returns the channels that the routes choose, in a fixed order.
 func (o *Options) channelsFor(inc *Incident) []string {
 	switch {
 	case len(o.Channels) == 0:
@@ -119,14 +107,4 @@ func (o *Options) channelsFor(inc *Incident) []string {
 		}
 	}
 	return out
-}
-
-// clone returns a copy that shares no slice or map which this package changes.
-func (i *Incident) clone() Incident {
-	n := *i
-	n.Tags = slices.Clone(i.Tags)
-	n.Folded = slices.Clone(i.Folded)
-	n.Findings = slices.Clone(i.Findings)
-	n.Threads = maps.Clone(i.Threads)
-	return n
 }

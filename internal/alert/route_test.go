@@ -2,6 +2,7 @@ package alert
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,27 +35,27 @@ func TestRoutes(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got []string
-			for _, m := range Messages(&tt.inc, EventOpened, Options{Channels: tt.channels, Routes: tt.routes}) {
-				got = append(got, m.Channel)
-				require.Equal(t, EventOpened, m.Event)
-			}
-			require.Equal(t, tt.want, got)
+			o := Options{Channels: tt.channels, Routes: tt.routes}
+			require.Equal(t, tt.want, o.channelsFor(&tt.inc))
 		})
 	}
-	key := Messages(&inc, EventRaised, Options{Channels: all})[1].Key
-	require.Equal(t, "I1/4/raised/oncall", key)
 }
 
-func TestChannelsThatShowAnIncidentLearnOfItsEnd(t *testing.T) {
+func TestNotices(t *testing.T) {
 	t.Parallel()
-	inc := Incident{ID: "I1", Threads: map[string]Thread{"old": {"C1", "1"}, "gone": {"C2", "2"}, "data": {"C3", "3"}}}
-	ms := Messages(&inc, EventResolved, Options{Channels: []string{"data", "old"}, Routes: []Route{{Channels: []string{"data"}}}})
-	require.Len(t, ms, 2)
-	require.Equal(t, "data", ms[0].Channel)
-	require.Equal(t, "old", ms[1].Channel)
-	ms[0].Incident.Threads["data"] = Thread{}
-	require.Equal(t, "3", inc.Threads["data"].Message, "messages share no memory with the incident")
+	c := Change{Incident: Incident{ID: "I1", Dataset: "a/b", Revision: 4, UpdatedAt: day0, Channels: []string{"old", "gone", "data"}}, Event: EventUpdated}
+	o := Options{Channels: []string{"data", "old"}}
+	require.Equal(t, []Notice{
+		{Channel: "old", Story: "I1", Dataset: "a/b", Event: EventUpdated, Revision: 4, Due: day0},
+		{Channel: "data", Story: "I1", Dataset: "a/b", Event: EventUpdated, Revision: 4, Due: day0},
+	}, c.Notices(o), "channels that show it, unless they are configured no more")
+	c.Event = EventOpened
+	require.Equal(t, day0.Add(30*time.Second), c.Notices(o)[0].Due, "a bad load fails many checks at once")
+	o.GroupWait = -1
+	require.Equal(t, day0, c.Notices(o)[0].Due)
+	c.Event = ""
+	require.Empty(t, c.Notices(o))
+	require.Equal(t, "I1/4/raised/oncall", Key("I1", 4, EventRaised, "oncall"))
 }
 
 func TestValidateNamesEveryMistake(t *testing.T) {
@@ -63,9 +64,13 @@ func TestValidateNamesEveryMistake(t *testing.T) {
 	require.NoError(t, good.Validate())
 	bad := Options{ResolveAfter: -1, Channels: []string{"data"}, Routes: []Route{
 		{Match: Match{Dataset: "shop/[a"}, Channels: []string{"dta"}}, {Match: Match{Severity: "critical"}},
-	}}
+	}, Silences: []Silence{{From: day0, To: day0}}, Windows: []Window{{From: -1, Why: "x"}}, Confirm: []Confirm{{Match: Match{Dataset: "["}}}}
 	require.EqualError(t, bad.Validate(), "resolve_after is -1: it must be at least 1\n"+
 		"route 1: the dataset pattern \"shop/[a\" is broken: close its bracket\n"+
 		"the channel \"dta\" is not configured under alerts.channels\n"+
-		"route 2: the severity \"critical\" is unknown: use warn or fail")
+		"route 2: the severity \"critical\" is unknown: use warn or fail\n"+
+		"silence 1: why is missing: say what it is for\n"+
+		"it ends before it begins\n"+
+		"maintenance window 1: -1ns is no time of the day\n"+
+		"confirm 1: the dataset pattern \"[\" is broken: close its bracket")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,10 +16,14 @@ import (
 // MaxFindings is the number of findings that a message names one by one.
 const MaxFindings = 5
 
-// Title names the dataset and how it stands: "shop/orders: 3 checks fail".
+// Title names the dataset and how it stands: "shop/orders: 3 checks fail", or
+// for a single finding "Drift: shop/orders amount".
 func Title(i *Incident) string {
 	if i.Status == Resolved {
 		return Clean(i.Dataset) + ": resolved"
+	}
+	if len(i.Findings) == 1 && i.Findings[0].Kind == "drift" && i.Findings[0].Status != checks.Error {
+		return strings.TrimSpace("Drift: " + Clean(i.Dataset) + " " + Clean(i.Findings[0].Column))
 	}
 	failed, unjudged := 0, 0
 	for k := range i.Findings {
@@ -97,7 +100,37 @@ func Where(i *Incident) string {
 	if i.Origin.Pipeline != "" {
 		s += " of pipeline " + Clean(i.Origin.Pipeline)
 	}
+	if i.Began != "" {
+		s += ", in " + Clean(i.Began)
+		if i.BeganWith != "" {
+			s += " (" + Clean(i.BeganWith) + ")"
+		}
+	}
 	return s
+}
+
+// State says what people did with an incident: "acknowledged by ann"; "" for
+// an open one that nobody answered.
+func State(i *Incident) string {
+	var parts []string
+	switch i.Status {
+	case Acknowledged:
+		parts = append(parts, "acknowledged by "+Clean(i.AcknowledgedBy)+" at "+clock(i.AcknowledgedAt))
+	case Snoozed:
+		until := "until the next bad batch"
+		if !i.SnoozedUntil.IsZero() {
+			until = "until " + clock(i.SnoozedUntil)
+		}
+		parts = append(parts, "snoozed by "+Clean(i.SnoozedBy)+" "+until)
+	case Pending, Open, Resolved:
+	}
+	if i.Answer != "" {
+		parts = append(parts, "answered "+string(i.Answer)+" by "+Clean(i.AnsweredBy))
+	}
+	if i.Flaps > 0 && i.Status != Resolved {
+		parts = append(parts, "came back "+many(i.Flaps, "time", "times"))
+	}
+	return strings.Join(parts, " · ")
 }
 
 // News says in one sentence what an event adds to the message of an incident:
@@ -107,12 +140,19 @@ func News(m *Message) string {
 	switch m.Event {
 	case EventRaised:
 		return "Severity rose to " + string(i.Severity) + ": " + Title(i)
+	case EventReopened:
+		return "It fails again: " + Title(i)
+	case EventWoke:
+		return "It still fails: " + Title(i)
 	case EventRepeated:
 		return "Still open after " + span(i.UpdatedAt.Sub(i.OpenedAt)) + ": " + Title(i)
 	case EventResolved:
+		if i.Answer != "" && i.Answer != AnswerReal && i.Healthy == 0 {
+			return "Closed: " + Clean(i.AnsweredBy) + " answered " + string(i.Answer)
+		}
 		return fmt.Sprintf("Resolved after %s; %s affected in %s", many(i.Healthy, "healthy batch", "healthy batches"),
 			many(i.Batches, "batch was", "batches were"), span(i.ResolvedAt.Sub(i.OpenedAt)))
-	case EventOpened, EventUpdated:
+	case EventOpened, EventUpdated, EventAcknowledged, EventSnoozed, EventAnswered, EventDigest, EventWeekly, EventTest:
 	}
 	return ""
 }
@@ -125,7 +165,7 @@ type Field struct {
 // Fields are the facts beside the findings: since, batch, batches affected,
 // rows and, if there is one, the owner.
 func Fields(i *Incident) []Field {
-	out := []Field{{"since", i.OpenedAt.UTC().Format("2006-01-02 15:04 MST")}}
+	out := []Field{{"since", clock(i.OpenedAt)}}
 	if i.LastBatch != "" {
 		out = append(out, Field{"batch", Clean(i.LastBatch)})
 	}
@@ -136,10 +176,12 @@ func Fields(i *Incident) []Field {
 	return out
 }
 
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+
 // References are the ids by which an incident is found elsewhere: its own, and
 // the run and the correlation id of the first bad batch.
 func References(i *Incident) []Field {
-	out := []Field{{"incident", i.ID}}
+	out := []Field{{"incident", i.ID}, {"fingerprint", Fingerprint(i.Dataset)}}
 	if i.Origin.Run != "" {
 		out = append(out, Field{"run", Clean(i.Origin.Run)})
 	}
@@ -153,6 +195,12 @@ func References(i *Incident) []Field {
 // and rule, first bad step, facts and ids, one line each, without a line end
 // after the last. Texts of data are cleaned of control characters.
 func Text(m *Message) string {
+	switch {
+	case m.Digest != nil:
+		return digestText(m.Digest)
+	case m.Weekly != nil:
+		return weeklyText(m.Weekly)
+	}
 	i := &m.Incident
 	lines := []string{strings.ToUpper(string(i.Severity)) + " " + Title(i)}
 	if i.Status == Resolved {
@@ -161,6 +209,9 @@ func Text(m *Message) string {
 	if n := News(m); n != "" {
 		lines = append(lines, n)
 	}
+	if st := State(i); st != "" {
+		lines = append(lines, st)
+	}
 	for k := range i.Findings {
 		if k == MaxFindings {
 			lines = append(lines, "  … "+Count(int64(len(i.Findings)-k))+" more")
@@ -168,6 +219,7 @@ func Text(m *Message) string {
 		}
 		lines = append(lines, "  "+findingLine(&i.Findings[k]))
 	}
+	lines = append(lines, chartLines(i)...)
 	if w := Where(i); w != "" {
 		lines = append(lines, w)
 	}
@@ -175,6 +227,78 @@ func Text(m *Message) string {
 		lines = append(lines, f)
 	}
 	return strings.Join(append(lines, pairs(Fields(i)), pairs(References(i))), "\n")
+}
+
+// chartLines draw the chart of an incident that is not over.
+func chartLines(i *Incident) []string {
+	if i.Chart == nil || i.Status == Resolved {
+		return nil
+	}
+	past, now := i.Chart.Bars()
+	out := []string{"  " + Clean(i.Chart.Column) + " was " + past, "  " + strings.Repeat(" ", len([]rune(Clean(i.Chart.Column)))) + "  is " + now}
+	for _, c := range i.Chart.Changes(MaxFindings) {
+		out = append(out, "    "+c)
+	}
+	return out
+}
+
+// DigestTitle says how many incidents a digest tells.
+func DigestTitle(d *Digest) string {
+	over := 0
+	for k := range d.Entries {
+		if d.Entries[k].Status == Resolved {
+			over++
+		}
+	}
+	s := many(len(d.Entries), "incident", "incidents") + " at once"
+	switch {
+	case over == len(d.Entries) && over > 0:
+		return s + ": all resolved"
+	case over > 0:
+		return s + ": " + Count(int64(over)) + " resolved"
+	}
+	return s
+}
+
+// MaxEntries is the number of incidents that a digest names one by one.
+const MaxEntries = 20
+
+func digestText(d *Digest) string {
+	lines := []string{DigestTitle(d)}
+	for k := range d.Entries {
+		if k == MaxEntries {
+			lines = append(lines, "  … "+Count(int64(len(d.Entries)-k))+" more")
+			break
+		}
+		lines = append(lines, "  "+EntryText(&d.Entries[k]))
+	}
+	return strings.Join(append(lines, "digest "+d.ID), "\n")
+}
+
+// EntryText is an incident of a digest in one line.
+func EntryText(e *Entry) string {
+	s := e.Title
+	if e.Status != Resolved {
+		s = strings.ToUpper(string(e.Severity)) + " " + s
+	}
+	if e.Status == Acknowledged || e.Status == Snoozed {
+		s += " (" + string(e.Status) + ")"
+	}
+	if e.Lead != "" && e.Status != Resolved {
+		s += ". " + Shorten(e.Lead, 200)
+	}
+	if e.Owner != "" {
+		s += " · " + Clean(e.Owner)
+	}
+	return s
+}
+
+func weeklyText(w *Weekly) string {
+	lines := []string{w.Title(), w.Useful()}
+	for k := range w.Noisiest {
+		lines = append(lines, "  "+w.Noisiest[k].Line())
+	}
+	return strings.Join(lines, "\n")
 }
 
 // FoldedText lists the later datasets that went bad too; "" if there are none.
@@ -288,10 +412,13 @@ type Printer struct {
 	w  io.Writer
 }
 
-var _ Notifier = (*Printer)(nil)
+var _ DigestTaker = (*Printer)(nil)
 
 // NewPrinter returns a Printer that writes to w.
 func NewPrinter(w io.Writer) *Printer { return &Printer{w: w} }
+
+// TakesDigests is true: a person reads what is printed.
+func (p *Printer) TakesDigests() bool { return true }
 
 // Notify writes the message and a line end. A write that fails is not tried
 // again.
@@ -299,80 +426,16 @@ func (p *Printer) Notify(_ context.Context, m Message) (Thread, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	text := Text(&m)
-	if m.Event == EventUpdated { // what was printed cannot be edited; one line says how it goes on
+	if m.Event.edits() { // what was printed cannot be edited; one line says how it goes on
 		text = "FAIL " + Title(&m.Incident) + ", " + batches(m.Incident.Batches)
-		if more := FoldedText(&m.Incident); more != "" {
-			text += "; " + more
+		for _, more := range []string{State(&m.Incident), FoldedText(&m.Incident)} {
+			if more != "" {
+				text += "; " + more
+			}
 		}
 	}
 	if _, err := io.WriteString(p.w, text+"\n"); err != nil {
 		return Thread{}, false, &Error{Reason: ClientError, Err: fmt.Errorf("print message: %w", err)}
 	}
 	return Thread{}, false, nil
-}
-
-// Link is the address of the report of the last bad batch below the address of
-// the service; "" without one.
-func Link(external string, i *Incident) string {
-	namespace, name, ok := strings.Cut(i.Dataset, "/")
-	if external == "" || !ok {
-		return ""
-	}
-	s := strings.TrimSuffix(external, "/") + "/datasets/" + url.PathEscape(namespace) + "/" + url.PathEscape(name)
-	if i.LastBatch != "" {
-		s += "/batches/" + url.PathEscape(i.LastBatch)
-	}
-	return s
-}
-
-// AlertName is the name of all alerts for receivers that know alerts by labels.
-const AlertName = "ProfilerIncident"
-
-// Labels are those of an incident's alert. Receivers know an alert again by
-// them, so numbers and steps are annotations.
-func Labels(dataset, owner, severity string) map[string]string {
-	l := map[string]string{"alertname": AlertName, "dataset": Clean(dataset), "severity": severity}
-	if owner != "" {
-		l["data_owner"] = Clean(owner)
-	}
-	return l
-}
-
-// SeverityLabel is the word of Alertmanager and PagerDuty for a severity.
-func SeverityLabel(s checks.Severity) string {
-	if s == checks.SeverityWarn {
-		return "warning"
-	}
-	return "critical"
-}
-
-// Annotations are the texts about an incident for receivers that take names
-// and values: summary, description, what was found, where it began, how far it
-// goes, and its ids.
-func Annotations(i *Incident) map[string]string {
-	out := map[string]string{"summary": Title(i), "batches_affected": strconv.Itoa(i.Batches), "rows": strconv.FormatInt(i.Rows, 10)}
-	add := func(name, value string) {
-		if value != "" {
-			out[name] = Clean(value)
-		}
-	}
-	var lines []string
-	for k := range i.Findings {
-		if k == MaxFindings {
-			lines = append(lines, "… "+Count(int64(len(i.Findings)-k))+" more")
-			break
-		}
-		lines = append(lines, findingLine(&i.Findings[k]))
-	}
-	if len(lines) > 0 {
-		out["description"] = strings.Join(lines, "\n")
-	}
-	add("first_bad_step", i.Origin.Step)
-	add("pipeline", i.Origin.Pipeline)
-	add("batch", i.LastBatch)
-	add("also_affected", strings.Join(i.Folded, ", "))
-	for _, f := range References(i) {
-		add(f.Name, f.Value)
-	}
-	return out
 }

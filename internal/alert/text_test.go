@@ -56,6 +56,28 @@ func TestText(t *testing.T) {
 	hostile.Dataset = "shop/\x1b[31mred\u202etxt"
 	hostile.Findings = []checks.Result{{ID: "a\nb", Status: checks.Fail, Message: "bad \xff byte\r\nsecond line"}}
 	show("hostile", Message{Event: EventOpened, Incident: hostile})
+	drift := raised
+	drift.Findings = []checks.Result{{ID: "country.drift", Kind: "drift", Column: "country", Status: checks.Fail, Message: "TV of country is 0.35 against 28 batches, expected below 0.2"}}
+	drift.Chart = &Chart{Column: "country", Bins: []string{"DE", "NL", "IT"}, Past: []float64{45.1, 14.9, 12.1}, Now: []float64{73.4, 0, 0}, Values: true}
+	drift.Flaps, drift.Answer, drift.AnsweredBy = 1, AnswerReal, "ann"
+	show("drift", Message{Event: EventReopened, Incident: drift})
+	snoozed := raised
+	snoozed.Status, snoozed.SnoozedBy, snoozed.SnoozedUntil = Snoozed, "bob", day0
+	snoozed.Origin = checks.Origin{Pipeline: "daily", Step: "extract"}
+	snoozed.Began, snoozed.BeganWith = "shop/raw", "email.null_rate: 34 %"
+	show("snoozed, moved", Message{Event: EventSnoozed, Incident: snoozed})
+	closed := raised
+	closed.Status, closed.Answer, closed.AnsweredBy = Resolved, AnswerFineOnce, "ann"
+	show("answered", Message{Event: EventResolved, Incident: closed})
+	digest := Digest{ID: "01JD", Entries: []Entry{EntryOf(&raised, ""), EntryOf(&snoozed, ""), EntryOf(&resolved, "")}}
+	for range 30 {
+		digest.Entries = append(digest.Entries, EntryOf(&raised, ""))
+	}
+	show("digest", Message{Event: EventDigest, Digest: &digest})
+	over := Digest{ID: "01JD", Entries: []Entry{EntryOf(&resolved, "")}}
+	show("digest that is over", Message{Event: EventDigest, Digest: &over})
+	weekly := NewWeekly([]Incident{raised, drift, snoozed, closed}, day0.AddDate(0, 0, -1), day0.AddDate(0, 0, 6))
+	show("weekly", Message{Event: EventWeekly, Weekly: &weekly})
 	golden.Equal(t, b.Bytes(), "testdata/text.golden")
 }
 
@@ -114,8 +136,8 @@ func TestPrinter(t *testing.T) {
 func TestMessagesSurviveTheOutbox(t *testing.T) {
 	t.Parallel()
 	inc := orders()
-	inc.Threads = map[string]Thread{"data": {"C1", "1.1"}}
-	m := Messages(&inc, EventRepeated, Options{Channels: []string{"data"}})[0]
+	inc.Threads = map[string]Thread{"data": {Channel: "C1", Message: "1.1"}}
+	m := Message{Key: "k", Channel: "data", Event: EventRepeated, Incident: inc}
 	b, err := json.Marshal(m)
 	require.NoError(t, err)
 	var got Message

@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +23,7 @@ import (
 	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/exact"
 	"github.com/profilerhq/profiler/internal/exact/disk"
+	"github.com/profilerhq/profiler/internal/failpoint"
 	"github.com/profilerhq/profiler/internal/metrics"
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/profile"
@@ -57,8 +58,10 @@ type Options struct {
 	// AlertTimeout bounds one delivery with its retries; 0 is that of one-shot
 	// commands.
 	AlertTimeout time.Duration
-	Metrics      *metrics.Metrics
-	FailingRows  int
+	// AlertInterval is the least time between two messages of a channel.
+	AlertInterval time.Duration
+	Metrics       *metrics.Metrics
+	FailingRows   int
 	// MarkRows remembers which rows fail, for monitor.Outcome.Rejected.
 	MarkRows bool
 	// Memory is how many bytes the checks that count exactly have together; 0 is
@@ -78,6 +81,13 @@ type App struct {
 	Store    *store.Store // nil without one
 	alerting atomic.Pointer[alerting]
 	answers  atomic.Pointer[[]answers.Answer] // nil without a file
+	couriers couriers
+	sending  sync.WaitGroup // of the service's couriers
+	serving  atomic.Bool
+	untold   stories
+	printing sync.Mutex // of Messages
+	// lastWeekly is the day whose weekly message is cared for.
+	lastWeekly time.Time
 	// startID is the batch recorded last when the app was made; own are those
 	// that it recorded since.
 	startID    int64
@@ -94,6 +104,7 @@ type alerting struct {
 	options    alert.Options
 	dispatcher *alert.Dispatcher
 	refreshers map[string]alert.Refresher // by channel
+	digests    map[string]bool            // channels that take digests
 }
 
 // New opens the store and connects the parts.
@@ -224,11 +235,12 @@ func (a *App) ProfileFailed(ctx context.Context, dataset, step string) {
 	}
 }
 
-// Close closes the store.
+// Close sends what is to be told at the end of a command, and closes the store.
 func (a *App) Close() error {
 	if a.Store == nil {
 		return nil
 	}
+	a.Tell(context.Background())
 	return a.Store.Close()
 }
 
@@ -249,7 +261,7 @@ func (a *App) Reconfigure(receivers map[string]alert.Receiver, o alert.Options) 
 		out = io.Discard
 	}
 	channels := map[string]alert.Notifier{alert.Console: alert.NewPrinter(out)}
-	refreshers := map[string]alert.Refresher{}
+	refreshers, digests := map[string]alert.Refresher{}, map[string]bool{}
 	for name, c := range receivers {
 		n, err := c.Notifier(alert.ReceiverOptions{Logger: a.log, Now: a.opts.Now, ExternalURL: a.opts.ExternalURL})
 		switch {
@@ -267,13 +279,18 @@ func (a *App) Reconfigure(receivers map[string]alert.Receiver, o alert.Options) 
 	if err := o.Validate(); err != nil {
 		return err
 	}
+	for name, n := range channels {
+		if alert.TakesDigests(n) {
+			digests[name] = true
+		}
+	}
 	d, err := alert.NewDispatcher(alert.DispatcherOptions{
-		Channels: channels, Logger: a.log, Timeout: a.opts.AlertTimeout, Observer: a.observeDelivery,
+		Channels: channels, Logger: a.log, Timeout: a.opts.AlertTimeout, Interval: a.opts.AlertInterval, Observer: a.observeDelivery,
 	})
 	if err != nil {
 		return err
 	}
-	a.alerting.Store(&alerting{options: o, dispatcher: d, refreshers: refreshers})
+	a.alerting.Store(&alerting{options: o, dispatcher: d, refreshers: refreshers, digests: digests})
 	return nil
 }
 
@@ -290,7 +307,7 @@ func newID() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
 type storeSink struct{ app *App }
 
 func (s *storeSink) Accept(ctx context.Context, o *monitor.Outcome) error {
-	rec, err := s.app.recording(o)
+	rec, err := s.app.recording(ctx, o)
 	if err == nil {
 		err = s.app.Store.DB().Tx(ctx, func(tx *db.Tx) error { return rec.write(ctx, tx) })
 	}
@@ -306,14 +323,16 @@ func (s *storeSink) Accept(ctx context.Context, o *monitor.Outcome) error {
 type recording struct {
 	app      *App
 	outcome  *monitor.Outcome
-	record   func(context.Context, *db.Tx) ([]alert.Message, error)
-	messages []alert.Message
-	noted    bool // as our own
+	record   func(context.Context, *db.Tx) (store.Changed, error)
+	recorded store.Changed
+	// suppressed are the reasons for which something is not told.
+	suppressed []string
+	noted      bool // as our own
 }
 
 // recording prepares the writing of an outcome, with what it does to incidents.
 // It ends by written or by forget.
-func (a *App) recording(o *monitor.Outcome) (*recording, error) {
+func (a *App) recording(ctx context.Context, o *monitor.Outcome) (*recording, error) {
 	rec := &recording{app: a, outcome: o}
 	now, id, settings := a.opts.Now(), newID(), a.alerting.Load().options
 	obs := store.Observation{
@@ -322,16 +341,23 @@ func (a *App) recording(o *monitor.Outcome) (*recording, error) {
 	if o.Auto != nil && o.Auto.Decision.HasScore {
 		obs.Score = &o.Auto.Decision.Score
 	}
+	in := alert.Input{
+		Ancestors: o.Ancestors, Descendants: o.Descendants, Report: o.Report, Now: now, ID: func() string { return id },
+	}
 	if o.Side != store.SideInput {
 		obs.Answer = a.answerOf(o.Dataset, o.Batch, o.At)
+		in.Chart = a.chart(ctx, o)
 	}
 	decide := func(st store.IncidentState) store.IncidentChange {
-		upstream := slices.DeleteFunc(st.Upstream, func(i alert.Incident) bool { return !slices.Contains(o.Ancestors, i.Origin.Step) })
-		c := alert.Decide(alert.Input{Current: st.Current, Upstream: upstream, Report: o.Report, Now: now, ID: func() string { return id }}, settings)
+		in := in
+		in.Current, in.Pipeline = st.Current, st.Pipeline
+		rec.suppressed = nil
+		c := alert.Decide(in, settings)
 		if c == nil {
 			return store.IncidentChange{}
 		}
-		return store.IncidentChange{Incidents: []alert.Incident{c.Incident}, Messages: c.Messages(settings)}
+		rec.suppressed = c.Suppressed
+		return incidentChange(c, settings)
 	}
 	if o.Side == store.SideInput { // what a step reads was judged where it was written
 		decide = nil
@@ -347,16 +373,18 @@ func (r *recording) write(ctx context.Context, tx *db.Tx) (err error) {
 		r.noted = true
 		r.app.own.add(&r.outcome.Subject, 1) // before the watcher can meet it
 	}
-	r.messages, err = r.record(ctx, tx)
+	r.recorded, err = r.record(ctx, tx)
+	failpoint.Hit("before_commit")
 	return err
 }
 
-// written sends what the outcome has to tell, after the transaction.
+// written takes up what the outcome has to tell, after the transaction.
 func (r *recording) written(ctx context.Context) {
 	if r.outcome.Side == store.SideInput {
 		return
 	}
-	r.app.deliver(ctx, r.messages)
+	failpoint.Hit("after_commit")
+	r.app.noted(r.recorded, r.suppressed)
 	r.app.countIncidents(ctx)
 }
 
@@ -397,69 +425,32 @@ func metricsOf(sets []*rules.Set) []store.Metric {
 	return out
 }
 
-// deliver sends messages and marks them in the outbox; what fails stays there.
-func (a *App) deliver(ctx context.Context, messages []alert.Message) {
-	if len(messages) == 0 {
-		return
+// chart compares the column of the worst finding with the batches before; nil
+// if there is nothing to compare. Nobody waits for it in a transaction.
+func (a *App) chart(ctx context.Context, o *monitor.Outcome) *alert.Chart {
+	bad := o.Report.Alarming()
+	if len(bad) == 0 || bad[0].Column == "" || o.Profile == nil {
+		return nil
 	}
-	for _, out := range a.alerting.Load().dispatcher.Deliver(ctx, messages) {
-		m := out.Message
-		if out.Err != nil {
-			a.log.Error("message not delivered", "channel", m.Channel, "dataset", m.Incident.Dataset, "err", out.Err)
-			if a.opts.Messages != nil {
-				fmt.Fprintf(a.opts.Messages, "alert: channel %s: %v\n", m.Channel, out.Err)
-			}
-		}
-		if a.Store == nil {
-			continue
-		}
-		var err error
-		if out.Err != nil && out.Retry {
-			err = a.Store.Failed(ctx, m.Key, out.Err.Error())
-		} else {
-			err = a.Store.Sent(ctx, m.Key, out.Thread, m.Incident.ID, m.Channel)
-		}
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			a.log.Error("outbox not updated", "err", err)
-		}
+	before, err := a.Store.Profiles(ctx, store.Query{Dataset: o.Report.Dataset, Before: o.Report.At, Except: o.Report.Batch, Limit: chartBatches})
+	if err != nil || len(before) == 0 {
+		return nil // the message does without
 	}
-}
-
-// Flush sends what waits in the outbox, with the threads that the store knows
-// by now.
-func (a *App) Flush(ctx context.Context) error {
-	rows, err := a.Store.Pending(ctx, 200)
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	messages := make([]alert.Message, 0, len(rows))
-	for _, r := range rows {
-		m := r.Message
-		if now, err := a.Store.Incidents(ctx, store.IncidentQuery{ID: m.Incident.ID, Limit: 1}); err == nil && len(now) == 1 {
-			m.Incident.Threads = now[0].Threads
-		}
-		messages = append(messages, m)
-	}
-	a.deliver(ctx, messages)
-	return nil
-}
-
-func (a *App) countIncidents(ctx context.Context) {
-	if a.opts.Metrics == nil {
-		return
-	}
-	open, err := a.Store.Incidents(ctx, store.IncidentQuery{Open: true})
+	past, err := profile.Merged(before...)
 	if err != nil {
-		if ctx.Err() == nil {
-			a.log.Error("incidents not counted", "err", err)
-		}
-		return
+		return nil
 	}
-	counts := map[metrics.IncidentKind]int{}
-	for _, i := range open {
-		counts[metrics.IncidentKind{Severity: string(i.Severity), Status: string(i.Status)}]++
-	}
-	a.opts.Metrics.Incidents(counts)
+	return alert.NewChart(o.Profile.Summary(), past.Summary(), bad[0].Column)
+}
+
+// chartBatches is how many earlier batches a chart shows together.
+const chartBatches = 7
+
+// printf writes to Messages.
+func (a *App) printf(format string, args ...any) {
+	a.printing.Lock()
+	defer a.printing.Unlock()
+	fmt.Fprintf(a.opts.Messages, format, args...)
 }
 
 // alertSink sends messages about single reports, without a memory of
@@ -469,8 +460,18 @@ type alertSink struct{ app *App }
 func (s *alertSink) Accept(ctx context.Context, o *monitor.Outcome) error {
 	a := s.app
 	settings := a.alerting.Load().options
-	if c := alert.Decide(alert.Input{Report: o.Report, Now: a.opts.Now(), ID: newID}, settings); c != nil {
-		a.deliver(ctx, c.Messages(settings))
+	c := alert.Decide(alert.Input{Ancestors: o.Ancestors, Report: o.Report, Now: a.opts.Now(), ID: newID}, settings)
+	if c == nil {
+		return nil
+	}
+	var messages []alert.Message
+	for _, n := range c.Notices(settings) {
+		messages = append(messages, alert.Message{Key: alert.Key(n.Story, n.Revision, n.Event, n.Channel), Channel: n.Channel, Event: n.Event, Incident: c.Incident})
+	}
+	for _, out := range a.alerting.Load().dispatcher.Deliver(ctx, messages) {
+		if out.Err != nil {
+			a.complain(out.Message.Channel, out.Err)
+		}
 	}
 	return nil
 }

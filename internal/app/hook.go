@@ -131,7 +131,7 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 	h.name(&s, o)
 	if o.Side == runner.SideOutput {
 		s.Rules = h.rulesOf(o.Origin.Step, dataset)
-		s.Ancestors = h.ancestors(o.Origin.Step)
+		s.Ancestors, s.Descendants = h.ancestors(o.Origin.Step), h.descendants(o.Origin.Step)
 		if comparesInput(s.Rules) {
 			if s.Input, err = h.inputProfile(ctx, o.Inputs); err != nil {
 				return runner.Judgement{}, err
@@ -167,15 +167,15 @@ func (h *Hook) judge(ctx context.Context, r *source.Reader, s monitor.Subject, o
 	if s.Side == string(runner.SideInput) {
 		return j, nil
 	}
-	return j, h.app.hand(out, &j)
+	return j, h.app.hand(ctx, out, &j)
 }
 
 // hand lets a judgement carry an outcome to the sinks.
-func (a *App) hand(out *monitor.Outcome, j *runner.Judgement) error {
+func (a *App) hand(ctx context.Context, out *monitor.Outcome, j *runner.Judgement) error {
 	var rec *recording
 	if a.Store != nil && !a.opts.NoRecord {
 		var err error
-		if rec, err = a.recording(out); err != nil {
+		if rec, err = a.recording(ctx, out); err != nil {
 			return &StoreError{err}
 		}
 		j.Record = rec.write
@@ -261,6 +261,19 @@ func (h *Hook) ancestors(name string) (names []string) {
 	}
 	for _, n := range s.Needs {
 		names = append(append(names, n.Step), h.ancestors(n.Step)...)
+	}
+	return names
+}
+
+// descendants returns the steps after one.
+func (h *Hook) descendants(name string) (names []string) {
+	for i := range h.pipeline.Steps {
+		s := &h.pipeline.Steps[i]
+		for _, n := range s.Needs {
+			if n.Step == name {
+				names = append(append(names, s.Name), h.descendants(s.Name)...)
+			}
+		}
 	}
 	return names
 }

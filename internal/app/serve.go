@@ -25,6 +25,8 @@ const pruneEvery = time.Hour
 // the context ends.
 func (a *App) Watch(ctx context.Context) {
 	w := &watcher{app: a, runs: runWatcher{app: a}}
+	a.serving.Store(true)
+	defer a.sending.Wait()
 	tick, refresh, prune := time.NewTicker(watchEvery), time.NewTicker(refreshEvery), time.NewTicker(pruneEvery)
 	defer tick.Stop()
 	defer refresh.Stop()

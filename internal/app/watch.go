@@ -35,9 +35,10 @@ func (w *watcher) look(ctx context.Context) {
 	if err := w.runs.look(ctx); err != nil && ctx.Err() == nil {
 		w.app.log.Error("queues not read", "err", err)
 	}
-	if err := w.app.Flush(ctx); err != nil && ctx.Err() == nil {
-		w.app.log.Error("outbox not read", "err", err)
+	if err := w.app.tick(ctx); err != nil && ctx.Err() == nil {
+		w.app.log.Error("incidents not looked at", "err", err)
 	}
+	w.app.dispatch(ctx)
 	if ctx.Err() == nil {
 		w.app.countIncidents(ctx)
 	}

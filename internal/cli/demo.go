@@ -56,7 +56,7 @@ func (e *env) runDemo(cmd *cobra.Command, f *demoFlags) error {
 		return err
 	}
 	var messages bytes.Buffer
-	a, err := app.New(cmd.Context(), app.Options{Store: "sqlite:" + dir + "/profiler.db", Metrics: m, Logger: e.log, Messages: &messages})
+	a, err := app.New(cmd.Context(), app.Options{Store: "sqlite:" + dir + "/profiler.db", Metrics: m, Logger: e.log, Messages: &messages, Alerts: demo.Alerts()})
 	if err != nil {
 		return storeOrUsage(err)
 	}

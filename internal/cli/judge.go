@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -184,7 +185,7 @@ func (e *env) baseline(ctx context.Context, f *judgeFlags, src *sourceFlags) (*p
 
 // appOptions are the parts of an app that the configuration decides.
 func (e *env) appOptions(cfg *config.Config) app.Options {
-	o := app.Options{Logger: e.log, Messages: e.stderr, Incidents: cfg.Incidents, Alerts: cfg.Alerts.Options(), Channels: map[string]alert.Receiver{}, ExternalURL: cfg.ExternalURL}
+	o := app.Options{Logger: e.log, Messages: e.stderr, Incidents: cfg.Incidents, Alerts: cfg.Alerts.Options(), Channels: map[string]alert.Receiver{}, ExternalURL: cfg.ExternalURL, AlertInterval: time.Second}
 	for _, c := range cfg.Alerts.Channels {
 		o.Channels[c.Name] = c.Receiver
 	}

@@ -323,6 +323,7 @@ func (r *tapRun) observe(ctx context.Context, w *tap.Window) error {
 		return err
 	}
 	if r.windowed() {
+		r.app.Tell(ctx) // the end may be far
 		r.worst = worse(r.worst, r.code(o))
 		return errors.Join(err, r.reportWindow(ctx, o, w))
 	}

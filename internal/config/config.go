@@ -74,6 +74,14 @@ type Alerts struct {
 	// ResolveAfter is the number of healthy batches in a row that resolve an
 	// incident.
 	ResolveAfter int
+	// GroupWait is how long the first message of an incident waits for more.
+	GroupWait time.Duration
+	// ReopenWithin is how long an incident that is over opens again.
+	ReopenWithin time.Duration
+	Confirm      []alert.Confirm
+	Silences     []alert.Silence
+	Windows      []alert.Window
+	Weekly       *alert.WeekTime // nil for none
 }
 
 // Channel is a receiver of messages. Without a secret, because the environment
@@ -88,11 +96,23 @@ type Channel struct {
 // Options returns what decides when and where people are told. The slices
 // belong to the configuration.
 func (a *Alerts) Options() alert.Options {
-	o := alert.Options{ResolveAfter: a.ResolveAfter, Repeat: a.Repeat, Routes: a.Routes}
+	o := alert.Options{
+		ResolveAfter: a.ResolveAfter, Repeat: a.Repeat, Routes: a.Routes, GroupWait: orNever(a.GroupWait), ReopenWithin: orNever(a.ReopenWithin),
+		Confirm: a.Confirm, Silences: a.Silences, Windows: a.Windows, Weekly: a.Weekly,
+	}
 	for i := range a.Channels {
 		o.Channels = append(o.Channels, a.Channels[i].Name)
 	}
 	return o
+}
+
+// orNever turns a span of 0, which is written on purpose, into one that the
+// options take for none.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // Setting is one setting in force and where its value came from.
@@ -114,12 +134,16 @@ func Default() Config {
 		Listen:    DefaultListen,
 		Metrics:   Metrics{Columns: DefaultColumns, SeriesPerDataset: DefaultSeriesPerDataset, Series: DefaultSeries},
 		Retention: Retention{Profiles: DefaultProfileRetention, Metrics: DefaultRetention, Results: DefaultRetention, Runs: DefaultRunRetention},
-		Alerts:    Alerts{Repeat: alert.DefaultRepeat, ResolveAfter: alert.DefaultResolveAfter},
-		settings:  map[string]Setting{},
+		Alerts: Alerts{
+			Repeat: alert.DefaultRepeat, ResolveAfter: alert.DefaultResolveAfter, GroupWait: alert.DefaultGroupWait, ReopenWithin: alert.DefaultReopenWithin,
+			Weekly: &alert.WeekTime{Day: time.Monday, At: 9 * time.Hour},
+		},
+		settings: map[string]Setting{},
 	}
 	for _, f := range fields {
 		c.note(f.key, show(f.target(&c)), originDefault)
 	}
+	c.note("alerts.weekly", defaultWeekly, originDefault)
 	return c
 }
 

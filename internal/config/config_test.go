@@ -67,6 +67,12 @@ alerts:
     - {channels: [data]}
   repeat: 12h
   resolve_after: 3
+  group_wait: 0
+  reopen_within: 2h
+  confirm: [{match: {dataset: "shop/*"}, batches: 2}]
+  silences: [{match: {owner: x}, from: 2026-12-24T00:00Z, to: 2026-12-27, why: stocktaking}]
+  maintenance: [{match: {}, days: [sat, sun], from: "22:00", to: "06:00", timezone: Europe/Berlin, why: nightly load}]
+  weekly: fri 16:30
 overlays:
   local: {store: "sqlite:profiler.db", metrics: {columns: none}, alerts: {channels: {data: {slack: {channel: "#test"}}}}}
   production: {listen: "${env:ADDR}"}
@@ -89,8 +95,14 @@ func TestLoad(t *testing.T) {
 	require.Equal(t, config.Metrics{Columns: "all", Families: []string{"min", "values"}, SeriesPerDataset: 600, Series: 30_000}, c.Metrics)
 	const day = 24 * time.Hour
 	require.Equal(t, config.Retention{Profiles: 30 * day, Metrics: 7 * day, Results: 0, Runs: 36 * time.Hour}, c.Retention)
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	require.NoError(t, err)
 	require.Equal(t, alert.Options{
-		ResolveAfter: 3, Repeat: 12 * time.Hour, Channels: []string{"data", "hook"},
+		ResolveAfter: 3, Repeat: 12 * time.Hour, Channels: []string{"data", "hook"}, GroupWait: -1, ReopenWithin: 2 * time.Hour,
+		Confirm:  []alert.Confirm{{Match: alert.Match{Dataset: "shop/*"}, Batches: 2}},
+		Silences: []alert.Silence{{Match: alert.Match{Owner: "x"}, From: time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 12, 27, 0, 0, 0, 0, time.UTC), Why: "stocktaking"}},
+		Windows:  []alert.Window{{Days: []time.Weekday{time.Saturday, time.Sunday}, From: 22 * time.Hour, To: 6 * time.Hour, Zone: berlin, Why: "nightly load"}},
+		Weekly:   &alert.WeekTime{Day: time.Friday, At: 16*time.Hour + 30*time.Minute},
 		Routes: []alert.Route{
 			{Match: alert.Match{Owner: "orders-team", Dataset: "shop/*"}, Channels: []string{"data", "hook"}, Continue: true},
 			{Match: alert.Match{Severity: "fail", Tag: "gold"}, Channels: []string{}},
@@ -159,18 +171,24 @@ func TestSettings(t *testing.T) {
 		fmt.Fprintf(&b, "%s | %s | %s\n", s.Key, strings.ReplaceAll(s.Value, dir, ""), strings.ReplaceAll(s.Origin, dir, ""))
 	}
 	require.Equal(t, `alerts.channels.data.slack.api_url | http://127.0.0.1:1 | profiler.yaml:10
-alerts.channels.data.slack.channel | #test | profiler.yaml:19 (overlay local)
+alerts.channels.data.slack.channel | #test | profiler.yaml:25 (overlay local)
 alerts.channels.data.slack.token | <secret> | profiler.yaml:10 from ${env:CANARY}
 alerts.channels.hook.slack.webhook_url | <secret> | profiler.yaml:11
+alerts.confirm[0] | match: {dataset: shop/*}, batches: 2 | profiler.yaml:20
+alerts.group_wait | 0 | profiler.yaml:18
+alerts.maintenance[0] | match: {}, days: [saturday sunday], from: 22:00, to: 06:00, timezone: Europe/Berlin, why: nightly load | profiler.yaml:22
+alerts.reopen_within | 2h | profiler.yaml:19
 alerts.repeat | 2d | flag --repeat
 alerts.resolve_after | 3 | profiler.yaml:17
 alerts.routes[0] | match: {owner: orders-team, dataset: shop/*}, channels: [data, hook], continue: true | profiler.yaml:13
 alerts.routes[1] | match: {severity: fail, tag: gold}, channels: [] | profiler.yaml:14
 alerts.routes[2] | channels: [data] | profiler.yaml:15
+alerts.silences[0] | match: {owner: x}, from: 2026-12-24T00:00Z, to: 2026-12-27, why: stocktaking | profiler.yaml:21
+alerts.weekly | fri 16:30 | profiler.yaml:23
 external_url |  | default
 incidents |  | default
 listen | 127.0.0.1:9000 | profiler.yaml:2
-metrics.columns | none | profiler.yaml:19 (overlay local)
+metrics.columns | none | profiler.yaml:25 (overlay local)
 metrics.families | min, values | profiler.yaml:6
 metrics.series | 30000 | profiler.yaml:6
 metrics.series_per_dataset | ${env:N} | profiler.yaml:6 from ${env:N}
@@ -180,7 +198,7 @@ retention.profiles | 30d | profiler.yaml:7
 retention.results | 0 | profiler.yaml:7
 retention.runs | 36h | profiler.yaml:7
 rules | rules, /etc/rules | profiler.yaml:4
-store | sqlite:profiler.db | profiler.yaml:19 (overlay local)
+store | sqlite:profiler.db | profiler.yaml:25 (overlay local)
 web_config | web.yml | profiler.yaml:3
 `, b.String())
 }
@@ -189,7 +207,7 @@ func TestDefault(t *testing.T) {
 	t.Parallel()
 	c := config.Default()
 	require.Equal(t, "127.0.0.1:8910", c.Listen)
-	require.Len(t, c.Settings(), len(config.Keys()))
+	require.Len(t, c.Settings(), len(config.Keys())+1, "the weekly message has a form of its own")
 	for _, s := range c.Settings() {
 		require.Equal(t, "default", s.Origin, s.Key)
 	}
@@ -220,10 +238,18 @@ profiler.yaml:5:36: expected a whole number of 1 or more, got number 0
 profiler.yaml:6:8: expected a list, got text "a"
 profiler.yaml:7:13: expected a path, got text ""`},
 		{"variable", "listen: ${env:NOT_SET}\n", "", `profiler.yaml:1:9: environment variable "NOT_SET" is not set; set it before the start`},
-		{"not yet", "tokens: []\nalerts:\n  group_wait: 30s\n  silences: []\n  confirm: 2\n", "", `profiler.yaml:1:1: "tokens" is not supported by this version yet; remove it
-profiler.yaml:3:3: "group_wait" is not supported by this version yet; remove it
-profiler.yaml:4:3: "silences" is not supported by this version yet; remove it
-profiler.yaml:5:3: "confirm" is not supported by this version yet; remove it`},
+		{"not yet", "tokens: []\n", "", `profiler.yaml:1:1: "tokens" is not supported by this version yet; remove it`},
+		{"quiet times", "alerts:\n  confirm: 0\n  weekly: noon\n  silences:\n    - {from: yesterday, until: x}\n    - {from: 2026-02-01, to: 2026-01-01, why: ' '}\n  maintenance:\n    - {days: [sat, sunday], from: 25:00, timezone: Mars/X, why: y}\n", "", `profiler.yaml:2:12: expected a number of batches from 1 to 100, got number 0
+profiler.yaml:3:11: expected a day and a time such as "mon 09:00", or off, got text "noon"
+profiler.yaml:5:7: missing key "why" in a silence
+profiler.yaml:5:14: expected a time such as 2026-12-24T00:00Z, got text "yesterday"
+profiler.yaml:5:25: unknown key "until" in a silence
+profiler.yaml:6:7: this silence ends before it begins
+profiler.yaml:6:47: say what it is for
+profiler.yaml:8:7: missing key "to" in a maintenance window
+profiler.yaml:8:20: expected one of mon, tue, wed, thu, fri, sat, sun, got text "sunday"
+profiler.yaml:8:35: expected a time of the day such as "22:00", got text "25:00"
+profiler.yaml:8:52: expected a time zone such as Europe/Berlin, got text "Mars/X"`},
 		{"channels", "alerts:\n  channels:\n    a: {slak: {}}\n    b: {}\n    c: {slack: {}}\n    d: {slack: {token: x}}\n    e: {slack: {token: x, webhook_url: 'https://h'}}\n    f: {slack: {token: x, channel: '#c', api_url: h, tokn: y}}\n    g: {slack: {webhook_url: h}}\n    h: slack\n    i: {slack: x}\n", "", `profiler.yaml:3:9: unknown channel kind "slak"; did you mean "slack"?
 profiler.yaml:4:8: the channel "b" has no kind, such as slack
 profiler.yaml:5:16: missing key "token" or "webhook_url" in channel kind "slack"
@@ -276,6 +302,15 @@ func TestMissingFile(t *testing.T) {
 	_, _, err := config.Load("no/profiler.yaml", "", environment)
 	require.EqualError(t, err, "read configuration: open no/profiler.yaml: no such file or directory")
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestQuietTimes(t *testing.T) {
+	t.Parallel()
+	require.Nil(t, load(t, "alerts: {weekly: off}\n", "").Alerts.Weekly)
+	require.Equal(t, []alert.Confirm{{Batches: 3}}, load(t, "alerts: {confirm: 3}\n", "").Alerts.Confirm)
+	o := config.Default()
+	require.Equal(t, 30*time.Second, o.Alerts.Options().GroupWait)
+	require.Equal(t, &alert.WeekTime{Day: time.Monday, At: 9 * time.Hour}, o.Alerts.Options().Weekly)
 }
 
 func TestEmptySecretIsNoMistake(t *testing.T) {

@@ -47,6 +47,8 @@ var fields = []field{
 	{key: "retention.profiles", target: func(c *Config) any { return &c.Retention.Profiles }},
 	{key: "retention.results", target: func(c *Config) any { return &c.Retention.Results }},
 	{key: "retention.runs", target: func(c *Config) any { return &c.Retention.Runs }},
+	{key: "alerts.group_wait", target: func(c *Config) any { return &c.Alerts.GroupWait }},
+	{key: "alerts.reopen_within", target: func(c *Config) any { return &c.Alerts.ReopenWithin }},
 	{key: "alerts.repeat", target: func(c *Config) any { return &c.Alerts.Repeat }, least: int64(time.Second)},
 	{key: "alerts.resolve_after", target: func(c *Config) any { return &c.Alerts.ResolveAfter }, least: 1},
 }

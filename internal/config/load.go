@@ -179,8 +179,7 @@ func (d *decoder) overlay(root *yamldoc.Node, env string) value {
 
 // later are keys of the format that this version does not have.
 var (
-	laterTop    = []string{"tokens"}
-	laterAlerts = []string{"group_wait", "silences", "confirm"}
+	laterTop = []string{"tokens"}
 )
 
 const notYet = "is not supported by this version yet"
@@ -195,7 +194,9 @@ func (d *decoder) file(root value) {
 		sections[name] = func(v value) { d.section(v, name+".", strconv.Quote(name), nil, nil) }
 	}
 	sections["alerts"] = func(v value) {
-		d.section(v, "alerts.", `"alerts"`, map[string]func(value){"channels": d.channels, "routes": d.routes}, laterAlerts)
+		d.section(v, "alerts.", `"alerts"`, map[string]func(value){
+			"channels": d.channels, "routes": d.routes, "silences": d.silences, "maintenance": d.maintenance, "confirm": d.confirm, "weekly": d.weekly,
+		}, nil)
 	}
 	d.section(root, "", "the configuration", sections, laterTop)
 }

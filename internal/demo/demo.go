@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/alert"
 	"github.com/profilerhq/profiler/internal/app"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/datagen"
@@ -75,6 +76,10 @@ type Options struct {
 	Color   bool
 	Env     func(string) (string, bool)
 }
+
+// Alerts are the settings of messages for a demo: weeks go by in seconds, and
+// people are told of each day by itself.
+func Alerts() alert.Options { return alert.Options{GroupWait: -1, DigestAbove: -1} }
 
 // Found says how the mishaps and the findings agree.
 type Found struct {
@@ -171,6 +176,7 @@ func (d *demo) history(ctx context.Context) error {
 	if err := d.archive(); err != nil {
 		return err
 	}
+	d.App.Flush(ctx)
 	d.printf("  history:                   %d earlier days recorded in %s\n", historyDays, time.Since(start).Round(100*time.Millisecond))
 	d.Messages.Reset()
 	return nil
@@ -240,6 +246,7 @@ func (d *demo) day(ctx context.Context, n int) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	d.App.Flush(ctx)
 	if err := d.archive(); err != nil {
 		return err
 	}

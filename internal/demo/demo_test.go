@@ -20,7 +20,7 @@ func TestDemoFindsItsMishaps(t *testing.T) {
 		days, mishaps = 6, 1
 	}
 	var out, messages bytes.Buffer
-	a, err := app.New(t.Context(), app.Options{Store: "sqlite:" + dir + "/h.db", Messages: &messages})
+	a, err := app.New(t.Context(), app.Options{Store: "sqlite:" + dir + "/h.db", Messages: &messages, Alerts: Alerts()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, a.Close()) })
 	found, err := Run(t.Context(), Options{Out: &out, App: a, Messages: &messages, Dir: dir, Seed: 1, Days: days, Env: os.LookupEnv})

@@ -39,6 +39,8 @@ type Subject struct {
 	// Ancestors are the steps before this one in its pipeline: their incidents
 	// take its failures in.
 	Ancestors []string
+	// Descendants are the steps after it.
+	Descendants []string
 	// Input is the profile of the step's input, for checks against it.
 	Input *profile.Profile
 	// Rules are the sets that apply.

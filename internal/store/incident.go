@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/profilerhq/profiler/internal/alert"
 	"github.com/profilerhq/profiler/internal/checks"
@@ -16,26 +18,38 @@ type IncidentState struct {
 	// Current is the newest incident of the dataset, resolved or not; nil if
 	// there never was one.
 	Current *alert.Incident
-	// Upstream are the open incidents of other datasets whose last bad batch
-	// was in the same run of the same pipeline, oldest first; none outside of
-	// pipelines.
-	Upstream []alert.Incident
+	// Pipeline are the live incidents of other datasets of the same pipeline,
+	// oldest first; none outside of pipelines.
+	Pipeline []alert.Incident
 }
 
 // IncidentChange is what a decision changes: incidents to write, new ones or
-// those of the state, and messages to put into the outbox. The zero value
-// changes nothing.
+// those of the state, ids of incidents to delete, and entries of the outbox. The
+// zero value changes nothing.
 type IncidentChange struct {
 	Incidents []alert.Incident
-	Messages  []alert.Message
+	Forget    []string
+	Notices   []alert.Notice
+}
+
+// Changed says what a change did to the outbox.
+type Changed struct {
+	// Stories are those that have something to tell.
+	Stories []string
+	// Merged are the reasons for which entries were joined with waiting ones, as
+	// metrics name them.
+	Merged []string
 }
 
 // IncidentQuery chooses incidents.
 type IncidentQuery struct {
 	// ID and Dataset are empty for all.
 	ID, Dataset string
-	// Open leaves out the resolved ones.
-	Open bool
+	// Open leaves out the resolved ones, Pending takes in those that wait to be
+	// confirmed.
+	Open, Pending bool
+	// Since leaves out those that were opened before.
+	Since time.Time
 	// Limit bounds the number, the newest first; 0 is all.
 	Limit int
 }
@@ -57,6 +71,12 @@ func (s *Store) Incidents(ctx context.Context, q IncidentQuery) ([]alert.Inciden
 	}
 	if q.Open {
 		add("i.status <> ?", string(alert.Resolved))
+	}
+	if !q.Pending {
+		add("i.status <> ?", string(alert.Pending))
+	}
+	if !q.Since.IsZero() {
+		add("i.opened_us >= ?", micros(q.Since))
 	}
 	where += " ORDER BY i.opened_us DESC, i.id DESC"
 	if q.Limit > 0 {
@@ -108,24 +128,37 @@ func (w *writer) incidentState(ctx context.Context, r *checks.Report) (IncidentS
 	if r.Origin.Run == "" {
 		return state, nil
 	}
-	state.Upstream, err = readIncidents(ctx, w.tx, ` WHERE i.last_run = ? AND i.pipeline = ? AND i.dataset_id <> ? AND i.status <> 'resolved'
-		ORDER BY i.opened_us, i.id`+forUpdate(w.tx), r.Origin.Run, r.Origin.Pipeline, w.datasets[r.Dataset])
+	state.Pipeline, err = readIncidents(ctx, w.tx, ` WHERE i.pipeline = ? AND i.dataset_id <> ? AND i.status NOT IN ('resolved', 'pending')
+		ORDER BY i.opened_us, i.id`+forUpdate(w.tx), r.Origin.Pipeline, w.datasets[r.Dataset])
 	return state, err
 }
 
 // change writes what was decided.
-func (w *writer) change(ctx context.Context, c IncidentChange, token string) ([]alert.Message, error) {
+func (w *writer) change(ctx context.Context, c IncidentChange) (Changed, error) {
+	var done Changed
 	for i := range c.Incidents {
 		if err := w.incident(ctx, &c.Incidents[i]); err != nil {
-			return nil, err
+			return done, err
 		}
 	}
-	for i := range c.Messages {
-		if err := w.message(ctx, &c.Messages[i], token); err != nil {
-			return nil, err
+	for _, id := range c.Forget {
+		if _, err := w.tx.Exec(ctx, "DELETE FROM incident WHERE id = ?", id); err != nil {
+			return done, err
 		}
 	}
-	return c.Messages, nil
+	for i := range c.Notices {
+		merged, err := w.notice(ctx, &c.Notices[i])
+		if err != nil {
+			return done, err
+		}
+		if merged != "" {
+			done.Merged = append(done.Merged, merged)
+		}
+		if !slices.Contains(done.Stories, c.Notices[i].Story) {
+			done.Stories = append(done.Stories, c.Notices[i].Story)
+		}
+	}
+	return done, nil
 }
 
 func (w *writer) incident(ctx context.Context, in *alert.Incident) error {
@@ -138,7 +171,7 @@ func (w *writer) incident(ctx context.Context, in *alert.Incident) error {
 		}
 	}
 	switch in.Status {
-	case alert.Open, alert.Acknowledged, alert.Snoozed, alert.Resolved:
+	case alert.Pending, alert.Open, alert.Acknowledged, alert.Snoozed, alert.Resolved:
 	default:
 		return fmt.Errorf("%w: incident %s has the status %q", ErrInvalid, in.ID, in.Status)
 	}
@@ -181,22 +214,26 @@ func openTwice(in *alert.Incident, err error) error {
 
 // ChangeIncident gives one incident to a function and writes what it returns,
 // in one transaction: acknowledging, snoozing, reminding. change has the duties
-// of Record's decide. The messages now in the outbox because of this call are
-// returned. Without such an incident the error matches ErrNotFound.
-func (s *Store) ChangeIncident(ctx context.Context, id string, change func(alert.Incident) IncidentChange) ([]alert.Message, error) {
-	var messages []alert.Message
+// of Record's decide, and its error ends the transaction. Without such an
+// incident the error matches ErrNotFound.
+func (s *Store) ChangeIncident(ctx context.Context, id string, change func(alert.Incident) (IncidentChange, error)) (Changed, error) {
+	var done Changed
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
 		in, err := lockedIncident(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		messages, err = s.writer(tx).change(ctx, change(in), "")
+		c, err := change(in)
+		if err != nil {
+			return err
+		}
+		done, err = s.writer(tx).change(ctx, c)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("change incident %s: %w", id, err)
+		return Changed{}, fmt.Errorf("change incident %s: %w", id, err)
 	}
-	return messages, nil
+	return done, nil
 }
 
 func lockedIncident(ctx context.Context, tx *db.Tx, id string) (alert.Incident, error) {

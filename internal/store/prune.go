@@ -70,7 +70,11 @@ func (s *Store) prune(ctx context.Context, now time.Time, r Retention, n *Pruned
 		(SELECT id FROM incident WHERE resolved_us < ? LIMIT ?)`, cut); err != nil {
 		return err
 	}
-	return s.deleteRows(ctx, &n.Messages, "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_us < ? LIMIT ?)", cut)
+	if err := s.deleteRows(ctx, &n.Messages, "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_us < ? LIMIT ?)", cut); err != nil {
+		return err
+	}
+	var digests int64
+	return s.deleteRows(ctx, &digests, "DELETE FROM digest WHERE id IN (SELECT id FROM digest WHERE opened_us < ? LIMIT ?)", cut)
 }
 
 func (s *Store) pruneDataset(ctx context.Context, dataset int64, now time.Time, r Retention, n *Pruned) error {

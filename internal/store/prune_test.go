@@ -135,11 +135,14 @@ func TestPruneKeepsWhatIsOpen(t *testing.T) {
 		require.NoError(t, err)
 		_, err = s.Record(ctx, seen(t, "a", day(0), 1), func(store.IncidentState) store.IncidentChange {
 			in := alert.Incident{ID: "02", Dataset: "shop/other", Status: alert.Resolved, OpenedAt: day(0), ResolvedAt: day(5)}
-			return store.IncidentChange{Incidents: []alert.Incident{in}, Messages: []alert.Message{{Key: "k", Channel: "c", Event: alert.EventResolved, Incident: in}}}
+			return store.IncidentChange{Incidents: []alert.Incident{in}, Notices: []alert.Notice{{Story: "02", Dataset: "shop/other", Channel: "c", Event: alert.EventResolved, Due: day(0)}}}
 		})
 		require.NoError(t, err)
 		now = day(7)
-		require.NoError(t, s.Sent(ctx, "k", alert.Thread{}, "02", "c"))
+		claimed, err := s.Claim(ctx, store.ClaimQuery{Channel: "c", Limit: 9})
+		require.NoError(t, err)
+		require.Len(t, claimed, 1)
+		require.NoError(t, s.Sent(ctx, claimed[0], alert.Thread{}))
 		r := store.Retention{Results: 10 * days}
 		for _, tc := range []struct {
 			at   int
@@ -153,6 +156,8 @@ func TestPruneKeepsWhatIsOpen(t *testing.T) {
 		require.Equal(t, 1, countRows(t, s, "outbox"))
 		_, err = s.DB().Exec(ctx, "DELETE FROM incident")
 		require.NoError(t, err)
-		require.NoError(t, s.Sent(ctx, "01A/1/opened/data", alert.Thread{Channel: "c", Message: "m"}, "01A", "data"))
+		claimed, err = s.Claim(ctx, store.ClaimQuery{Channel: "data", Limit: 9})
+		require.NoError(t, err)
+		require.NoError(t, s.Sent(ctx, claimed[0], alert.Thread{Channel: "c", Message: "m"}))
 	})
 }

@@ -19,7 +19,6 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/profilerhq/profiler/internal/alert"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/profile"
@@ -62,38 +61,38 @@ type Observation struct {
 // decide is called inside the transaction with the incidents that matter;
 // what it returns is written with the batch, or nothing is. It must be free of
 // side effects, since the transaction may be run again, and must not use the
-// store. nil decides nothing. Recorders of one dataset, and of one pipeline
-// run, take their turns, so decide always sees what the one before it wrote.
+// store. nil decides nothing. Recorders of one dataset, and of one pipeline,
+// take their turns, so decide always sees what the one before it wrote.
 //
-// Record returns the messages that are in the outbox because of this call.
-// Errors match ErrInvalid for observations and changes that cannot be stored.
-func (s *Store) Record(ctx context.Context, o Observation, decide func(IncidentState) IncidentChange) ([]alert.Message, error) {
+// Record returns what the outbox got of it. Errors match ErrInvalid for
+// observations and changes that cannot be stored.
+func (s *Store) Record(ctx context.Context, o Observation, decide func(IncidentState) IncidentChange) (Changed, error) {
 	record, err := s.Recorder(o, decide)
 	if err != nil {
-		return nil, err
+		return Changed{}, err
 	}
-	var messages []alert.Message
+	var done Changed
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		var err error
-		messages, err = record(ctx, tx)
+		done, err = record(ctx, tx)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("record %s batch %s: %w", o.Report.Dataset, o.Report.Batch, err)
+		return Changed{}, fmt.Errorf("record %s batch %s: %w", o.Report.Dataset, o.Report.Batch, err)
 	}
-	return messages, nil
+	return done, nil
 }
 
 // Recorder is Record for a transaction of the caller's: what it returns writes the
 // observation in it. It may be called again in a new transaction if one failed.
 // The observation is encoded at once and may be changed afterwards.
-func (s *Store) Recorder(o Observation, decide func(IncidentState) IncidentChange) (func(context.Context, *db.Tx) ([]alert.Message, error), error) {
+func (s *Store) Recorder(o Observation, decide func(IncidentState) IncidentChange) (func(context.Context, *db.Tx) (Changed, error), error) {
 	p, err := prepare(&o, nil)
 	if err != nil {
 		return nil, fmt.Errorf("record %q: %w", o.Report.Dataset, err)
 	}
 	first := true
-	return func(ctx context.Context, tx *db.Tx) ([]alert.Message, error) {
+	return func(ctx context.Context, tx *db.Tx) (Changed, error) {
 		again := !first
 		first = false
 		return s.record(ctx, tx, p, again, decide)
@@ -102,34 +101,35 @@ func (s *Store) Recorder(o Observation, decide func(IncidentState) IncidentChang
 
 // record is one attempt. again says that an earlier attempt may have been
 // committed without our knowledge.
-func (s *Store) record(ctx context.Context, tx *db.Tx, p *prepared, again bool, decide func(IncidentState) IncidentChange) ([]alert.Message, error) {
+func (s *Store) record(ctx context.Context, tx *db.Tx, p *prepared, again bool, decide func(IncidentState) IncidentChange) (Changed, error) {
 	if again {
-		done, messages, err := committed(ctx, tx, p.token)
-		if done || err != nil {
-			return messages, err
+		if done, err := committed(ctx, tx, p.token); done || err != nil {
+			return Changed{}, err
 		}
 	}
 	w := s.writer(tx)
-	if err := w.lockRun(ctx, &p.o.Report.Origin); err != nil {
-		return nil, err
+	if decide != nil {
+		if err := w.lockPipeline(ctx, &p.o.Report.Origin); err != nil {
+			return Changed{}, err
+		}
 	}
 	if err := w.observation(ctx, p); err != nil {
-		return nil, err
+		return Changed{}, err
 	}
 	if err := w.flushMetrics(ctx); err != nil {
-		return nil, err
+		return Changed{}, err
 	}
 	if err := w.finishLearning(ctx); err != nil {
-		return nil, err
+		return Changed{}, err
 	}
 	if decide == nil {
-		return nil, nil
+		return Changed{}, nil
 	}
 	state, err := w.incidentState(ctx, &p.o.Report)
 	if err != nil {
-		return nil, err
+		return Changed{}, err
 	}
-	return w.change(ctx, decide(state), p.token)
+	return w.change(ctx, decide(state))
 }
 
 // RecordAll writes many observations in one transaction, all or none, without
@@ -143,7 +143,7 @@ func (s *Store) RecordAll(ctx context.Context, all []Observation) error {
 	first := true
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		if !first {
-			if done, _, err := committed(ctx, tx, ps[0].token); done || err != nil {
+			if done, err := committed(ctx, tx, ps[0].token); done || err != nil {
 				return err
 			}
 		}
@@ -184,24 +184,11 @@ func (s *Store) analyze(ctx context.Context, imported int) {
 	}
 }
 
-// committed reports whether the transaction with this token was committed, and
-// the messages that it left.
-func committed(ctx context.Context, q querier, token string) (bool, []alert.Message, error) {
+// committed reports whether the transaction with this token was committed.
+func committed(ctx context.Context, q querier, token string) (bool, error) {
 	var n int
-	if err := q.Get(ctx, &n, "SELECT count(*) FROM batch WHERE token = ?", token); err != nil || n == 0 {
-		return false, nil, err
-	}
-	var bodies []string
-	if err := q.Select(ctx, &bodies, "SELECT body FROM outbox WHERE token = ? ORDER BY id", token); err != nil {
-		return true, nil, err
-	}
-	messages := make([]alert.Message, len(bodies))
-	for i, b := range bodies {
-		if err := json.Unmarshal([]byte(b), &messages[i]); err != nil {
-			return true, nil, fmt.Errorf("read message: %w", err)
-		}
-	}
-	return true, messages, nil
+	err := q.Get(ctx, &n, "SELECT count(*) FROM batch WHERE token = ?", token)
+	return n > 0, err
 }
 
 // prepared is an observation with everything that needs no database.
@@ -336,14 +323,14 @@ func (s *Store) writer(tx *db.Tx) *writer {
 	return &writer{tx: tx, s: s, now: micros(s.now()), datasets: map[string]int64{}, series: map[int64]map[Metric]int64{}, full: map[string]*sqlx.Stmt{}, pupils: map[int64]*pupil{}}
 }
 
-// lockRun lets recorders of one pipeline run take their turns: what a dataset
-// of the run does may fold under what another one did. SQLite's transactions
-// take turns anyway.
-func (w *writer) lockRun(ctx context.Context, o *checks.Origin) error {
+// lockPipeline lets recorders of one pipeline take their turns: what a dataset
+// does may fold under what another one did. SQLite's transactions take turns
+// anyway.
+func (w *writer) lockPipeline(ctx context.Context, o *checks.Origin) error {
 	if o.Run == "" || !w.tx.Dialect().IsPostgres() {
 		return nil
 	}
-	_, err := w.tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", "profiler run "+o.Pipeline+"\x1f"+o.Run)
+	_, err := w.tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", "profiler pipeline "+o.Pipeline)
 	return err
 }
 

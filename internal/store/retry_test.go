@@ -28,20 +28,19 @@ func TestSecondAttemptFindsTheFirst(t *testing.T) {
 		p, err := prepare(&o, nil)
 		require.NoError(t, err)
 		calls := 0
-		attempt := func(again bool) (messages []alert.Message) {
+		attempt := func(again bool) (done Changed) {
 			require.NoError(t, s.db.Tx(ctx, func(tx *db.Tx) error {
 				var err error
-				messages, err = s.record(ctx, tx, p, again, func(IncidentState) IncidentChange {
+				done, err = s.record(ctx, tx, p, again, func(IncidentState) IncidentChange {
 					calls++
-					return IncidentChange{Messages: []alert.Message{{Key: "k", Channel: "c", Event: alert.EventOpened}}}
+					return IncidentChange{Notices: []alert.Notice{{Story: "k", Channel: "c", Event: alert.EventOpened}}}
 				})
 				return err
 			}))
-			return messages
+			return done
 		}
-		first := attempt(false)
-		require.Len(t, first, 1)
-		require.Equal(t, first, attempt(true))
+		require.Equal(t, Changed{Stories: []string{"k"}}, attempt(false))
+		require.Empty(t, attempt(true), "it was written already")
 		require.Equal(t, 1, calls)
 		var n int
 		require.NoError(t, s.db.Get(ctx, &n, "SELECT count(*) FROM batch"))
@@ -57,17 +56,17 @@ func TestRecordOutlivesALostConnection(t *testing.T) {
 	defer s.Close()
 	calls := 0
 	o := Observation{Report: checks.Report{Dataset: "a/b", Batch: "c", At: time.Unix(1, 0)}}
-	messages, err := s.Record(ctx, o, func(IncidentState) IncidentChange {
+	done, err := s.Record(ctx, o, func(IncidentState) IncidentChange {
 		calls++
 		if calls == 1 {
 			_, err := s.db.Exec(ctx, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 				WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 			require.NoError(t, err)
 		}
-		return IncidentChange{Messages: []alert.Message{{Key: "k", Channel: "c", Event: alert.EventOpened}}}
+		return IncidentChange{Notices: []alert.Notice{{Story: "k", Channel: "c", Event: alert.EventOpened}}}
 	})
 	require.NoError(t, err)
-	require.Len(t, messages, 1)
+	require.Equal(t, []string{"k"}, done.Stories)
 	require.Equal(t, 2, calls)
 	var n int
 	require.NoError(t, s.db.Get(ctx, &n, "SELECT count(*) FROM batch"))
@@ -111,8 +110,8 @@ func TestFoldingDoesNotDeadlock(t *testing.T) {
 			st.Current.Batches++
 			return IncidentChange{Incidents: []alert.Incident{*st.Current}}
 		})
-		st.Upstream[0].Folded = []string{"s/clean"}
-		return IncidentChange{Incidents: st.Upstream}
+		st.Pipeline[0].Folded = []string{"s/clean"}
+		return IncidentChange{Incidents: st.Pipeline}
 	})
 	require.NoError(t, err)
 	require.NoError(t, <-other)
@@ -132,7 +131,7 @@ func TestRecordersTakeTurns(t *testing.T) {
 		seen   func(IncidentState) bool
 	}{
 		{"of one dataset", inRun("s/raw", "r2"), func(st IncidentState) bool { return st.Current != nil }},
-		{"of one run", inRun("s/clean", "r1"), func(st IncidentState) bool { return len(st.Upstream) == 1 }},
+		{"of one pipeline", inRun("s/clean", "r3"), func(st IncidentState) bool { return len(st.Pipeline) == 1 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -190,7 +189,7 @@ func TestCancelledRecordLeavesNothing(t *testing.T) {
 		o := Observation{Report: checks.Report{Dataset: "a/b", Batch: "c", At: time.Unix(1, 0)}}
 		_, err = s.Record(ctx, o, func(IncidentState) IncidentChange {
 			cancel()
-			return IncidentChange{Messages: []alert.Message{{Key: "k", Channel: "c", Event: alert.EventOpened}}}
+			return IncidentChange{Notices: []alert.Notice{{Story: "k", Channel: "c", Event: alert.EventOpened}}}
 		})
 		require.ErrorIs(t, err, context.Canceled)
 		var n int

@@ -108,7 +108,7 @@ func opened(id, name string) func(store.IncidentState) store.IncidentChange {
 		in := alert.Incident{ID: id, Dataset: name, Status: alert.Open, Severity: checks.SeverityFail, OpenedAt: start, UpdatedAt: start, Revision: 1}
 		return store.IncidentChange{
 			Incidents: []alert.Incident{in},
-			Messages:  []alert.Message{{Key: id + "/1/opened/data", Channel: "data", Event: alert.EventOpened, Incident: in}},
+			Notices:   []alert.Notice{{Story: id, Dataset: name, Channel: "data", Event: alert.EventOpened, Revision: 1}},
 		}
 	}
 }
@@ -480,8 +480,8 @@ func TestDecideIsAllOrNothing(t *testing.T) {
 				second.ID = "01B"
 				c.Incidents = append(c.Incidents, second)
 			},
-			"a message with a NUL":    func(c *store.IncidentChange) { c.Messages[0].Key = "a\x00" },
-			"a message to no channel": func(c *store.IncidentChange) { c.Messages[0].Channel = "" },
+			"a message with a NUL":    func(c *store.IncidentChange) { c.Notices[0].Story = "a\x00" },
+			"a message to no channel": func(c *store.IncidentChange) { c.Notices[0].Channel = "" },
 		} {
 			_, err := s.Record(ctx, seen(t, "a", day(1), 1), func(st store.IncidentState) store.IncidentChange {
 				c := good(st)
@@ -496,10 +496,9 @@ func TestDecideIsAllOrNothing(t *testing.T) {
 		})
 		empty(t, s, "batch", "profile", "metric", "result", "incident", "outbox", "dataset")
 
-		messages, err := s.Record(ctx, judged(seen(t, "a", day(1), 1), checks.Fail), good)
+		done, err := s.Record(ctx, judged(seen(t, "a", day(1), 1), checks.Fail), good)
 		require.NoError(t, err)
-		require.Len(t, messages, 1)
-		require.Equal(t, "01A/1/opened/data", messages[0].Key)
+		require.Equal(t, store.Changed{Stories: []string{"01A"}}, done)
 		incidents, err := s.Incidents(ctx, store.IncidentQuery{Dataset: dataset, Open: true})
 		require.NoError(t, err)
 		require.Len(t, incidents, 1)
@@ -550,24 +549,27 @@ func TestIncidentStates(t *testing.T) {
 		}
 		look("p", "r1", "s/raw", inRun("01", "s/raw", "p", "r1", alert.Open, day(1)))
 		require.Nil(t, got.Current)
-		require.Empty(t, got.Upstream)
+		require.Empty(t, got.Pipeline)
 		look("p", "r1", "s/other", inRun("02", "s/other", "p", "r1", alert.Snoozed, day(2)))
 		look("p", "r1", "s/done", inRun("03", "s/done", "p", "r1", alert.Resolved, day(1)))
 		look("q", "r1", "s/q", inRun("04", "s/q", "q", "r1", alert.Open, day(1)))
 		look("p", "r2", "s/r2", inRun("05", "s/r2", "p", "r2", alert.Open, day(1)))
 		ids := func() (out []string) {
-			for _, in := range got.Upstream {
+			for _, in := range got.Pipeline {
 				out = append(out, in.ID)
 			}
 			return out
 		}
+		look("p", "r1", "s/waits", inRun("07", "s/waits", "p", "r1", alert.Pending, day(1)))
 		look("p", "r1", "s/clean", nil)
-		require.Equal(t, []string{"01", "02"}, ids())
+		require.Equal(t, []string{"01", "05", "02"}, ids(), "of all runs, oldest first, neither resolved nor pending")
 		look("p", "r1", "s/raw", nil)
 		require.Equal(t, "01", got.Current.ID)
-		require.Equal(t, []string{"02"}, ids())
+		require.Equal(t, []string{"05", "02"}, ids())
+		look("p", "r1", "s/waits", nil)
+		require.Equal(t, alert.Pending, got.Current.Status)
 		look("", "", "s/raw", nil)
-		require.Empty(t, got.Upstream)
+		require.Empty(t, got.Pipeline)
 		// The newest counts, resolved or not.
 		look("p", "r1", "s/done", inRun("06", "s/done", "p", "r1", alert.Resolved, day(3)))
 		require.Equal(t, "03", got.Current.ID)
@@ -586,9 +588,9 @@ func TestIncidentStates(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, one, 1)
 
-		_, err = s.ChangeIncident(ctx, "01", func(in alert.Incident) store.IncidentChange {
+		_, err = s.ChangeIncident(ctx, "01", func(in alert.Incident) (store.IncidentChange, error) {
 			in.Status = alert.Acknowledged
-			return store.IncidentChange{Incidents: []alert.Incident{in}, Messages: []alert.Message{{Key: "k", Channel: "c", Event: alert.EventUpdated, Incident: in}}}
+			return store.IncidentChange{Incidents: []alert.Incident{in}, Notices: []alert.Notice{{Story: "01", Channel: "c", Event: alert.EventUpdated}}}, nil
 		})
 		require.NoError(t, err)
 		one, err = s.Incidents(ctx, store.IncidentQuery{ID: "01"})
@@ -597,8 +599,23 @@ func TestIncidentStates(t *testing.T) {
 		pending, err := s.Pending(ctx, 0)
 		require.NoError(t, err)
 		require.Len(t, pending, 1)
-		_, err = s.ChangeIncident(ctx, "none", func(alert.Incident) store.IncidentChange { return store.IncidentChange{} })
+		_, err = s.ChangeIncident(ctx, "none", func(alert.Incident) (store.IncidentChange, error) { return store.IncidentChange{}, nil })
 		require.ErrorIs(t, err, store.ErrNotFound)
+		_, err = s.ChangeIncident(ctx, "01", func(in alert.Incident) (store.IncidentChange, error) {
+			in.Status = alert.Open
+			return store.IncidentChange{Incidents: []alert.Incident{in}}, io.ErrUnexpectedEOF
+		})
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		one, err = s.Incidents(ctx, store.IncidentQuery{ID: "01", Since: day(1)})
+		require.NoError(t, err)
+		require.Equal(t, alert.Acknowledged, one[0].Status, "an error changes nothing")
+		_, err = s.ChangeIncident(ctx, "07", func(in alert.Incident) (store.IncidentChange, error) {
+			return store.IncidentChange{Forget: []string{in.ID}}, nil
+		})
+		require.NoError(t, err)
+		none, err := s.Incidents(ctx, store.IncidentQuery{ID: "07", Pending: true})
+		require.NoError(t, err)
+		require.Empty(t, none)
 	})
 }
 
@@ -617,7 +634,7 @@ func TestConcurrentRecordersOpenOneIncident(t *testing.T) {
 				}
 				in.Batches++
 				return store.IncidentChange{Incidents: []alert.Incident{in},
-					Messages: []alert.Message{{Key: fmt.Sprint(in.ID, in.Batches), Channel: "c", Event: event, Incident: in}}}
+					Notices: []alert.Notice{{Story: in.ID, Dataset: in.Dataset, Channel: "c", Event: event, Revision: in.Batches}}}
 			}
 		}
 		stores := make([]*store.Store, recorders)
@@ -650,60 +667,10 @@ func TestConcurrentRecordersOpenOneIncident(t *testing.T) {
 		require.Equal(t, recorders*each, incidents[0].Batches)
 		pending, err := s.Pending(t.Context(), 0)
 		require.NoError(t, err)
-		require.Len(t, pending, recorders*each)
-		require.Equal(t, alert.EventOpened, pending[0].Message.Event)
+		require.Len(t, pending, 1, "one entry tells all of it")
+		require.Equal(t, alert.EventOpened, pending[0].Event)
+		require.Equal(t, recorders*each, pending[0].Revision)
 		require.Len(t, names(t, s, store.Query{}), recorders*each)
-	})
-}
-
-func TestOutboxAtLeastOnce(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, url string) {
-		now := day(50)
-		s := open(t, url, store.Options{Now: func() time.Time { return now }})
-		ctx := t.Context()
-		_, err := s.Record(ctx, seen(t, "a", day(1), 1), opened("01A", dataset))
-		require.NoError(t, err)
-		// The same message again is the same message.
-		_, err = s.Record(ctx, seen(t, "b", day(2), 1), opened("01A", dataset))
-		require.NoError(t, err)
-		_, err = s.Record(ctx, seen(t, "c", day(3), 1), func(st store.IncidentState) store.IncidentChange {
-			return store.IncidentChange{Messages: []alert.Message{{Key: "second", Channel: "data", Event: alert.EventUpdated, Incident: *st.Current}}}
-		})
-		require.NoError(t, err)
-		const key = "01A/1/opened/data"
-		pending, err := s.Pending(ctx, 0)
-		require.NoError(t, err)
-		require.Len(t, pending, 2)
-		require.Equal(t, key, pending[0].Message.Key)
-		require.Equal(t, "01A", pending[0].Message.Incident.ID)
-		require.Equal(t, now, pending[0].Created)
-
-		now = day(51)
-		require.NoError(t, s.Failed(ctx, key, "no\x00answer"))
-		require.NoError(t, s.Failed(ctx, key, "again"))
-		// Another process looks after this one has died.
-		other := open(t, url, store.Options{})
-		pending, err = other.Pending(ctx, 1)
-		require.NoError(t, err)
-		require.Len(t, pending, 1)
-		require.Equal(t, 2, pending[0].Attempts)
-		require.Equal(t, "again", pending[0].Reason)
-		require.Equal(t, now, pending[0].FailedAt)
-
-		place := alert.Thread{Channel: "C1", Message: "17.1"}
-		require.NoError(t, s.Sent(ctx, key, place, "01A", "data"))
-		require.NoError(t, s.Sent(ctx, key, place, "01A", "data"))
-		require.NoError(t, s.Sent(ctx, "second", alert.Thread{}, "01A", "data"))
-		pending, err = s.Pending(ctx, 0)
-		require.NoError(t, err)
-		require.Empty(t, pending)
-		incidents, err := s.Incidents(ctx, store.IncidentQuery{})
-		require.NoError(t, err)
-		require.Equal(t, map[string]alert.Thread{"data": place}, incidents[0].Threads)
-		require.ErrorIs(t, s.Sent(ctx, "none", place, "01A", "data"), store.ErrNotFound)
-		require.ErrorIs(t, s.Failed(ctx, key, "late"), store.ErrNotFound)
-		require.ErrorIs(t, s.Failed(ctx, "none", "late"), store.ErrNotFound)
 	})
 }
 
@@ -752,8 +719,8 @@ func TestReadOnly(t *testing.T) {
 		require.ErrorIs(t, err, db.ErrReadOnly)
 		require.ErrorIs(t, s.RecordAll(ctx, []store.Observation{seen(t, "b", day(1), 1)}), db.ErrReadOnly)
 		require.ErrorIs(t, s.SetLabel(ctx, dataset, "a", store.LabelFine, ""), db.ErrReadOnly)
-		require.ErrorIs(t, s.Sent(ctx, "k", alert.Thread{}, "", ""), db.ErrReadOnly)
-		require.ErrorIs(t, s.Failed(ctx, "k", ""), db.ErrReadOnly)
+		require.ErrorIs(t, s.Sent(ctx, store.Delivery{}, alert.Thread{}), db.ErrReadOnly)
+		require.ErrorIs(t, s.Failed(ctx, store.Delivery{}, alert.Thread{}, "", start), db.ErrReadOnly)
 		_, err = s.Prune(ctx, day(1000), store.Retention{Profiles: time.Hour})
 		require.ErrorIs(t, err, db.ErrReadOnly)
 	})

@@ -119,7 +119,11 @@ func (s *story) batch(status checks.Status, severity checks.Severity) {
 	c := alert.Decide(alert.Input{Current: s.cur, Report: r, Now: day0.Add(time.Duration(s.day) * time.Hour), ID: func() string { return "I1" }}, o)
 	s.day++
 	require.NotNil(s.t, c)
-	for _, out := range s.d.Deliver(s.t.Context(), c.Messages(o)) {
+	var messages []alert.Message
+	for _, n := range c.Notices(o) {
+		messages = append(messages, alert.Message{Key: alert.Key(n.Story, n.Revision, n.Event, n.Channel), Channel: n.Channel, Event: n.Event, Incident: c.Incident})
+	}
+	for _, out := range s.d.Deliver(s.t.Context(), messages) {
 		require.NoError(s.t, out.Err)
 		if out.Thread != (alert.Thread{}) {
 			c.Incident.Threads = map[string]alert.Thread{"data": out.Thread}

@@ -68,6 +68,7 @@ func Fill(ctx context.Context, s *store.Store) error {
 	id := 0
 	for i := range Batches {
 		at := Now.Add(-2*time.Hour).AddDate(0, 0, i+1-Batches)
+		var steps []string
 		for _, d := range shop {
 			var apply []*rules.Set
 			for _, set := range sets {
@@ -81,6 +82,8 @@ func Fill(ctx context.Context, s *store.Store) error {
 			}
 			if d.step != "" {
 				subject.Origin = checks.Origin{Pipeline: "nightly", Step: d.step, Run: fmt.Sprintf("run-%03d", i)}
+				subject.Ancestors = append([]string(nil), steps...)
+				steps = append(steps, d.step)
 			}
 			id++
 			if err := Record(ctx, s, subject, d.rows(r, i), fmt.Sprintf("01INCIDENT%016d", id)); err != nil {
@@ -104,7 +107,7 @@ func Record(ctx context.Context, s *store.Store, subject monitor.Subject, text, 
 		return err
 	}
 	_, err = s.Record(ctx, store.Observation{Profile: outcome.Profile, Report: outcome.Report, Side: subject.Side}, func(st store.IncidentState) store.IncidentChange {
-		c := alert.Decide(alert.Input{Current: st.Current, Upstream: st.Upstream, Report: outcome.Report, Now: subject.At, ID: func() string { return id }}, alert.Options{})
+		c := alert.Decide(alert.Input{Current: st.Current, Pipeline: st.Pipeline, Ancestors: subject.Ancestors, Report: outcome.Report, Now: subject.At, ID: func() string { return id }}, alert.Options{})
 		if c == nil {
 			return store.IncidentChange{}
 		}

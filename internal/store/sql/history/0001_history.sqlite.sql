@@ -107,21 +107,37 @@ CREATE TABLE incident (
 CREATE UNIQUE INDEX incident_open ON incident (dataset_id) WHERE status <> 'resolved';
 CREATE INDEX incident_dataset ON incident (dataset_id, opened_us, id);
 CREATE INDEX incident_time ON incident (opened_us, id);
-CREATE INDEX incident_run ON incident (last_run) WHERE status <> 'resolved';
+CREATE INDEX incident_pipeline ON incident (pipeline) WHERE status NOT IN ('resolved', 'pending');
 
+-- One entry that is not sent for each story and channel: what comes later is
+-- told by the same message.
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    message_key TEXT NOT NULL UNIQUE,
     channel TEXT NOT NULL,
+    story TEXT NOT NULL,
+    dataset TEXT NOT NULL,
     event TEXT NOT NULL,
-    incident_id TEXT NOT NULL,
-    token TEXT NOT NULL,
+    revision BIGINT NOT NULL,
     body TEXT NOT NULL,
     created_us BIGINT NOT NULL,
+    due_us BIGINT NOT NULL,
+    claimed_us BIGINT,
     attempts INTEGER NOT NULL,
     failed_us BIGINT,
     reason TEXT NOT NULL,
-    sent_us BIGINT
+    sent_us BIGINT,
+    given_up BOOLEAN NOT NULL
 );
-CREATE INDEX outbox_pending ON outbox (id) WHERE sent_us IS NULL;
-CREATE INDEX outbox_token ON outbox (token);
+CREATE UNIQUE INDEX outbox_pending ON outbox (channel, story) WHERE sent_us IS NULL;
+CREATE INDEX outbox_order ON outbox (channel, dataset, id) WHERE sent_us IS NULL;
+CREATE INDEX outbox_sent ON outbox (channel, sent_us);
+CREATE INDEX outbox_story ON outbox (story);
+
+CREATE TABLE digest (
+    id TEXT NOT NULL PRIMARY KEY,
+    channel TEXT NOT NULL,
+    opened_us BIGINT NOT NULL,
+    closed_us BIGINT,
+    body TEXT NOT NULL
+);
+CREATE INDEX digest_open ON digest (channel, opened_us) WHERE closed_us IS NULL;
