@@ -26,6 +26,7 @@ func (e *env) rulesCommand() *cobra.Command {
 		e.rulesTestCommand(),
 		e.rulesSchemaCommand(),
 		e.rulesSuggestCommand(),
+		e.rulesImportCommand(),
 	)
 	return cmd
 }
