@@ -10,7 +10,7 @@ BENCHTIME ?= 1x
 BASE ?= HEAD~1
 PKG ?= ./...
 
-.PHONY: demo help build test race lint fmt vet fuzz oracle test-faults bench bench-diff bench-speed golden cover arch sizes clean
+.PHONY: demo help build test race lint fmt vet fuzz oracle test-faults bench bench-diff bench-speed golden cover arch sizes clean test-stack
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,10 +23,15 @@ demo: ## Show the demo: a pipeline, its faults, and what is found (Ctrl-C ends i
 
 test: vet ## Run vet and all tests, with a private Postgres (CI, under 10 minutes on 2 cores)
 	@scripts/install-postgres.sh || [[ $$CI != true ]]
+	@scripts/install-prometheus.sh || [[ $$CI != true ]]
 	scripts/with-postgres.sh --optional go test -shuffle=on -timeout 9m ./...
 
 race: ## Run all tests with the race detector (CI, under 15 minutes on 2 cores)
 	CGO_ENABLED=1 scripts/with-postgres.sh --optional go test -race -shuffle=on -short -timeout 14m ./...
+
+test-stack: ## Run the product beside real Prometheus, Alertmanager and Pushgateway (CI, under 3 minutes)
+	@scripts/install-prometheus.sh
+	CI=true go test -tags stack -count=1 -timeout 5m -run '^TestStack$$' ./internal/servertest
 
 lint: ## Run the linters (CI, under 5 minutes; the first run builds them)
 	$(LINT) run ./...
