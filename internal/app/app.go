@@ -29,6 +29,7 @@ import (
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/queue"
 	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/runner"
 	"github.com/profilerhq/profiler/internal/source"
 	"github.com/profilerhq/profiler/internal/store"
 )
@@ -166,7 +167,7 @@ func (a *App) measureStore(ctx context.Context) (err error) {
 		return &StoreError{err}
 	}
 	if a.watches() {
-		q, _, err := a.queue(ctx)
+		q, _, err := a.queue(ctx, nil)
 		if err == nil {
 			a.startEvent, err = q.LastEvent(ctx)
 		}
@@ -192,9 +193,13 @@ func (a *App) measureStore(ctx context.Context) (err error) {
 
 // queue returns the units of pipelines, which stand beside the history; without
 // one they are kept in memory.
-func (a *App) queue(ctx context.Context) (*queue.Queue, func(), error) {
+func (a *App) queue(ctx context.Context, clock runner.Clock) (*queue.Queue, func(), error) {
+	opts := queue.Options{}
+	if clock != nil {
+		opts.Now = clock.Now
+	}
 	if a.Store != nil {
-		q, err := queue.Open(ctx, a.Store.DB(), queue.Options{})
+		q, err := queue.Open(ctx, a.Store.DB(), opts)
 		if err != nil {
 			err = &StoreError{err}
 		}
@@ -204,7 +209,7 @@ func (a *App) queue(ctx context.Context) (*queue.Queue, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	q, err := queue.Open(ctx, d, queue.Options{})
+	q, err := queue.Open(ctx, d, opts)
 	return q, func() { d.Close() }, err //nolint:errcheck // it is gone with the process
 }
 

@@ -23,6 +23,10 @@ type RunOptions struct {
 	// Dir is the work directory; empty is beside the pipeline file.
 	Dir     string
 	Workers int
+	// Variables is the environment of commands; nil is that of the process.
+	Variables []string
+	// Clock is the system's if it is nil.
+	Clock runner.Clock
 	// Logger is the runner's; nil is that of the app.
 	Logger *slog.Logger
 	// Progress is told what happens; Observed gets every outcome. Both are
@@ -34,7 +38,7 @@ type RunOptions struct {
 // RunPipeline runs a pipeline to its end with profiling hooks around its
 // steps.
 func (a *App) RunPipeline(ctx context.Context, p *pipeline.Pipeline, o RunOptions) (runner.Summary, error) {
-	q, closeQueue, err := a.queue(ctx)
+	q, closeQueue, err := a.queue(ctx, o.Clock)
 	if err != nil {
 		return runner.Summary{}, err
 	}
@@ -60,7 +64,7 @@ func (a *App) RunPipeline(ctx context.Context, p *pipeline.Pipeline, o RunOption
 // steps, until ctx ends or, with drain, until nothing is left to do. A work
 // directory holds one folder for each pipeline.
 func (a *App) Work(ctx context.Context, pipelines []*pipeline.Pipeline, o RunOptions, drain bool) error {
-	q, closeQueue, err := a.queue(ctx)
+	q, closeQueue, err := a.queue(ctx, o.Clock)
 	if err != nil {
 		return err
 	}
@@ -115,6 +119,7 @@ func (a *App) newRunner(q *queue.Queue, p *pipeline.Pipeline, o RunOptions, mu *
 	}
 	r, err := runner.New(runner.Options{
 		Queue: q, Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Logger: log, Workers: o.Workers,
+		Env: o.Variables, Clock: o.Clock,
 		Progress: func(ev runner.Event) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -34,7 +34,7 @@ const runsAtOnce = 500
 
 // open prepares the watcher, with the state before the app was made.
 func (w *runWatcher) open(ctx context.Context) error {
-	q, closeQueue, err := w.app.queue(ctx)
+	q, closeQueue, err := w.app.queue(ctx, nil)
 	if err != nil {
 		return err
 	}

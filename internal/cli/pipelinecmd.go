@@ -8,12 +8,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/pipetest"
 	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/ruletest"
 )
 
 func (e *env) pipelineCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "pipeline", Short: "Check pipelines, show their graph", RunE: needSubcommand}
-	cmd.AddCommand(e.pipelineValidateCommand(), e.pipelineGraphCommand())
+	cmd := &cobra.Command{Use: "pipeline", Short: "Check and test pipelines, show their graph", RunE: needSubcommand}
+	cmd.AddCommand(e.pipelineValidateCommand(), e.pipelineGraphCommand(), e.pipelineTestCommand())
 	return cmd
 }
 
@@ -106,4 +108,73 @@ func (e *env) pipelineGraphCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&f.file, "output-file", "", "write to a `file` instead of standard output")
 	return cmd
+}
+
+func (e *env) pipelineTestCommand() *cobra.Command {
+	var f rulesTestFlags
+	cmd := &cobra.Command{
+		Use: "test [FILE|FOLDER…]", Short: "Run the tests of pipelines",
+		Long: `Runs the tests in the named files, or in every *_test.yaml below the folders: given
+these files, when the pipeline runs, then outputs, verdicts and dead letters are
+as written. Each test runs the real commands in a folder and with a store of its
+own. The exit code is 0 if all is as expected, 1 with a difference, 2 with a
+mistake in a file, 3 if a pipeline could not be run.`,
+		Example: "  profiler pipeline test pipelines/",
+		RunE:    func(cmd *cobra.Command, args []string) error { return e.pipelineTest(cmd, args, &f) },
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func (e *env) pipelineTest(cmd *cobra.Command, args []string, f *rulesTestFlags) error {
+	chosen, err := f.chosen()
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"pipelines"}
+	}
+	paths, err := ruletest.Find(args)
+	if err != nil {
+		return readError("tests", err)
+	}
+	if len(paths) == 0 {
+		return usage("there is no *_test.yaml in %s", join(args))
+	}
+	cfg, err := e.config()
+	if err != nil {
+		return err
+	}
+	lib, err := e.loadRules(nil, cfg)
+	if err != nil {
+		return err
+	}
+	var outcomes []*ruletest.Outcome
+	worst := exitOK
+	for _, path := range paths {
+		file, err := pipetest.Read(path)
+		if err != nil {
+			return readError("tests", err)
+		}
+		if file.Problems.HasErrors() {
+			e.printDiagnostics(file.Problems, file.Source)
+			worst = worse(worst, exitUsage)
+			continue // the tests of the other files are run
+		}
+		for _, t := range file.Tests {
+			if !chosen.MatchString(t.Name) {
+				continue
+			}
+			o := pipetest.Run(cmd.Context(), file, t, lib)
+			if cmd.Context().Err() != nil {
+				return cmd.Context().Err()
+			}
+			outcomes = append(outcomes, o)
+			worst = worse(worst, testCode(o))
+		}
+	}
+	if len(outcomes) == 0 && worst == exitOK {
+		return usage("no test is named like %q", f.run)
+	}
+	return e.reportTests(outcomes, f, worst)
 }

@@ -25,19 +25,32 @@ with a mistake in a file, and 3 if data could not be read.`,
 		Example: "  profiler rules test\n  profiler rules test rules/orders_test.yaml -o junit --output-file tests.xml",
 		RunE:    func(cmd *cobra.Command, args []string) error { return e.rulesTest(cmd, args, &f) },
 	}
-	cmd.Flags().StringVarP(&f.format, "output", "o", "table", "`format`: table, json, junit, github")
-	cmd.Flags().StringVar(&f.file, "output-file", "", "write the report to a `file` instead of standard output")
-	cmd.Flags().StringVar(&f.run, "run", "", "run only tests whose names match a regular `expression`")
+	f.register(cmd)
 	return cmd
 }
 
-func (e *env) rulesTest(cmd *cobra.Command, args []string, f *rulesTestFlags) error {
+func (f *rulesTestFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.format, "output", "o", "table", "`format`: table, json, junit, github")
+	cmd.Flags().StringVar(&f.file, "output-file", "", "write the report to a `file` instead of standard output")
+	cmd.Flags().StringVar(&f.run, "run", "", "run only tests whose names match a regular `expression`")
+}
+
+// chosen checks the flags and returns which tests are run.
+func (f *rulesTestFlags) chosen() (*regexp.Regexp, error) {
 	if !contains([]string{"table", "json", "junit", "github"}, f.format) {
-		return usage("unknown output format %q; write table, json, junit or github", f.format)
+		return nil, usage("unknown output format %q; write table, json, junit or github", f.format)
 	}
 	chosen, err := regexp.Compile(f.run)
 	if err != nil {
-		return usage("--run %q is no regular expression", f.run)
+		return nil, usage("--run %q is no regular expression", f.run)
+	}
+	return chosen, nil
+}
+
+func (e *env) rulesTest(cmd *cobra.Command, args []string, f *rulesTestFlags) error {
+	chosen, err := f.chosen()
+	if err != nil {
+		return err
 	}
 	if len(args) == 0 {
 		if _, err := os.Stat("rules"); err != nil {

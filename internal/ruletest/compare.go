@@ -29,6 +29,17 @@ func (c *comparison) differ(n *yamldoc.Node, path, want, got string) {
 	})
 }
 
+// Compare compares what is expected with a value in the form of decoded JSON
+// whose numbers are json.Number. What is not named is not compared.
+func (o *Outcome) Compare(want *yamldoc.Node, path string, got any) {
+	(&comparison{outcome: o}).value(want, path, got)
+}
+
+// Differ notes one value that is not as expected.
+func (o *Outcome) Differ(n *yamldoc.Node, path, want, got string) {
+	(&comparison{outcome: o}).differ(n, path, want, got)
+}
+
 // report compares a whole report.
 func (c *comparison) report(want *yamldoc.Node, o *monitor.Outcome) error {
 	got, err := decoded(o.Report)
