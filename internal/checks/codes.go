@@ -14,6 +14,8 @@ type codeVerdicts struct {
 	// family.
 	patterns []uint32
 	byCode   []uint8 // index of an entry's pattern
+	// rejecting is set when a pattern that occurs has a rejection.
+	rejecting bool
 }
 
 const (
@@ -33,7 +35,8 @@ func (k *codeVerdicts) observe(e *valueEvaluator, r *rows) {
 		k.byCode = append(k.byCode, k.pattern(e, j))
 	}
 	var seen [maxPatterns]int32
-	if r.sel != nil {
+	switch {
+	case r.sel != nil:
 		for _, i := range r.sel {
 			p := k.byCode[r.v.Codes[i]]
 			seen[p]++
@@ -41,7 +44,7 @@ func (k *codeVerdicts) observe(e *valueEvaluator, r *rows) {
 				k.reject(e, r, int(i), k.patterns[p])
 			}
 		}
-	} else {
+	case k.rejecting:
 		for i, code := range r.v.Codes {
 			p := k.byCode[code]
 			seen[p]++
@@ -49,6 +52,10 @@ func (k *codeVerdicts) observe(e *valueEvaluator, r *rows) {
 				k.reject(e, r, i, k.patterns[p])
 			}
 		}
+	case len(k.patterns) == 1:
+		seen[0] = int32(len(r.v.Codes)) //nolint:gosec // the rows of a chunk
+	default:
+		k.tally(&seen, r.v.Codes)
 	}
 	for p, pattern := range k.patterns {
 		n := int64(seen[p])
@@ -62,6 +69,23 @@ func (k *codeVerdicts) observe(e *valueEvaluator, r *rows) {
 			case skipped:
 			}
 		}
+	}
+}
+
+// tally counts the rows of each pattern. Two counters for each keep a sum from
+// waiting for the one just before it.
+func (k *codeVerdicts) tally(seen *[maxPatterns]int32, codes []uint32) {
+	var other [maxPatterns]int32
+	byCode := k.byCode
+	for ; len(codes) >= 2; codes = codes[2:] {
+		seen[byCode[codes[0]]]++
+		other[byCode[codes[1]]]++
+	}
+	if len(codes) == 1 {
+		seen[byCode[codes[0]]]++
+	}
+	for p := range k.patterns {
+		seen[p] += other[p]
 	}
 }
 
@@ -91,6 +115,7 @@ func (k *codeVerdicts) pattern(e *valueEvaluator, j int) uint8 {
 			panic("BUG: a kind with more judgements than types")
 		}
 		k.patterns = append(k.patterns, pattern)
+		k.rejecting = k.rejecting || pattern&rejects != 0
 	}
 	return uint8(at) //nolint:gosec // checked
 }

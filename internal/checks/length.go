@@ -5,6 +5,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/textfacts"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -81,7 +82,7 @@ func (l *length) good() string {
 
 func (l *length) evaluator(s *sampler) rowEvaluator {
 	var buf []byte
-	return newValueEvaluator(s, []batch.Type{batch.String, batch.Null}, func(v *batch.Vector, i int, family batch.Type) verdict {
+	e := newValueEvaluator(s, []batch.Type{batch.String, batch.Null}, func(v *batch.Vector, i int, family batch.Type) verdict {
 		if isNull(v, i, family) {
 			return skipped
 		}
@@ -92,12 +93,35 @@ func (l *length) evaluator(s *sampler) rowEvaluator {
 		case batch.Binary:
 			n = int64(len(v.Bytes(i)))
 		default:
-			buf = v.AppendText(buf[:0], i)
-			n = int64(utf8.RuneCount(buf))
+			n = int64(utf8.RuneCount(textOf(v, i, &buf)))
 		}
-		if n < l.min || l.max >= 0 && n > l.max {
+		if !l.allows(n) {
 			return rejected
 		}
 		return accepted
 	})
+	e.sure = func(v *batch.Vector, i int) int {
+		for ; i < len(v.Types) && hasValue(v, i); i++ {
+			if t := v.Types[i]; t == batch.List || t == batch.Binary || !l.allowsText(textOf(v, i, &buf)) {
+				break
+			}
+		}
+		return i
+	}
+	return e
+}
+
+func (l *length) allows(n int64) bool { return n >= l.min && (l.max < 0 || n <= l.max) }
+
+// allowsText counts characters only where the bytes do not tell: there are as
+// many as characters in ASCII, else more, but at most four times as many.
+func (l *length) allowsText(text []byte) bool {
+	n := int64(len(text))
+	if l.allows(n) && l.allows((n+utf8.UTFMax-1)/utf8.UTFMax) {
+		return true
+	}
+	if !textfacts.IsASCII(text) {
+		n = int64(utf8.RuneCount(text))
+	}
+	return l.allows(n)
 }

@@ -24,6 +24,7 @@ var notMatchesSpec = Spec{
 
 type pattern struct {
 	re    *regexp.Regexp
+	shape *shape // says the same faster; nil where the expression has none
 	found verdict
 }
 
@@ -41,7 +42,7 @@ func parsePattern(p params, kind string, found verdict, errs *diag.List) judge {
 		p.node.Errorf(errs, yamldoc.CodeValue, "not a regular expression (RE2): %s", regexpReason(err))
 		return nil
 	}
-	return &pattern{re: re, found: found}
+	return &pattern{re: re, shape: shapeOf(text), found: found}
 }
 
 func regexpReason(err error) string {
@@ -69,14 +70,30 @@ func (p *pattern) evaluator(s *sampler) rowEvaluator {
 		missing = accepted
 	}
 	var buf []byte
-	return newValueEvaluator(s, []batch.Type{batch.String, batch.Null}, func(v *batch.Vector, i int, family batch.Type) verdict {
+	e := newValueEvaluator(s, []batch.Type{batch.String, batch.Null}, func(v *batch.Vector, i int, family batch.Type) verdict {
 		if isNull(v, i, family) {
 			return skipped
 		}
-		buf = v.AppendText(buf[:0], i)
-		if p.re.Match(buf) {
+		if p.matches(textOf(v, i, &buf)) {
 			return p.found
 		}
 		return missing
 	})
+	want := p.found == accepted
+	e.sure = func(v *batch.Vector, i int) int {
+		for ; i < len(v.Types) && hasValue(v, i); i++ {
+			if p.matches(textOf(v, i, &buf)) != want {
+				break
+			}
+		}
+		return i
+	}
+	return e
+}
+
+func (p *pattern) matches(text []byte) bool {
+	if p.shape != nil {
+		return p.shape.match(text)
+	}
+	return p.re.Match(text)
 }

@@ -26,13 +26,19 @@ func (notNull) phrase() string { return "null" }
 func (notNull) good() string { return "not null" }
 
 func (notNull) evaluator(s *sampler) rowEvaluator {
-	return &notNullEvaluator{valueEvaluator: newValueEvaluator(s, []batch.Type{batch.String, batch.Null},
-		func(v *batch.Vector, i int, family batch.Type) verdict {
-			if isNull(v, i, family) {
-				return rejected
-			}
-			return accepted
-		})}
+	e := newValueEvaluator(s, []batch.Type{batch.String, batch.Null}, func(v *batch.Vector, i int, family batch.Type) verdict {
+		if isNull(v, i, family) {
+			return rejected
+		}
+		return accepted
+	})
+	e.sure = func(v *batch.Vector, i int) int {
+		for i < len(v.Types) && hasValue(v, i) {
+			i++
+		}
+		return i
+	}
+	return &notNullEvaluator{valueEvaluator: e}
 }
 
 // notNullEvaluator judges all rows, those before the column came up included.

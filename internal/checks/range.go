@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/diag"
@@ -168,6 +169,7 @@ func (b *bounds) good() string {
 
 func (b *bounds) evaluator(s *sampler) rowEvaluator {
 	e := newValueEvaluator(s, b.families, b.judge)
+	e.sure = b.sure()
 	e.check = func(col *profile.Column) string {
 		kind := col.Kind().Family()
 		if len(b.families) == 1 && b.families[0] == batch.String && kind != batch.String && kind != batch.Null {
@@ -183,7 +185,8 @@ func (b *bounds) judge(v *batch.Vector, i int, family batch.Type) verdict {
 		return skipped
 	}
 	if family == batch.String {
-		return b.judgeText(string(v.AppendText(nil, i)))
+		var buf []byte
+		return b.judgeText(textOf(v, i, &buf))
 	}
 	val := v.Value(i)
 	if b.lo != nil {
@@ -201,11 +204,51 @@ func (b *bounds) judge(v *batch.Vector, i int, family batch.Type) verdict {
 	return accepted
 }
 
-func (b *bounds) judgeText(text string) verdict {
-	if b.lo != nil && (text < b.lo.text || b.loOpen && text == b.lo.text) {
+// sure returns the loop over the rows of a plain vector that are inside the
+// limits in all readings: as numbers or times whose limits are exact in 64 bits,
+// and as texts if that is a reading. It is nil for other limits.
+func (b *bounds) sure() func(v *batch.Vector, i int) int {
+	low, high := int64(math.MinInt64), int64(math.MaxInt64)
+	typ := batch.Null
+	for _, l := range []*literal{b.lo, b.hi} {
+		switch {
+		case l == nil:
+			continue
+		case l.value.Type != batch.Integer && l.value.Type != batch.Timestamp || l.value.Type == batch.Timestamp && l.value.Float != 0:
+			return nil
+		case typ != batch.Null && typ != l.value.Type:
+			return nil
+		}
+		typ = l.value.Type
+	}
+	if b.lo != nil {
+		low = b.lo.value.Int
+	}
+	if b.hi != nil {
+		high = b.hi.value.Int
+	}
+	texts := b.families[len(b.families)-1] == batch.String
+	var buf []byte
+	return func(v *batch.Vector, i int) int {
+		for ; i < len(v.Types); i++ {
+			// The limits themselves, and what lies within a microsecond of them,
+			// are left to judge.
+			if x := v.Ints[i]; v.Types[i] != typ || b.lo != nil && x <= low || b.hi != nil && x >= high {
+				break
+			}
+			if texts && b.judgeText(textOf(v, i, &buf)) != accepted {
+				break
+			}
+		}
+		return i
+	}
+}
+
+func (b *bounds) judgeText(text []byte) verdict {
+	if b.lo != nil && (string(text) < b.lo.text || b.loOpen && string(text) == b.lo.text) {
 		return rejected
 	}
-	if b.hi != nil && (text > b.hi.text || b.hiOpen && text == b.hi.text) {
+	if b.hi != nil && (string(text) > b.hi.text || b.hiOpen && string(text) == b.hi.text) {
 		return rejected
 	}
 	return accepted

@@ -101,6 +101,10 @@ type valueEvaluator struct {
 	// judge judges row i as a value of a column of the family.
 	judge func(v *batch.Vector, i int, family batch.Type) verdict
 	codes codeVerdicts
+	// sure returns the first row from i on of a plain vector that is not surely
+	// accepted in all readings, or their number; nil is i. It looks at many rows
+	// at a time, and judge at those where it stops.
+	sure func(v *batch.Vector, i int) int
 	// inOrder is set when the judgement of a row depends on those before it, so
 	// that equal values are not judged once.
 	inOrder bool
@@ -118,19 +122,40 @@ func (e *valueEvaluator) observe(r *rows) {
 		e.codes.observe(e, r)
 		return
 	}
-	for f, family := range e.families {
-		t := &e.tallies[f]
-		if r.sel != nil {
-			for _, i := range r.sel {
-				v, j := r.v.At(int(i))
-				t.count(e.judge(v, j, family), e.s, r, int(i))
-			}
-			continue
+	switch {
+	case r.sel != nil:
+		for _, i := range r.sel {
+			e.judgeRow(r, int(i))
 		}
+	case e.sure == nil || r.v.Dict != nil:
 		for i := range r.v.Len() {
-			v, j := r.v.At(i)
-			t.count(e.judge(v, j, family), e.s, r, i)
+			e.judgeRow(r, i)
 		}
+	default:
+		e.observeSure(r)
+	}
+}
+
+// judgeRow judges a row in all readings.
+func (e *valueEvaluator) judgeRow(r *rows, i int) {
+	v, j := r.v.At(i)
+	for f, family := range e.families {
+		e.tallies[f].count(e.judge(v, j, family), e.s, r, i)
+	}
+}
+
+// observeSure judges single rows only where sure stops.
+func (e *valueEvaluator) observeSure(r *rows) {
+	good := 0
+	for i, n := 0, r.v.Len(); i < n; i++ {
+		next := e.sure(r.v, i)
+		good += next - i
+		if i = next; i < n {
+			e.judgeRow(r, i)
+		}
+	}
+	for f := range e.tallies {
+		e.tallies[f].evaluated += int64(good)
 	}
 }
 
@@ -153,6 +178,11 @@ func (e *valueEvaluator) outcome(col *profile.Column) outcome {
 // quoted empty field of a CSV is a text in a text column and null elsewhere.
 func isNull(v *batch.Vector, i int, family batch.Type) bool {
 	return v.Types[i] == batch.Null || (v.Inferred && family != batch.String && len(v.Bytes(i)) == 0)
+}
+
+// hasValue reports whether row i has a value in all readings.
+func hasValue(v *batch.Vector, i int) bool {
+	return v.Types[i] != batch.Null && (v.Types[i] != batch.String || !v.Inferred || len(v.Bytes(i)) > 0)
 }
 
 // maxShown is how many bytes of a value a report shows.
