@@ -39,7 +39,7 @@ type Outcome struct {
 func (s *State) Add(id string, f *Features, o Options, d Decision, label Label) Outcome {
 	seq := s.seq
 	paged := d.Judged && d.Status == Fail
-	rec := batchRecord{seq: seq, at: f.at.UnixMicro(), id: id, paged: paged, scored: d.scored, d: d.d, q: d.q}
+	rec := batchRecord{seq: seq, at: f.at.UnixMicro(), id: id, paged: paged, scored: d.scored, d: d.d, q: d.q, c: d.c}
 	s.batches = keepLast(append(s.batches, rec), keptBatches)
 	var out Outcome
 	switch {

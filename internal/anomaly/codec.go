@@ -273,6 +273,7 @@ func (c *codec) state(s *State) {
 		c.bool(&b.scored)
 		c.float(&b.d)
 		c.float(&b.q)
+		c.float(&b.c)
 	})
 	list(c, &s.columns, func(x **columnState) {
 		if c.reading {

@@ -190,21 +190,41 @@ func (d *digest) total() float64 {
 	return n
 }
 
-// textDistance returns the total variation of the texts of two digests and the
-// share of the batch's rows whose text the pool never had. A text that is
-// missing from an inexact list counts what lies nearest to the other side.
-func textDistance(pool, batch *digest) (tv, unseen float64, newest string) {
+// textChange says how the texts of a batch differ from those of the pool.
+type textChange struct {
+	tv     float64 // total variation
+	unseen float64 // share of the batch's rows whose text the pool never had
+	lost   float64 // share of the pool's rows whose text the batch should have, and has not
+	newest string  // the most frequent unseen text
+	gone   string  // the most frequent lost one
+}
+
+// leastExpected is how often a text must be expected in a batch to be missed
+// there: by chance it is absent once in 3,000 batches.
+const leastExpected = 8
+
+// textDistance compares the texts of two digests. A text that is missing from
+// an inexact list counts what lies nearest to the other side.
+func textDistance(pool, batch *digest) textChange {
+	var c textChange
 	n, m := pool.total(), batch.total()
 	if n == 0 || m == 0 {
-		return math.NaN(), math.NaN(), ""
+		return textChange{tv: math.NaN(), unseen: math.NaN(), lost: math.NaN()}
 	}
 	i, j := 0, 0
 	restP, restQ := pool.rest/n, batch.rest/m
-	most := 0.0
+	most, largest := 0.0, 0.0
+	tv, unseen := 0.0, 0.0
 	for i < len(pool.values) || j < len(batch.values) {
 		switch {
 		case j == len(batch.values) || i < len(pool.values) && pool.values[i].text < batch.values[j].text:
 			p := pool.values[i].count / n
+			if p*m >= leastExpected && batch.missing == 0 {
+				c.lost += p
+				if p > largest {
+					largest, c.gone = p, pool.values[i].text
+				}
+			}
 			q := min(p, batch.missing/m, max(0, restQ))
 			restQ -= q
 			tv += math.Abs(p - q)
@@ -216,7 +236,7 @@ func textDistance(pool, batch *digest) (tv, unseen float64, newest string) {
 			tv += math.Abs(p - q)
 			unseen += q - p
 			if q-p > most {
-				most, newest = q-p, batch.values[j].text
+				most, c.newest = q-p, batch.values[j].text
 			}
 			j++
 		default:
@@ -226,7 +246,8 @@ func textDistance(pool, batch *digest) (tv, unseen float64, newest string) {
 		}
 	}
 	tv += math.Abs(max(0, restP) - max(0, restQ))
-	return tv / 2, unseen, newest
+	c.tv, c.unseen = tv/2, unseen
+	return c
 }
 
 // numberDistance returns the largest difference of the distribution functions

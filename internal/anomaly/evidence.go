@@ -35,6 +35,8 @@ type Evidence struct {
 	Shape string
 	// New is a text that was never seen before and explains most of a change.
 	New string
+	// Gone is a text that was frequent and is missing.
+	Gone string
 	// Beyond says that the line is beyond chance: Benjamini and Hochberg over
 	// all metrics with the tail of Student t(6).
 	Beyond bool
@@ -102,7 +104,7 @@ func line(fd *finding, v *view, beyond bool, z float64) Evidence {
 	e := Evidence{
 		Column: fd.column.name, Metric: fd.kind.String(), Value: fd.natural, Expected: form.invert(fd.expected),
 		Low: form.invert(fd.expected - bandZ*fd.width), High: form.invert(fd.expected + bandZ*fd.width),
-		Z: z, N: int64(fd.n), History: fd.h, numeric: true, Beyond: beyond, New: fd.newest,
+		Z: z, N: int64(fd.n), History: fd.h, numeric: true, Beyond: beyond, New: fd.newest, Gone: fd.gone,
 	}
 	if specs[fd.kind].spread && e.Low < 0 && (fd.kind == KindStdDev || fd.kind == KindMeanLength || fd.kind == KindLengthSpread) {
 		e.Low = 0

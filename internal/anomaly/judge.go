@@ -66,6 +66,7 @@ const (
 	fewScores    = 7
 	leastD       = 2.6
 	leastQ       = 1.6
+	leastC       = 2.2
 	leastK       = 0.05
 	earlyG       = 1.6
 	earlyFactor  = 1.5
@@ -91,7 +92,7 @@ type setting struct {
 
 var settings = map[Preset]setting{
 	Quiet:  {record1: 0.25, volume: lane1Limit, page: 1.6, warn: 1},
-	Normal: {record1: 0.25, volume: lane1Limit, page: 1.3, warn: 1},
+	Normal: {record1: 0.25, volume: lane1Limit, page: 1.15, warn: 0.9},
 	High:   {record1: 0.5, volume: 2.4, page: 1, warn: math.Inf(1)},
 }
 
@@ -110,9 +111,9 @@ type Decision struct {
 	// where lane 0 pages at least 2. HasScore is false before anything is scored.
 	Score    float64
 	HasScore bool
-	// G is the score of lane 2, D, Q and K its ratios to their thresholds, V the
-	// largest z of lane 1 over its limit; each 0 where it is not known.
-	G, D, Q, K, V float64
+	// G is the score of lane 2, D, Q, C and K its ratios to their thresholds, V
+	// the largest z of lane 1 over its limit; each 0 where it is not known.
+	G, D, Q, C, K, V float64
 	// Batches is how many accepted batches are behind the decision. Wanted is how
 	// many the next stage of learning needs, 0 if there is none.
 	Batches, Wanted int
@@ -126,8 +127,8 @@ type Decision struct {
 	Slow []Evidence
 
 	values  []observed
-	scored  bool    // D and Q are known
-	d, q    float64 // before the division by thresholds
+	scored  bool    // D, Q and C are known
+	d, q, c float64 // before the division by thresholds
 	heading direction
 }
 
@@ -145,6 +146,7 @@ type finding struct {
 	z1       float64 // lane 1, for its metrics
 	sign     int8
 	newest   string // the never-seen text behind it
+	gone     string // the text that is missing
 }
 
 // Judge decides on a batch. It only reads the state and the features.
@@ -239,15 +241,15 @@ func (s *State) observe(f *Features, o Options, record1 float64) *view {
 		}
 		key := columnKey{c.name, c.offset}
 		known := s.index[key]
-		measures, newest := c.measures, ""
+		measures, change := c.measures, textChange{}
 		if known != nil {
-			measures, newest = appendPool(measures, known, c)
+			measures, change = appendPool(measures, known, c)
 		}
 		running := false
 		if base := s.index[columnKey{c.name, false}]; base != nil && (c.stepping || c.offset) {
 			running = base.running(c)
 		}
-		t.newest = newest
+		t.change = change
 		t.column(key, measures, c.spread, c.offset != running, c.offset)
 	}
 	return v
@@ -259,7 +261,7 @@ type takes struct {
 	v       *view
 	at      int64
 	record1 float64
-	newest  string
+	change  textChange
 }
 
 // column takes the metrics of a column. Where position is masked those that
@@ -299,8 +301,11 @@ func (t *takes) column(key columnKey, measures []measure, spread float64, masked
 		}
 		fd := finding{observed: o, natural: m.value, h: x0.accepted}
 		if t.judge(&fd, x0, sp) {
-			if m.kind == KindUnseen || m.kind == KindTV {
-				fd.newest = t.newest
+			switch m.kind {
+			case KindUnseen, KindTV:
+				fd.newest = t.change.newest
+			case KindLost:
+				fd.gone = t.change.gone
 			}
 			t.v.findings = append(t.v.findings, fd)
 		}
@@ -325,10 +330,11 @@ func (t *takes) judge(fd *finding, x *series, sp *spec) bool {
 		fd.sign = -1
 		same, opposite = opposite, same
 	}
-	se, f := fd.noise, fd.floor
-	if sp.form == arcsine && (x.zero || x.one) {
-		se, f = 0.3*se, 0.4*f
+	if (sp.form == arcsine || sp.share) && (x.zero || x.one) {
+		t.judgeFirst(fd, x, sp)
+		return true
 	}
+	se, f := fd.noise, fd.floor
 	s := x.scales[k] * (1 + 4/float64(x.accepted))
 	size := math.Abs(e)
 	if sp.rising && e < 0 {
@@ -340,11 +346,34 @@ func (t *takes) judge(fd *finding, x *series, sp *spec) bool {
 	if sp.lane1 {
 		fd.z1 = zOf(size, width(t.record1))
 	}
-	if sp.form == arcsine && (x.zero || x.one) {
-		most := neverSeen(fd.natural, fd.n, x)
-		fd.z, fd.z1 = min(fd.z, most), min(fd.z1, most)
-	}
 	return true
+}
+
+// judgeFirst computes z of a rate that was exactly 0, or exactly 1, in the whole
+// history: the never-seen rule of section 2 of the design, and no more than the
+// binomial tail allows. What was paged before without an answer counts as ever.
+func (t *takes) judgeFirst(fd *finding, x *series, sp *spec) {
+	away := fd.natural
+	if x.one {
+		away = 1 - away
+	}
+	above, below := x.repeated(t.s.seq)
+	known := max(above, below)
+	if sp.share {
+		known = arcsine.apply(known)
+	}
+	size := arcsine.apply(away)
+	width := func(c float64) float64 { return math.Hypot(c*known, 0.3*0.5/math.Sqrt(fd.n)) + 0.4*0.02 }
+	most := neverSeen(away, fd.n, x)
+	w := width(lane2Record)
+	fd.width = w
+	if sp.share {
+		fd.width = arcsine.invert(bandZ*w) / bandZ // the band is not transformed
+	}
+	fd.z = min(zOf(size, w), most)
+	if sp.lane1 {
+		fd.z1 = min(zOf(size, width(t.record1)), most)
+	}
 }
 
 // neverSeen is how far beyond chance a first deviation of a rate is that was
@@ -353,9 +382,6 @@ func (t *takes) judge(fd *finding, x *series, sp *spec) bool {
 // succession), as a standard normal deviate. One null in a small batch is no
 // news after a thousand rows without any.
 func neverSeen(rate, n float64, x *series) float64 {
-	if x.one {
-		rate = 1 - rate
-	}
 	return normalDeviate(binomialTail(math.Round(rate*n), math.Round(n), 1/(x.rows+2)))
 }
 
@@ -396,7 +422,7 @@ func zOf(size, width float64) float64 {
 }
 
 // appendPool adds the distances of a column to the pool.
-func appendPool(m []measure, known *columnState, c *column) (all []measure, newest string) {
+func appendPool(m []measure, known *columnState, c *column) (all []measure, change textChange) {
 	pool, d, n := &known.merged, &c.digest, float64(c.count)
 	all = m[:len(m):len(m)]
 	switch {
@@ -407,10 +433,10 @@ func appendPool(m []measure, known *columnState, c *column) (all []measure, newe
 			all = appendMeasure(all, KindWasserstein, min(mostZ, w/known.spread), n, 0)
 		}
 	case pool.total() > 0 && d.total() > 0:
-		tv, unseen, text := textDistance(pool, d)
-		newest = text
-		all = appendMeasure(all, KindTV, tv, n, 0)
-		all = appendMeasure(all, KindUnseen, unseen, n, 0)
+		change = textDistance(pool, d)
+		all = appendMeasure(all, KindTV, change.tv, n, 0)
+		all = appendMeasure(all, KindUnseen, change.unseen, n, 0)
+		all = appendMeasure(all, KindLost, change.lost, n, 0)
 	}
 	if len(d.hours) > 0 {
 		all = appendMeasure(all, KindHours, countDistance(pool.hours, d.hours), n, 0)
@@ -418,10 +444,10 @@ func appendPool(m []measure, known *columnState, c *column) (all []measure, newe
 	if len(d.weekdays) > 0 {
 		all = appendMeasure(all, KindWeekdays, countDistance(pool.weekdays, d.weekdays), n, 0)
 	}
-	return all, newest
+	return all, change
 }
 
-// score computes V, D, Q, K and G.
+// score computes V, D, Q, C, K and G.
 func (s *State) score(d *Decision, found []finding) {
 	if s.accepted < leastHistory || len(found) == 0 {
 		return
@@ -432,14 +458,37 @@ func (s *State) score(d *Decision, found []finding) {
 		d.V = max(d.V, found[i].z1)
 	}
 	slices.Sort(z)
-	d.scored, d.d, d.q = true, z[len(z)-1], rootMeanSquare(z)
-	d.D, d.Q = d.d/s.thD, d.q/s.thQ
-	product, n := max(floorRatio, d.D)*max(floorRatio, d.Q), 2.0
+	d.scored, d.d, d.q, d.c = true, z[len(z)-1], rootMeanSquare(z), columnScore(found)
+	d.D, d.Q, d.C = d.d/s.thD, d.q/s.thQ, d.c/s.thC
+	product, n := max(floorRatio, d.D)*max(floorRatio, d.Q)*max(floorRatio, d.C), 3.0
 	if s.thK > 0 {
 		d.K = s.distance(found) / s.thK
-		product, n = product*max(floorRatio, d.K), 3
+		product, n = product*max(floorRatio, d.K), 4
 	}
 	d.G = math.Pow(product, 1/n)
+}
+
+// columnScore is C: of the column that deviates most, the root mean square of
+// its three strongest metrics. Unlike Q it is not diluted by other columns.
+func columnScore(found []finding) float64 {
+	most := 0.0
+	for i := 0; i < len(found); {
+		var top [3]float64 // ascending
+		name := found[i].column.name
+		for ; i < len(found) && found[i].column.name == name; i++ {
+			z := min(found[i].z, clipQ)
+			for k := range top {
+				if z > top[k] {
+					if k > 0 {
+						top[k-1] = top[k]
+					}
+					top[k] = z
+				}
+			}
+		}
+		most = max(most, top[0]*top[0]+top[1]*top[1]+top[2]*top[2])
+	}
+	return math.Sqrt(most / 3)
 }
 
 // rootMeanSquare is Q of ascending z: over the largest tenth, at least 3.

@@ -43,6 +43,7 @@ const (
 	KindWasserstein
 	KindTV
 	KindUnseen
+	KindLost
 	KindHours
 	KindWeekdays
 	kindCount
@@ -69,6 +70,7 @@ type spec struct {
 	rising, // only increases count
 	position, // moves with a running id
 	lane1 bool
+	share bool   // a share of rows that is not transformed, but while it was always 0
 	shape string // what a deviation looks like
 }
 
@@ -107,7 +109,8 @@ var specs = [kindCount]spec{
 	KindKS:            {name: "ks", noise: 0.3, floor: 0.02, rising: true, position: true, shape: "distribution"},
 	KindWasserstein:   {name: "wasserstein", noise: 0.5, floor: 0.02, rising: true, position: true, shape: "distribution"},
 	KindTV:            {name: "tv", noise: 0.3, floor: 0.02, rising: true, shape: "category"},
-	KindUnseen:        {name: "unseen_rate", noise: 0.3, floor: 0.01, rising: true, shape: "category"},
+	KindUnseen:        {name: "unseen_rate", noise: 0.3, floor: 0.01, rising: true, share: true, shape: "category"},
+	KindLost:          {name: "lost_rate", noise: 0.3, floor: 0.01, rising: true, share: true, shape: "category"},
 	KindHours:         {name: "hours_tv", noise: 0.3, floor: 0.02, rising: true, shape: "time"},
 	KindWeekdays:      {name: "weekdays_tv", noise: 0.3, floor: 0.02, rising: true, shape: "time"},
 }

@@ -34,7 +34,8 @@ type State struct {
 	// Of what is above, for speed.
 	mode     slotMode
 	index    map[columnKey]*columnState
-	thD, thQ float64
+	thD, thQ float64 // of D and Q
+	thC      float64 // of C
 }
 
 // batchRecord is what is kept of a batch.
@@ -45,7 +46,7 @@ type batchRecord struct {
 	accepted bool
 	paged    bool
 	scored   bool
-	d, q     float64
+	d, q, c  float64
 }
 
 type columnKey struct {
@@ -163,19 +164,23 @@ func (s *State) slots() slotMode {
 
 // thresholds learns those of D and Q from the scores of accepted batches.
 func (s *State) thresholds() {
-	d, q := make([]float64, 0, len(s.batches)), make([]float64, 0, len(s.batches))
+	var d, q, c []float64
 	for i := range s.batches {
 		if b := &s.batches[i]; b.accepted && b.scored {
-			d, q = append(d, b.d), append(q, b.q)
+			d, q, c = append(d, b.d), append(q, b.q), append(c, b.c)
 		}
 	}
-	if len(d) < fewScores {
-		s.thD, s.thQ = 1.5*leastD, 1.5*leastQ
-		return
+	s.thD, s.thQ, s.thC = thresholdOf(d, leastD), thresholdOf(q, leastQ), thresholdOf(c, leastC)
+}
+
+// thresholdOf is what accepted scores rarely reach, and never less than least.
+// It sorts them.
+func thresholdOf(scores []float64, least float64) float64 {
+	if len(scores) < fewScores {
+		return earlyFactor * least
 	}
-	slices.Sort(d)
-	slices.Sort(q)
-	s.thD, s.thQ = max(leastD, 1.15*quantile(d, 0.98)), max(leastQ, 1.15*quantile(q, 0.98))
+	slices.Sort(scores)
+	return max(least, 1.15*quantile(scores, 0.98))
 }
 
 // running reports whether a column of integers goes on where the batch before

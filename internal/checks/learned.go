@@ -52,6 +52,8 @@ type Evidence struct {
 	Also []string `json:"also,omitempty"`
 	// New is a value that was never seen before.
 	New string `json:"new,omitempty"`
+	// Gone is a value that was frequent and is missing.
+	Gone string `json:"gone,omitempty"`
 	// BeyondChance says that the line alone is no accident.
 	BeyondChance bool `json:"beyond_chance"`
 	// Since is the batch with which a slow change began.

@@ -123,7 +123,7 @@ func fillAuto(r *checks.Result, d *anomaly.Decision) {
 
 func evidenceOf(e *anomaly.Evidence) checks.Evidence {
 	out := checks.Evidence{
-		Metric: e.Metric, Z: math.Round(e.Z*100) / 100, Rows: e.N, History: e.History, Shape: e.Shape, Also: e.Also, New: e.New, BeyondChance: e.Beyond,
+		Metric: e.Metric, Z: math.Round(e.Z*100) / 100, Rows: e.N, History: e.History, Shape: e.Shape, Also: e.Also, New: e.New, Gone: e.Gone, BeyondChance: e.Beyond,
 	}
 	if e.Column != "" {
 		out.Column = &e.Column
@@ -211,6 +211,9 @@ func EvidenceText(e *checks.Evidence) string {
 	}
 	if e.New != "" {
 		text += fmt.Sprintf(", new: %q", e.New)
+	}
+	if e.Gone != "" {
+		text += fmt.Sprintf(", gone: %q", e.Gone)
 	}
 	return text + " (" + e.Shape + ")"
 }

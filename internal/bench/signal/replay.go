@@ -96,7 +96,9 @@ type player struct {
 // replay profiles and judges all batches of a sequence in order, and at some of
 // them every broken version against the state of that moment.
 func (p *player) replay(ctx context.Context) error {
-	p.all = []detector{newAuto()}
+	if p.all == nil {
+		p.all = []detector{newAuto()}
+	}
 	if p.peers {
 		p.all = append(p.all, peers()...)
 	}
