@@ -19,7 +19,7 @@ const (
 )
 
 const (
-	newLevelRun = 4 // pages in a row that are a new level
+	newLevelRun = 3 // batches in a row that deviate alike: a new level
 	pendingSpan = 7 // batches after which a weak page is admitted
 )
 
@@ -39,6 +39,7 @@ type Outcome struct {
 func (s *State) Add(id string, f *Features, o Options, d Decision, label Label) Outcome {
 	seq := s.seq
 	paged := d.Judged && d.Status == Fail
+	deviates := paged || d.NewLevel
 	rec := batchRecord{seq: seq, at: f.at.UnixMicro(), id: id, paged: paged, scored: d.scored, d: d.d, q: d.q, c: d.c}
 	s.batches = keepLast(append(s.batches, rec), keptBatches)
 	var out Outcome
@@ -50,7 +51,7 @@ func (s *State) Add(id string, f *Features, o Options, d Decision, label Label) 
 		s.admit(seq, f, &d)
 		s.newLevel([]held{{seq: seq, f: f, values: d.values}}, d.heading)
 		out.Admitted, s.run = true, nil
-	case !paged || label == LabelFine:
+	case !deviates || label == LabelFine:
 		s.admit(seq, f, &d)
 		out.Admitted, s.run = true, nil
 	default:
@@ -141,8 +142,8 @@ func (s *State) holdOut(seq int64, f *Features, d *Decision, wait bool) {
 	}
 }
 
-// advanceRun counts pages in a row in the same direction; the fourth makes all
-// of them a new level.
+// advanceRun counts batches in a row that deviate in the same direction; the
+// third makes all of them a new level.
 func (s *State) advanceRun(seq int64, d *Decision) Outcome {
 	if !d.Continues {
 		s.run, s.heading = nil, d.heading

@@ -121,6 +121,9 @@ type Decision struct {
 	Calm int
 	// Continues says that the page goes on the one of the batch before.
 	Continues bool
+	// NewLevel says that the batch goes on the pages before it, and is one too
+	// many for a fault: with it a new level is accepted. It warns.
+	NewLevel bool
 	// Evidence is grouped by column, strongest first.
 	Evidence []Evidence
 	// Slow are slow changes: they warn and never page.
@@ -167,6 +170,9 @@ func (s *State) Judge(f *Features, o Options) Decision {
 	d.Evidence = evidence(contract, view, s.mode)
 	d.heading = headingOf(contract, view.findings)
 	d.Continues = d.Status == Fail && len(s.run) > 0 && s.heading.agrees(d.heading, view.findings)
+	if d.Continues && len(s.run)+1 >= newLevelRun {
+		d.Status, d.NewLevel = Warn, true
+	}
 	return d
 }
 

@@ -171,6 +171,9 @@ func autoMessage(d *anomaly.Decision, l *checks.Learned) string {
 		}
 		return head + found
 	}
+	if d.NewLevel {
+		return "a new level is accepted: " + found
+	}
 	if len(l.Slow) > 0 && d.G < 1 {
 		parts = parts[:0]
 		for i := range l.Slow[:min(3, len(l.Slow))] {

@@ -208,6 +208,9 @@ func (a *auto) clone() *auto { return &auto{state: a.state.Clone(), options: a.o
 func (a *auto) judge(b *observed) outcome {
 	d := a.state.Judge(b.features, a.options)
 	o := outcome{score: d.Score, page: d.Status == anomaly.Fail, goesOn: d.Continues, decision: d}
+	if d.NewLevel {
+		o.score = 0 // whatever the limit, it is no page
+	}
 	for _, e := range d.Evidence {
 		if !slices.Contains(o.columns, e.Column) {
 			o.columns = append(o.columns, e.Column)
