@@ -77,16 +77,17 @@ type Options struct {
 
 // App is a connected set of parts. Close it when it is no longer needed.
 type App struct {
-	opts     Options
-	Monitor  *monitor.Monitor
-	Store    *store.Store // nil without one
-	alerting atomic.Pointer[alerting]
-	answers  atomic.Pointer[[]answers.Answer] // nil without a file
-	couriers couriers
-	sending  sync.WaitGroup // of the service's couriers
-	serving  atomic.Bool
-	untold   stories
-	printing sync.Mutex // of Messages
+	opts      Options
+	Monitor   *monitor.Monitor
+	Store     *store.Store // nil without one
+	schedules *schedules
+	alerting  atomic.Pointer[alerting]
+	answers   atomic.Pointer[[]answers.Answer] // nil without a file
+	couriers  couriers
+	sending   sync.WaitGroup // of the service's couriers
+	serving   atomic.Bool
+	untold    stories
+	printing  sync.Mutex // of Messages
 	// lastWeekly is the day whose weekly message is cared for.
 	lastWeekly time.Time
 	// startID is the batch recorded last when the app was made; own are those
@@ -123,6 +124,7 @@ func New(ctx context.Context, opts Options) (*App, error) {
 		opts.Memory = exact.DefaultMemory
 	}
 	a := &App{opts: opts, log: opts.Logger}
+	a.schedules = newSchedules(a)
 	if err := a.Reconfigure(opts.Channels, opts.Alerts); err != nil {
 		return nil, err
 	}

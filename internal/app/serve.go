@@ -107,8 +107,14 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) error {
 		defer close(watched)
 		a.Watch(ctx)
 	}()
+	scheduled := make(chan struct{})
+	go func() {
+		defer close(scheduled)
+		a.schedules.run(ctx)
+	}()
 	err = server.Serve(ctx, o.ServeOptions)
 	stop()
+	<-scheduled
 	<-watched
 	return err
 }

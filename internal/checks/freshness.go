@@ -15,7 +15,7 @@ var freshnessParams = []Param{
 	{Name: "max_age", Form: FormSpan, Summary: "The largest age of the newest value, as in 2h or 1d."},
 	{Name: "warn", Form: FormSpan, Summary: "The age above which it is a warning."},
 	{Name: "fail", Form: FormSpan, Summary: "The age above which it is a failure: max_age."},
-	{Name: "calendar", Form: FormText, Summary: "Days that do not count."},
+	{Name: "calendar", Form: FormCalendar, Summary: "The days that count, as mon-fri, or {days, except: [2026-12-25]}; the time of others is left out."},
 }
 
 var freshnessSpec = Spec{
@@ -28,6 +28,7 @@ var freshnessSpec = Spec{
 type freshness struct {
 	column     string
 	warn, fail time.Duration // 0 is none
+	calendar   *calendar     // nil is all days
 }
 
 func parseFreshness(c *Check, p params, errs *diag.List) judge {
@@ -39,9 +40,7 @@ func parseFreshness(c *Check, p params, errs *diag.List) judge {
 		}
 		return nil
 	}
-	if n := m.KeyNode("calendar"); n != nil {
-		n.Errorf(errs, yamldoc.CodeUnknownKey, "\"calendar\" is not supported by this version yet")
-	}
+	f.calendar = parseCalendar(m.Get("calendar"), errs)
 	if n := m.Get("column"); n != nil {
 		if c.Column != "" {
 			n.Errorf(errs, yamldoc.CodeValue, "the column is already %q here; leave out \"column\"", c.Column)
@@ -95,10 +94,16 @@ func (f *freshness) result(in *Input, _ *profile.Column, res Result) Result {
 	if newest.IsZero() {
 		return res.errorf("the source has no modification time; name a column")
 	}
-	old := in.AsOf.Sub(newest)
+	if in.Location != nil {
+		newest = newest.In(in.Location)
+	}
+	old := f.calendar.between(newest, in.AsOf)
 	note := ""
-	if old < 0 {
+	switch {
+	case old < 0 || in.AsOf.Before(newest):
 		old, note = 0, " (in the future, counted as 0)"
+	case f.calendar != nil:
+		note = " of the days that count (" + f.calendar.text + ")"
 	}
 	seconds := old.Seconds()
 	res.Value = profile.FloatScalar(seconds)

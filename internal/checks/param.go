@@ -25,6 +25,7 @@ const (
 	FormTypes         Form = "a mapping of columns to types"
 	FormTolerance     Form = "a number of rows or a percentage"
 	FormZones         Form = "a zone"
+	FormCalendar      Form = "days that count"
 	FormChangeZone    Form = "a zone of change"
 )
 

@@ -121,7 +121,7 @@ var specs = slices.Concat(
 	},
 	metricSpecs(),
 	[]*Spec{&correlationSpec, &entropySpec, &mostCommonSpec, &quantileSpec, &valuesSpec},
-	[]*Spec{&balanceSpec, &changeSpec, &driftSpec, &freshnessSpec, &schemaSpec},
+	[]*Spec{&arrivalSpec, &balanceSpec, &changeSpec, &driftSpec, &freshnessSpec, &schemaSpec},
 )
 
 // Catalog returns the specs of all kinds; they must not be changed.
@@ -166,7 +166,6 @@ var synonyms = map[string]string{
 // planned are kinds of the rule language that this version does not have yet.
 var planned = map[string]bool{
 	"metric": true, "failing_rows": true,
-	"arrival": true,
 }
 
 // commonParams may stand beside the kind in every item. warn and fail have the

@@ -69,6 +69,7 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 	}
 	defer a.Close() //nolint:errcheck // everything is written
 	declare(cmd.Context(), a, cfg, lib)
+	a.UseRules(lib)
 	reload := func(ctx context.Context) error { return e.reload(ctx, a) }
 	go e.reloadOnHangup(cmd.Context(), reload)
 	e.log.Info("watching", "store", a.Store.String())
@@ -144,6 +145,7 @@ func (e *env) reload(ctx context.Context, a *app.App) error {
 		return errors.Join(errors.New("the configuration was not reloaded; the old one stays in force"), err)
 	}
 	declare(ctx, a, cfg, lib)
+	a.UseRules(lib)
 	return nil
 }
 

@@ -282,3 +282,17 @@ func instant(day time.Time, hour, minute int) time.Time {
 	}
 	return wall.Add(-time.Duration(before) * time.Second).In(zone)
 }
+
+// Weekdays reads the days of the week of a schedule, as mon-fri or sat,sun, by
+// time.Weekday.
+func Weekdays(text string) (days [7]bool, err error) {
+	set, err := fields[4].parse(text)
+	if err != nil {
+		return days, err
+	}
+	for d := range days {
+		days[d] = set>>d&1 != 0
+	}
+	days[0] = days[0] || set>>7&1 != 0
+	return days, nil
+}

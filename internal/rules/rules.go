@@ -31,7 +31,9 @@ type Set struct {
 	OnFail  string // block, warn or quarantine; empty is block
 	Auto    *Auto  // nil where the file does not say
 	Checks  []*checks.Check
-	keyPos  []diag.Position // of Key
+	// Scan says what the service reads by itself; nil is nothing.
+	Scan   *Scan
+	keyPos []diag.Position // of Key
 	// hash is the SHA-256 of the document's file.
 	hash [sha256.Size]byte
 }
@@ -149,7 +151,7 @@ func (s *Set) parse(root *yamldoc.Node, errs *diag.List) {
 	if v, ok := m.Get("version").Int(errs); ok && v != 1 {
 		m.Get("version").Errorf(errs, yamldoc.CodeValue, "version %d is not known; this program reads version 1", v)
 	}
-	for _, key := range []string{"sensitive", "schedule", "every", "timezone", "source"} {
+	for _, key := range []string{"sensitive"} {
 		if n := m.KeyNode(key); n != nil {
 			n.Errorf(errs, yamldoc.CodeUnknownKey, "%q is not supported by this version yet", key)
 		}
@@ -170,6 +172,7 @@ func (s *Set) parse(root *yamldoc.Node, errs *diag.List) {
 	s.OnFail, _ = m.Get("on_fail").OneOf(errs, "block", "warn", "quarantine")
 	s.parseChecks(m, errs)
 	s.nameChecks(errs)
+	s.parseScan(m, errs)
 	if !m.Has("checks") && !m.Has("columns") && !m.Has("auto") {
 		root.Errorf(errs, yamldoc.CodeMissingKey, "the file has no checks; write some below checks: or columns:")
 	}

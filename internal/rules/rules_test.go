@@ -117,7 +117,7 @@ func TestEveryKindParsesItsExample(t *testing.T) {
 	params := map[string]string{
 		"in": "[a]", "not_in": "[a]", "length": "{max: 3}", "matches": "a", "not_matches": "a", "range": "{min: 1}", "type": "string",
 		"change": "{of: %s, max: 5%%}", "freshness": "{column: at, max_age: 1h}", "schema": "{columns: [a]}",
-		"format": "email", "multiple_of": "0.1", "decimals": "{max: 2}", "balance": "{with: a}", "row": "a > 1", "references": "{source: a.csv, column: id}", "json_schema": "testdata/order.schema.json",
+		"format": "email", "multiple_of": "0.1", "decimals": "{max: 2}", "arrival": "{expect: 0 6 * * *}", "balance": "{with: a}", "row": "a > 1", "references": "{source: a.csv, column: id}", "json_schema": "testdata/order.schema.json",
 		"quantile": "{q: 0.5, max: 1}", "correlation": "{with: b, min: 0}", "most_common": "{one_of: [a]}", "values": "{equals: [a]}",
 	}
 	for _, s := range checks.Catalog() {

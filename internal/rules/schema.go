@@ -27,7 +27,16 @@ var documentKeys = []documentKey{
 	{"schedule", "When serve scans the source, as a cron expression.", object{"type": "string"}},
 	{"every", "How often serve scans the source.", ref("span")},
 	{"timezone", "The time zone of the schedule.", object{"type": "string"}},
-	{"source", "What serve scans.", object{"type": []string{"string", "object"}}},
+	{"source", "What serve scans: a file, a folder or a pattern.", object{"anyOf": []any{
+		object{"type": "string"},
+		object{"type": "object", "additionalProperties": false, "required": []string{"url"}, "properties": object{
+			"url":       object{"type": "string"},
+			"each":      ref("flag"),
+			"format":    object{"enum": []string{"csv", "tsv", "jsonl", "json", "parquet", "arrow"}},
+			"delimiter": object{"type": "string"},
+			"partition": object{"type": "object"},
+		}},
+	}}},
 	{"on_fail", "What a gate does when a check fails.", object{"enum": []string{"block", "warn", "quarantine"}}},
 	{"auto", "Learned drift and anomaly detection for the whole batch.", object{"anyOf": []any{
 		object{"enum": []any{"off", "quiet", "normal", "high", false}},
@@ -226,6 +235,10 @@ func formSchema(p checks.Param) object {
 			return ref("limitZone")
 		}
 		return ref("numberZone")
+	case checks.FormCalendar:
+		return object{"anyOf": []any{object{"type": []string{"string", "number"}}, object{"type": "object", "additionalProperties": false, "properties": object{
+			"days": object{"type": []string{"string", "number"}}, "except": object{"type": []string{"array", "string"}},
+		}}}}
 	case checks.FormColumns:
 		return object{"anyOf": []any{ref("texts"), ref("types")}}
 	case checks.FormPattern, checks.FormCondition:

@@ -138,7 +138,7 @@ func expandOne(arg string) ([]string, error) {
 		return err != nil || info.IsDir()
 	})
 	if len(files) == 0 {
-		return nil, &batch.DataError{Source: arg, Offset: -1, Reason: "no file matches the pattern", Advice: "check the path; quote the pattern so that the shell leaves it alone"}
+		return nil, &batch.DataError{Source: arg, Offset: -1, Reason: "no file matches the pattern", Advice: "check the path; quote the pattern so that the shell leaves it alone", Err: fs.ErrNotExist}
 	}
 	return files, nil
 }
@@ -181,7 +181,7 @@ func filesBelow(dir string) ([]string, error) {
 		return nil
 	})
 	if err == nil && len(files) == 0 {
-		err = &batch.DataError{Source: dir, Offset: -1, Reason: "the folder has no files", Advice: "name a folder with data"}
+		err = &batch.DataError{Source: dir, Offset: -1, Reason: "the folder has no files", Advice: "name a folder with data", Err: fs.ErrNotExist}
 	}
 	return files, err
 }
