@@ -29,6 +29,9 @@ type RunOptions struct {
 	Clock runner.Clock
 	// Logger is the runner's; nil is that of the app.
 	Logger *slog.Logger
+	// Unmetered leaves the attempts to the watcher of the service, which counts
+	// those of all processes.
+	Unmetered bool
 	// Progress is told what happens; Observed gets every outcome. Both are
 	// called one at a time and may be nil.
 	Progress func(runner.Event)
@@ -64,11 +67,20 @@ func (a *App) RunPipeline(ctx context.Context, p *pipeline.Pipeline, o RunOption
 // steps, until ctx ends or, with drain, until nothing is left to do. A work
 // directory holds one folder for each pipeline.
 func (a *App) Work(ctx context.Context, pipelines []*pipeline.Pipeline, o RunOptions, drain bool) error {
-	q, closeQueue, err := a.queue(ctx, o.Clock)
+	all, closeQueue, err := a.runners(ctx, pipelines, o)
 	if err != nil {
 		return err
 	}
 	defer closeQueue()
+	return runner.Work(ctx, all, drain)
+}
+
+// runners makes a runner for each pipeline, all of one queue.
+func (a *App) runners(ctx context.Context, pipelines []*pipeline.Pipeline, o RunOptions) ([]*runner.Runner, func(), error) {
+	q, closeQueue, err := a.queue(ctx, o.Clock)
+	if err != nil {
+		return nil, nil, err
+	}
 	var mu sync.Mutex
 	var all []*runner.Runner
 	for _, p := range pipelines {
@@ -78,11 +90,23 @@ func (a *App) Work(ctx context.Context, pipelines []*pipeline.Pipeline, o RunOpt
 		}
 		r, err := a.newRunner(q, p, own, &mu)
 		if err != nil {
-			return err
+			closeQueue()
+			return nil, nil, err
 		}
 		all = append(all, r)
 	}
-	return runner.Work(ctx, all, drain)
+	return all, closeQueue, nil
+}
+
+// ServePipelines begins runs of pipelines at their times, and works on their
+// units, until ctx ends.
+func (a *App) ServePipelines(ctx context.Context, pipelines []*pipeline.Pipeline, o RunOptions) error {
+	all, closeQueue, err := a.runners(ctx, pipelines, o)
+	if err != nil {
+		return err
+	}
+	defer closeQueue()
+	return runner.Serve(ctx, all)
 }
 
 // Ledger reads and decides about the units of pipelines in the store.
@@ -123,7 +147,9 @@ func (a *App) newRunner(q *queue.Queue, p *pipeline.Pipeline, o RunOptions, mu *
 		Progress: func(ev runner.Event) {
 			mu.Lock()
 			defer mu.Unlock()
-			meter.event(ev)
+			if !o.Unmetered {
+				meter.event(ev)
+			}
 			if o.Progress != nil {
 				o.Progress(ev)
 			}

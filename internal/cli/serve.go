@@ -15,6 +15,7 @@ import (
 	"github.com/profilerhq/profiler/internal/app"
 	"github.com/profilerhq/profiler/internal/config"
 	"github.com/profilerhq/profiler/internal/metrics"
+	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/store"
 )
@@ -72,6 +73,16 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 	a.UseRules(lib)
 	reload := func(ctx context.Context) error { return e.reload(ctx, a) }
 	go e.reloadOnHangup(cmd.Context(), reload)
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
+	ended, err := e.servePipelines(ctx, a, cfg, lib)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		stop()
+		<-ended
+	}()
 	e.log.Info("watching", "store", a.Store.String())
 	err = a.Serve(cmd.Context(), app.ServeOptions{
 		ServeOptions: api.ServeOptions{
@@ -86,6 +97,35 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 		return cmd.Context().Err() // Ctrl-C
 	}
 	return nil
+}
+
+// servePipelines runs the configured pipelines. ended is closed when their units
+// are given back.
+func (e *env) servePipelines(ctx context.Context, a *app.App, cfg *config.Config, lib *rules.Library) (ended chan struct{}, err error) {
+	ended = make(chan struct{})
+	files, err := pipelineFiles(cfg.Pipelines)
+	if err != nil {
+		return nil, err
+	}
+	var all []*pipeline.Pipeline
+	for _, path := range files {
+		p, err := e.loadPipeline(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	go func() {
+		defer close(ended)
+		if len(all) == 0 {
+			return
+		}
+		err := a.ServePipelines(ctx, all, app.RunOptions{Library: lib, Env: e.lookup, Logger: e.log, Unmetered: true})
+		if err != nil && ctx.Err() == nil {
+			e.log.Error("pipelines are not served", "err", err)
+		}
+	}()
+	return ended, nil
 }
 
 // declare makes the counters of what is configured start at 0.

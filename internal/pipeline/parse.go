@@ -133,8 +133,8 @@ func (p *parser) top(m *yamldoc.Mapping) {
 	if m == nil {
 		return
 	}
-	p.keys(m, "the pipeline", []string{"version", "pipeline", "source", "steps"},
-		[]string{"schedule", "every", "timezone", "catch_up", "overlap", "groups", "canary", "dlq"})
+	p.keys(m, "the pipeline", []string{"version", "pipeline", "source", "steps", "schedule", "every", "timezone", "catch_up", "overlap"},
+		[]string{"groups", "canary", "dlq"})
 	version := m.Required("version", "the pipeline", &p.errs)
 	if v, ok := version.Int(&p.errs); ok && v != 1 {
 		version.Errorf(&p.errs, yamldoc.CodeValue, "version %d of pipeline files is unknown, this program reads version 1", v)
@@ -143,6 +143,7 @@ func (p *parser) top(m *yamldoc.Mapping) {
 	if m.Has("source") {
 		p.source(m.Get("source"))
 	}
+	p.timing(m)
 	p.steps(m)
 	if p.pipeline.Name != "" {
 		for i := range p.pipeline.Steps {
@@ -185,7 +186,7 @@ func (p *parser) source(n *yamldoc.Node) {
 	}
 	s := &Source{Unit: "file", Key: DefaultKey}
 	p.pipeline.Source = s
-	later := p.keys(m, "source", []string{"files", "unit", "key"}, []string{"nats", "sql", "watch", "http", "cron", "kafka"})
+	later := p.keys(m, "source", []string{"files", "watch", "unit", "key"}, []string{"nats", "sql", "http", "cron", "kafka"})
 	if unit := m.Get("unit"); unit != nil {
 		if text := unit.Raw(); strings.HasPrefix(text, "rows") || strings.HasPrefix(text, "key_range") || strings.HasPrefix(text, "time") {
 			p.unsupported(unit, fmt.Sprintf("the unit %q", clip(text)))
@@ -197,6 +198,12 @@ func (p *parser) source(n *yamldoc.Node) {
 		p.key(key)
 	}
 	files := m.Get("files")
+	if w := m.Get("watch"); w != nil {
+		if files != nil {
+			m.KeyNode("watch").Errorf(&p.errs, yamldoc.CodeValue, "files and watch both name files; keep one")
+		}
+		files, s.Watch = w, true
+	}
 	if files == nil {
 		if !later {
 			m.Required("files", "source", &p.errs)

@@ -35,6 +35,8 @@ type Pipeline struct {
 	// Source says where units come from; nil means that the pipeline runs once,
 	// without input.
 	Source *Source
+	// Timing says when the service begins runs by itself.
+	Timing Timing
 	// Steps are in topological order: a step stands behind all that it needs, and
 	// otherwise as in the file.
 	Steps []Step
@@ -77,6 +79,8 @@ type Source struct {
 	// Files are paths or patterns in the form of path/filepath.Match, relative to
 	// the pipeline file. A component "**" is not allowed.
 	Files []string
+	// Watch makes the service look for new files all the time.
+	Watch bool
 	// Unit is "file".
 	Unit string
 	// Key is the template of a unit's source key with {path} (relative to the

@@ -141,7 +141,7 @@ func TestMistakes(t *testing.T) {
 func TestLaterVersions(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
-		"schedule: '* * * * *'", "every: 15m", "timezone: UTC", "catch_up: true", "overlap: skip", "groups: {db: {max: 4}}", "canary: {every: 10m}", "dlq: {keep: 30d}",
+		"groups: {db: {max: 4}}", "canary: {every: 10m}", "dlq: {keep: 30d}",
 	} {
 		_, err := pipeline.Parse("p.yaml", []byte(line+"\n"+head+"steps: {a: {run: [cat]}}\n"), nil)
 		key, _, _ := strings.Cut(line, ":")
@@ -156,7 +156,7 @@ func TestLaterVersions(t *testing.T) {
 		require.Len(t, strings.Split(err.Error(), "\n"), 1, field)
 		require.Contains(t, err.Error(), "p.yaml:5:", field)
 	}
-	for _, source := range []string{"nats: x", "sql: x", "watch: x", "http: x", "cron: x", "files: x, unit: rows(50000)", "files: x, unit: 'key_range(id, 16)'", "files: x, unit: time(1h)"} {
+	for _, source := range []string{"nats: x", "sql: x", "http: x", "cron: x", "files: x, unit: rows(50000)", "files: x, unit: 'key_range(id, 16)'", "files: x, unit: time(1h)"} {
 		_, err := pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\nsource: {"+source+"}\nsteps: {a: {run: [cat]}}\n"), nil)
 		require.ErrorContains(t, err, "is not supported by this version yet", source)
 		require.Len(t, strings.Split(err.Error(), "\n"), 1, source)
@@ -302,5 +302,33 @@ func TestHTTPStep(t *testing.T) {
 	} {
 		_, err := parse(fields)
 		require.ErrorContains(t, err, want, fields)
+	}
+}
+
+func TestTiming(t *testing.T) {
+	parse := func(head string) (*pipeline.Pipeline, error) {
+		return pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\n"+head+"\nsteps: {a: {run: [cat]}}\n"), nil)
+	}
+	at := time.Date(2026, 3, 1, 10, 7, 0, 0, time.UTC)
+	for head, want := range map[string]time.Time{
+		"schedule: '*/15 * * * *'": at.Add(8 * time.Minute),
+		"every: 10m":               at.Add(3 * time.Minute),
+		"schedule: '0 12 * * *'\ntimezone: Europe/Berlin":    at.Add(53 * time.Minute),
+		"schedule: '@daily'\ncatch_up: true\noverlap: queue": time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC),
+	} {
+		p, err := parse(head)
+		require.NoError(t, err, head)
+		require.True(t, want.Equal(p.Timing.Schedule.Next(at)), head)
+	}
+	p, err := parse("source: {watch: 'in/*.csv'}")
+	require.NoError(t, err)
+	require.True(t, p.Source.Watch)
+	require.Equal(t, []string{"in/*.csv"}, p.Source.Files)
+	for head, want := range map[string]string{
+		"schedule: 'x'": "five fields", "every: 1ms": "at least 1s", "schedule: '@daily'\nevery: 1h": "keep one", "overlap: skip": "there is none",
+		"every: 1h\ntimezone: Mars": "unknown time zone", "every: 1h\noverlap: maybe": "maybe", "source: {watch: a, files: b}": "keep one",
+	} {
+		_, err := parse(head)
+		require.ErrorContains(t, err, want, head)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/profilerhq/profiler/internal/db"
 )
@@ -38,6 +39,61 @@ func (q *Queue) Begin(ctx context.Context, id, pipeline string) error {
 		return fmt.Errorf("begin run %s: %w", id, err)
 	}
 	return nil
+}
+
+// BeginOnce writes that a run has started and offers its units, in one
+// transaction, unless the run is known. It reports whether it did. scheduled is
+// the time that it was due, zero if there was none.
+func (q *Queue) BeginOnce(ctx context.Context, id, pipeline string, scheduled time.Time, units []Offer) (first bool, err error) {
+	var due *int64
+	if !scheduled.IsZero() {
+		due = new(scheduled.UnixMicro())
+	}
+	err = q.change(ctx, func(tx *db.Tx) error {
+		res, err := tx.Exec(ctx, `INSERT INTO run (id, pipeline, state, started_us, scheduled_us, verdict, first_bad_step) VALUES (?, ?, 'running', `+q.now()+`, ?, '', '')
+			ON CONFLICT (id) DO NOTHING`, id, pipeline, due)
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		if first = n > 0; err != nil || !first {
+			return err
+		}
+		return q.Offer(ctx, tx, units)
+	})
+	if err != nil {
+		return false, fmt.Errorf("begin run %s: %w", id, err)
+	}
+	return first, nil
+}
+
+// LastScheduled returns the latest time that a run of a pipeline was begun for,
+// zero if there was none.
+func (q *Queue) LastScheduled(ctx context.Context, pipeline string) (time.Time, error) {
+	var us int64
+	err := q.db.Get(ctx, &us, "SELECT COALESCE(max(scheduled_us), 0) FROM run WHERE pipeline = ?", pipeline)
+	if err != nil || us == 0 {
+		return time.Time{}, err
+	}
+	return time.UnixMicro(us), nil
+}
+
+// OpenRuns returns the runs of a pipeline that have not ended, oldest first.
+func (q *Queue) OpenRuns(ctx context.Context, pipeline string) ([]string, error) {
+	var ids []string
+	err := q.db.Select(ctx, &ids, "SELECT id FROM run WHERE pipeline = ? AND state = 'running' ORDER BY started_us, id", pipeline)
+	return ids, err
+}
+
+// FinishedRuns returns the runs of a pipeline that have not ended and whose units
+// are all through, given up, or stand in front of a closed gate.
+func (q *Queue) FinishedRuns(ctx context.Context, pipeline string) ([]string, error) {
+	var ids []string
+	err := q.db.Select(ctx, &ids, `SELECT id FROM run r WHERE pipeline = ? AND state = 'running' AND NOT EXISTS (
+		SELECT 1 FROM unit u WHERE u.run = r.id AND u.state IN ('ready', 'running')
+		AND (u.state = 'running' OR NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = u.pipeline AND p.step = u.step AND p.paused <> '')))
+		ORDER BY started_us, id`, pipeline)
+	return ids, err
 }
 
 // End writes how a run ended.

@@ -109,12 +109,12 @@ func (l *Ledger) ReplayRejects(ctx context.Context, all []queue.Reject, header s
 	if err := publish(temporary, path); err != nil {
 		return "", fmt.Errorf("write the records: %w", err)
 	}
-	input, err := fileInput(path)
+	input, err := statSource(path)
 	if err != nil {
 		return "", err
 	}
 	unit := queue.Offer{
-		Key: queue.Key{Pipeline: first.Pipeline, Step: first.Step, Unit: id}, Run: first.Run, Correlation: first.Correlation, Source: source, Input: input,
+		Key: queue.Key{Pipeline: first.Pipeline, Step: first.Step, Unit: id}, Run: first.Run, Correlation: first.Correlation, Source: source, Input: input.text(),
 	}
 	return id, l.q.ReplayRejects(ctx, all, unit, d)
 }

@@ -61,6 +61,9 @@ type Options struct {
 	// Lease is how long a unit is held without a sign of life, by default
 	// DefaultLease.
 	Lease time.Duration
+	// Look is how often Serve looks for new files and for times that are due, by
+	// default every second.
+	Look time.Duration
 	// Dir is the work directory for outputs; by default
 	// .profiler/runs/<pipeline> beside the pipeline file.
 	Dir string
@@ -125,6 +128,9 @@ func New(o Options) (*Runner, error) {
 	}
 	if o.Lease <= 0 {
 		o.Lease = DefaultLease
+	}
+	if o.Look <= 0 {
+		o.Look = time.Second
 	}
 	if o.Worker == "" {
 		host, _ := os.Hostname()
@@ -228,7 +234,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 		err = errors.Join(err, r.options.Queue.Cancel(done, r.options.RunID))
 	}
 	failpoint.Hit("before_run_end")
-	sum, why := r.summarize(done, ctx.Err() != nil)
+	sum, why := r.summarize(done, r.options.RunID, ctx.Err() != nil)
 	return sum, errors.Join(err, why, r.end(done, &sum))
 }
 

@@ -32,19 +32,10 @@ func (r *Runner) units(ctx context.Context) ([]queue.Offer, error) {
 		// taken for finished.
 		return []queue.Offer{r.offer(UnitID(p.Name, r.options.RunID), "", "")}, nil
 	}
-	var paths []string
-	for _, pattern := range p.Source.Files {
-		found, err := r.expand(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("source of %s: %w", p.Name, err)
-		}
-		if len(found) == 0 {
-			r.log.Warn("no file matches the pattern", "pattern", pattern, "pipeline", p.Name)
-		}
-		paths = append(paths, found...)
+	paths, err := r.sourceFiles()
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(paths)
-	paths = slices.Compact(paths)
 	all := make([]queue.Offer, len(paths))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(r.options.Workers)
@@ -69,6 +60,24 @@ func (r *Runner) units(ctx context.Context) ([]queue.Offer, error) {
 	}), nil
 }
 
+// sourceFiles lists the files of the source, sorted.
+func (r *Runner) sourceFiles() ([]string, error) {
+	p := r.options.Pipeline
+	var paths []string
+	for _, pattern := range p.Source.Files {
+		found, err := r.expand(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("source of %s: %w", p.Name, err)
+		}
+		if len(found) == 0 && !p.Source.Watch {
+			r.log.Warn("no file matches the pattern", "pattern", pattern, "pipeline", p.Name)
+		}
+		paths = append(paths, found...)
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths), nil
+}
+
 // offer makes a unit of the source.
 func (r *Runner) offer(id, name, input string) queue.Offer {
 	o := queue.Offer{Key: queue.Key{Pipeline: r.options.Pipeline.Name, Unit: id}, Run: r.options.RunID, Correlation: id, Source: name, Input: input}
@@ -88,10 +97,7 @@ func (r *Runner) identify(path string) queue.Offer {
 	sum, file := "", sourceFile{Path: path}
 	err := readable(path, name)
 	if err == nil {
-		var info os.FileInfo
-		if info, err = os.Stat(path); err == nil {
-			file.Bytes, file.ModifiedNS = info.Size(), info.ModTime().UnixNano()
-		}
+		file, err = statSource(path)
 	}
 	if err == nil && strings.Contains(p.Source.Key, "{sha256}") {
 		sum, _, err = hashFile(path)
@@ -111,13 +117,13 @@ func (f sourceFile) text() string {
 	return string(b)
 }
 
-// fileInput describes a file that a unit is made of.
-func fileInput(path string) (string, error) {
+// statSource describes a file that a unit is made of.
+func statSource(path string) (sourceFile, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", err
+		return sourceFile{Path: path}, err
 	}
-	return sourceFile{path, info.Size(), info.ModTime().UnixNano()}.text(), nil
+	return sourceFile{path, info.Size(), info.ModTime().UnixNano()}, nil
 }
 
 // readable says why a file of the source cannot be read, or nothing.

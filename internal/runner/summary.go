@@ -206,16 +206,16 @@ func newSummary(p *pipeline.Pipeline, run string) Summary {
 	return s
 }
 
-// summarize reads what became of the units of the run.
-func (r *Runner) summarize(ctx context.Context, cancelled bool) (Summary, error) {
+// summarize reads what became of the units of a run.
+func (r *Runner) summarize(ctx context.Context, run string, cancelled bool) (Summary, error) {
 	p, q := r.options.Pipeline, r.options.Queue
-	sum := newSummary(p, r.options.RunID)
+	sum := newSummary(p, run)
 	sum.Cancelled = cancelled
-	rows, err := q.Units(ctx, queue.Filter{Run: r.options.RunID, Pipeline: p.Name})
+	rows, err := q.Units(ctx, queue.Filter{Run: run, Pipeline: p.Name})
 	if err != nil {
 		return sum, err
 	}
-	events, err := q.Events(ctx, queue.Filter{Run: r.options.RunID, Pipeline: p.Name})
+	events, err := q.Events(ctx, queue.Filter{Run: run, Pipeline: p.Name})
 	if err != nil {
 		return sum, err
 	}

@@ -5,6 +5,7 @@ CREATE TABLE run (
     state TEXT NOT NULL CHECK (state IN ('running', 'ended', 'cancelled')),
     started_us BIGINT NOT NULL,
     ended_us BIGINT,
+    scheduled_us BIGINT,
     verdict TEXT NOT NULL,
     first_bad_step TEXT NOT NULL
 );

@@ -1,0 +1,229 @@
+package runner
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/profilerhq/profiler/internal/pipeline"
+	"github.com/profilerhq/profiler/internal/queue"
+)
+
+// Serve begins runs of the pipelines at their times and when their watched
+// sources have new files, and works on all units until ctx ends. Several
+// processes may do so on one Postgres: each run is begun once.
+func Serve(ctx context.Context, runners []*Runner) error {
+	if len(runners) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	for _, r := range runners {
+		c := &conductor{r: r, sizes: map[string]sourceFile{}, known: map[string]bool{}}
+		go c.conduct(ctx)
+	}
+	return Work(ctx, runners, false)
+}
+
+// conductor begins and ends the runs of one pipeline.
+type conductor struct {
+	r     *Runner
+	sizes map[string]sourceFile // of watched files when they were last listed
+	known map[string]bool       // units that were offered, by id
+	next  time.Time             // when the schedule is due
+}
+
+func (c *conductor) conduct(ctx context.Context) {
+	tick := time.NewTicker(c.r.options.Look)
+	defer tick.Stop()
+	for {
+		if err := c.look(ctx); err != nil && ctx.Err() == nil {
+			c.r.log.Error("pipeline not served", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// look begins what is due and ends what is finished.
+func (c *conductor) look(ctx context.Context) error {
+	err := c.endRuns(ctx)
+	p := c.r.options.Pipeline
+	if p.Timing.Schedule != nil {
+		err = errors.Join(err, c.schedule(ctx))
+	}
+	if p.Source != nil && p.Source.Watch {
+		err = errors.Join(err, c.watch(ctx))
+	}
+	return err
+}
+
+// schedule begins the run that is due. Its id follows from the time, so that of
+// two services one begins it.
+func (c *conductor) schedule(ctx context.Context) error {
+	t, q := &c.r.options.Pipeline.Timing, c.r.options.Queue
+	now := c.r.options.Clock.Now()
+	if c.next.IsZero() {
+		last, err := q.LastScheduled(ctx, c.r.options.Pipeline.Name)
+		if err != nil {
+			return err
+		}
+		c.next = t.Schedule.Next(now)
+		if t.CatchUp && !last.IsZero() {
+			c.next = t.Schedule.Next(last)
+		}
+	}
+	for !c.next.IsZero() && !c.next.After(now) {
+		begun, err := c.fire(ctx, c.next)
+		if err != nil {
+			return err
+		}
+		if !begun && t.Overlap == pipeline.OverlapQueue {
+			return nil // it is tried again
+		}
+		c.next = t.Schedule.Next(c.next)
+		if !t.CatchUp && !c.next.After(now) {
+			c.r.log.Warn("times were missed and are left out", "from", c.next, "catch_up", false)
+			c.next = t.Schedule.Next(now)
+		}
+	}
+	return nil
+}
+
+// fire begins the run of a time. It reports false if the run before still works.
+func (c *conductor) fire(ctx context.Context, at time.Time) (bool, error) {
+	p, q := c.r.options.Pipeline, c.r.options.Queue
+	if p.Timing.Overlap != pipeline.OverlapAllow {
+		open, err := q.OpenRuns(ctx, p.Name)
+		if err != nil {
+			return false, err
+		}
+		if len(open) > 0 {
+			c.r.log.Warn("a run is due and the one before still works", "due", at, "run", open[0], "overlap", p.Timing.Overlap)
+			return false, nil
+		}
+	}
+	units, err := c.r.units(ctx)
+	if err != nil {
+		return true, err
+	}
+	id := scheduledRun(p.Name, at)
+	if p.Source == nil {
+		units = []queue.Offer{c.r.offer(UnitID(p.Name, id), "", "")}
+	}
+	return true, c.begin(ctx, id, at, units)
+}
+
+// scheduledRun is the id of the run of a pipeline at a time.
+func scheduledRun(name string, at time.Time) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "run\x00%s\x00%d", name, at.Unix()))
+	return hex.EncodeToString(sum[:13])
+}
+
+// begin begins a run with its units, unless somebody has.
+func (c *conductor) begin(ctx context.Context, id string, at time.Time, units []queue.Offer) error {
+	p, q := c.r.options.Pipeline, c.r.options.Queue
+	var all []queue.Offer
+	for i := range p.Steps {
+		for _, u := range units {
+			if len(p.Steps[i].Needs) == 0 {
+				u.Step, u.Run = p.Steps[i].Name, id
+				all = append(all, u)
+			}
+		}
+	}
+	first, err := q.BeginOnce(ctx, id, p.Name, at, all)
+	if err == nil && first {
+		c.r.log.Info("run begun", "run", id, "units", len(units), "due", at)
+	}
+	return err
+}
+
+// watch begins a run of the files that are new and do not change any more.
+func (c *conductor) watch(ctx context.Context) error {
+	all, err := c.r.sourceFiles()
+	if err != nil {
+		return err
+	}
+	var settled []string
+	sizes := map[string]sourceFile{}
+	for _, path := range all {
+		now, err := statSource(path)
+		if err != nil {
+			continue // it is gone, or comes later
+		}
+		sizes[path] = now
+		if before, ok := c.sizes[path]; ok && before == now && !c.known[now.text()] {
+			settled = append(settled, path)
+		}
+	}
+	c.sizes = sizes
+	if len(settled) == 0 {
+		return nil
+	}
+	var units []queue.Offer
+	for _, path := range settled {
+		units = append(units, c.r.identify(path))
+	}
+	fresh, err := c.unknown(ctx, units)
+	if err != nil {
+		return err
+	}
+	if len(fresh) > 0 {
+		id, err := ulid.New(ulid.Timestamp(c.r.options.Clock.Now()), c.r.options.Random)
+		if err != nil {
+			return err
+		}
+		if err := c.begin(ctx, id.String(), time.Time{}, fresh); err != nil {
+			return err
+		}
+	}
+	for _, path := range settled {
+		c.known[sizes[path].text()] = true
+	}
+	return nil
+}
+
+// unknown leaves out units that the queue has.
+func (c *conductor) unknown(ctx context.Context, units []queue.Offer) ([]queue.Offer, error) {
+	steps := c.r.options.Pipeline.Steps
+	root := slices.IndexFunc(steps, func(s pipeline.Step) bool { return len(s.Needs) == 0 })
+	var fresh []queue.Offer
+	for _, u := range units {
+		_, err := c.r.options.Queue.Get(ctx, queue.Key{Pipeline: u.Pipeline, Step: steps[root].Name, Unit: u.Unit})
+		if errors.Is(err, queue.ErrNotFound) {
+			fresh = append(fresh, u)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return fresh, nil
+}
+
+// endRuns ends the runs that have nothing left to do.
+func (c *conductor) endRuns(ctx context.Context) error {
+	p, q := c.r.options.Pipeline, c.r.options.Queue
+	open, err := q.FinishedRuns(ctx, p.Name)
+	if err != nil {
+		return err
+	}
+	for _, id := range open {
+		sum, err := c.r.summarize(ctx, id, false)
+		if err != nil {
+			return err
+		}
+		if err := q.End(ctx, queue.Run{ID: id, State: queue.RunEnded, Verdict: sum.Verdict.String(), FirstBadStep: sum.FirstBadStep}); err != nil {
+			return err
+		}
+		c.r.log.Info("run ended", "run", id, "verdict", sum.Verdict, "dead_letters", len(sum.DeadLetters))
+	}
+	return nil
+}

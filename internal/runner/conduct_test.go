@@ -1,0 +1,116 @@
+package runner_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/profilerhq/profiler/internal/db"
+	"github.com/profilerhq/profiler/internal/dbtest"
+	"github.com/profilerhq/profiler/internal/queue"
+	"github.com/profilerhq/profiler/internal/runner"
+)
+
+// serve serves the bench's pipeline until the test ends or stop is called.
+func (b *bench) serve(n int) (stop func()) {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(b.t.Context())
+	var wg sync.WaitGroup
+	for range n {
+		r := b.runner()
+		wg.Go(func() {
+			if err := runner.Serve(ctx, []*runner.Runner{r}); err != nil {
+				b.t.Error(err)
+			}
+		})
+	}
+	stop = sync.OnceFunc(func() {
+		cancel()
+		wg.Wait()
+	})
+	b.t.Cleanup(stop)
+	return stop
+}
+
+// runs waits until so many runs have ended, and returns all.
+func (b *bench) runs(n int) []queue.Run {
+	b.t.Helper()
+	var all []queue.Run
+	require.Eventually(b.t, func() bool {
+		var err error
+		all, err = b.o.Queue.Runs(b.t.Context(), "p", 0)
+		require.NoError(b.t, err)
+		ended := 0
+		for _, r := range all {
+			if r.State == queue.RunEnded {
+				ended++
+			}
+		}
+		return ended >= n
+	}, 30*time.Second, 10*time.Millisecond)
+	return all
+}
+
+func TestWatchedFolder(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "", map[string]string{"1.csv": "one\n"})
+	b.write("p.yaml", "version: 1\npipeline: p\nsource: {watch: 'in/*.csv'}\nsteps:\n  a: {sh: 'cat; echo x >>log'}\n  b: {needs: a, run: [cat]}\n")
+	b.o.Progress, b.o.Look = nil, 5*time.Millisecond
+	b.serve(1)
+	require.Len(t, b.runs(1), 1)
+	b.write("in/2.csv", "two\n")
+	require.Len(t, b.runs(2), 2)
+	rows, err := b.o.Queue.Units(t.Context(), queue.Filter{Step: "b", States: []queue.State{queue.Done}})
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	require.Equal(t, "x\nx\n", b.read("log"), "each file is worked on once")
+	require.NoError(t, os.Rename(filepath.Join(b.dir, "in/1.csv"), filepath.Join(b.dir, "in/3.csv")))
+	require.Len(t, b.runs(3), 3, "another name is another unit")
+}
+
+// Of two services on one database each time's run is begun once, and no run is
+// begun while the one before works.
+func TestSchedule(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "", nil)
+	d, err := db.Open(t.Context(), dbtest.Postgres(t), db.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	b.o.Queue, err = queue.Open(t.Context(), d, queue.Options{Now: b.Now})
+	require.NoError(t, err)
+	b.write("p.yaml", "version: 1\npipeline: p\nevery: 1h\nsteps: {a: {sh: 'echo $PROFILER_RUN_ID >>log'}}\n")
+	b.o.Progress, b.o.Look = nil, 5*time.Millisecond
+	b.serve(2)
+	for n := 1; n <= 3; n++ {
+		// A service sees the time pass only after it has looked at it once.
+		require.Eventually(t, func() bool {
+			all, err := b.o.Queue.Runs(t.Context(), "p", 0)
+			require.NoError(t, err)
+			if len(all) < n {
+				b.ahead.Add(int64(10 * time.Minute))
+			}
+			return len(all) >= n
+		}, 30*time.Second, 50*time.Millisecond)
+		b.runs(n)
+	}
+	all := b.runs(3)
+	seen := map[string]int{}
+	for _, r := range all {
+		seen[r.ID]++
+	}
+	ran := map[string]int{}
+	for _, line := range strings.Fields(b.read("log")) {
+		ran[line]++
+	}
+	require.Len(t, ran, len(seen))
+	for id, n := range ran {
+		require.Equal(t, 1, n, id)
+		require.Equal(t, 1, seen[id])
+	}
+}
