@@ -171,20 +171,36 @@ func TestConcurrentUse(t *testing.T) {
 	require.Equal(t, 200, sum(t, scrape(t, m), "profiler_notifications_total"))
 }
 
+// BenchmarkScrape encodes 20,000 series in each form, packed as Prometheus asks
+// for it.
 func BenchmarkScrape(b *testing.B) {
 	m := newMetrics(b, metrics.Options{Columns: "all", SeriesPerDataset: 1000})
 	for i := range 25 {
 		m.Observe(wide(fmt.Sprintf("shop/d%02d", i), 388))
 	}
-	text := scrape(b, m)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
+	series := float64(sum(b, scrape(b, m), "profiler_metric_series{"))
 	h := m.Handler()
-	for b.Loop() {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, form := range []struct{ name, accept, encoding string }{
+		{"text", "text/plain", ""},
+		{"text-gzip", "text/plain", "gzip"},
+		{"openmetrics-gzip", "application/openmetrics-text; version=1.0.0", "gzip"},
+		{"protobuf-gzip", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", "gzip"},
+	} {
+		b.Run(form.name, func(b *testing.B) {
+			b.ReportAllocs()
+			size := 0
+			for b.Loop() {
+				w := httptest.NewRecorder()
+				r := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
+				r.Header.Set("Accept", form.accept)
+				r.Header.Set("Accept-Encoding", form.encoding)
+				h.ServeHTTP(w, r)
+				size = w.Body.Len()
+			}
+			b.ReportMetric(series, "series")
+			b.ReportMetric(float64(size)/1024, "KiB")
+		})
 	}
-	b.ReportMetric(float64(sum(b, text, "profiler_metric_series{")), "series")
 }
 
 func BenchmarkObserve(b *testing.B) {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/profilerhq/profiler/internal/metrics"
+	"github.com/profilerhq/profiler/internal/servertest"
 )
 
 func TestWriteTextfile(t *testing.T) {
@@ -73,6 +74,42 @@ func TestPush(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, m.Push(ctx, srv.URL, nil), context.Canceled)
+}
+
+// TestPushgateway pushes twice to a real gateway: a push replaces its group and no
+// other, and native histograms survive.
+func TestPushgateway(t *testing.T) {
+	t.Parallel()
+	gateway := servertest.Pushgateway(t)
+	shown := func(accept string) string {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, gateway.URL+"/metrics", http.NoBody)
+		require.NoError(t, err)
+		req.Header.Set("Accept", accept)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return string(body)
+	}
+	m := everything(t)
+	require.NoError(t, m.Push(t.Context(), gateway.URL, map[string]string{"pipeline": "nightly"}))
+	require.NoError(t, newMetrics(t, metrics.Options{}).Push(t.Context(), gateway.URL, nil))
+	text := shown("")
+	require.Contains(t, text, `profiler_runner_units_total{instance="",job="profiler",pipeline="nightly",step="clean"} 1`)
+	require.Contains(t, text, `profiler_check_passed{check="row_count",dataset="shop/orders",instance="",job="profiler",pipeline="nightly",severity="fail",step="clean"} 0`)
+	require.Contains(t, text, `push_time_seconds{instance="",job="profiler"} `)
+	require.NotContains(t, text, "r1", "no run is a label")
+	const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+	require.Contains(t, shown(protobuf), "profiler_column_values")
+
+	m.RunStarted("nightly")
+	m.Forget("shop/orders")
+	require.NoError(t, m.Push(t.Context(), gateway.URL, map[string]string{"pipeline": "nightly"}))
+	text = shown("")
+	require.Contains(t, text, `profiler_runner_runs_total{instance="",job="profiler",pipeline="nightly"} 2`)
+	require.False(t, strings.Contains(text, "shop/orders"), "the group is replaced as a whole")
 }
 
 func TestHandler(t *testing.T) {

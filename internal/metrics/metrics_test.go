@@ -26,6 +26,7 @@ import (
 	"github.com/profilerhq/profiler/internal/golden"
 	"github.com/profilerhq/profiler/internal/metrics"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/servertest"
 )
 
 var clock = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -218,10 +219,7 @@ func (noDatabase) Driver() driver.Driver { return nil }
 
 func TestPromtool(t *testing.T) {
 	t.Parallel()
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("promtool is not installed: install the Debian package prometheus")
-	}
+	promtool := servertest.Program(t, "promtool")
 	cmd := exec.CommandContext(t.Context(), promtool, "check", "metrics")
 	cmd.Stdin = strings.NewReader(scrape(t, everything(t)))
 	out, err := cmd.CombinedOutput()

@@ -64,10 +64,11 @@ func Alertmanager(t testing.TB, config string) *Server {
 	return start(t, Program(t, "prometheus-alertmanager", "alertmanager"), "--config.file="+file, "--storage.path="+filepath.Join(dir, "data"), "--cluster.listen-address=")
 }
 
-// Pushgateway starts a Pushgateway that forgets with the test.
+// Pushgateway starts a Pushgateway that forgets with the test. Debian's keeps
+// what was pushed in a file of the system unless it is told another one.
 func Pushgateway(t testing.TB) *Server {
 	t.Helper()
-	return start(t, Program(t, "prometheus-pushgateway", "pushgateway"))
+	return start(t, Program(t, "prometheus-pushgateway", "pushgateway"), "--persistence.file="+filepath.Join(t.TempDir(), "pushed"))
 }
 
 func write(t testing.TB, dir, name, text string) string {
