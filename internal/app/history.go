@@ -52,6 +52,10 @@ func (h storeHistory) past(ctx context.Context, s monitor.Subject, n checks.Need
 	if n.Dataset != "" {
 		return h.other(ctx, s, n)
 	}
+	if n.Results != "" {
+		values, methods, err := h.store.ResultValues(ctx, s.Dataset, n.Results, s.Batch, s.At, 60)
+		return checks.Past{Values: values, Methods: methods}, err
+	}
 	q := store.Query{Dataset: s.Dataset, Before: s.At, Except: s.Batch, Limit: n.Window.Batches}
 	if n.Window.Span > 0 {
 		q.Since = s.At.Add(-n.Window.Span)
@@ -158,6 +162,9 @@ func (b Baseline) Learned(_ context.Context, s monitor.Subject) (*monitor.Learne
 func (b Baseline) Past(_ context.Context, _ monitor.Subject, needs []checks.Need) map[checks.Need]checks.Past {
 	out := map[checks.Need]checks.Past{}
 	for _, n := range needs {
+		if n.Results != "" {
+			continue
+		}
 		if n.Dataset != "" {
 			out[n] = checks.Past{Err: "a baseline knows nothing of " + n.Dataset + "; name a store"}
 			continue

@@ -120,7 +120,14 @@ func (d *driftCheck) result(in *Input, col *profile.Column, res Result) Result {
 		res.Reason = "not comparable"
 		return res.errorf("%s", err)
 	}
-	out, cerr := drift.Compare(method, sampleOf(past.Profile, base), sampleOf(in.Profile, col))
+	before, now, what := sampleOf(past.Profile, base), sampleOf(in.Profile, col), ""
+	if d.method == drift.MethodAuto && drift.NearUnique(before) {
+		a, b := past.Profile.Lengths(col.Name), in.Profile.Lengths(col.Name)
+		if len(a) > 0 && len(b) > 0 {
+			before, now, method, what = drift.Sample{Numbers: a}, drift.Sample{Numbers: b}, drift.MethodKS, "the lengths of "
+		}
+	}
+	out, cerr := drift.Compare(method, before, now)
 	if cerr != nil {
 		if errors.Is(cerr, drift.ErrNotComparable) {
 			res.Reason = "not comparable"
@@ -130,7 +137,80 @@ func (d *driftCheck) result(in *Input, col *profile.Column, res Result) Result {
 	if !past.At.IsZero() {
 		res.BaselineAt = &past.At
 	}
-	return d.decide(res, col, out, past.Batches)
+	dd := &driftDecision{out: out, subject: what + col.Name, batches: past.Batches, normal: d.normalLife(in, res.ID, out.Method)}
+	loud, quiet := d.decide(res, dd, out.Significant), d.decide(res, dd, false)
+	dd.quiet = &quiet
+	loud.drift = dd
+	return loud
+}
+
+// driftDecision is a comparison that is decided once it is known how many there
+// are.
+type driftDecision struct {
+	out     drift.Outcome
+	subject string
+	batches int
+	normal  normalLife
+	quiet   *Result // if the distance is no discovery
+}
+
+// normalLife is how far accepted batches were from their own baselines.
+type normalLife struct {
+	most float64 // 99 % of them
+	n    int     // 0 if they are too few to say, or do not count
+}
+
+const (
+	normalLast  = 60 // accepted batches, so that a bad one ages out
+	normalLeast = 8
+)
+
+// wantsPast reports whether earlier distances count: for limits that nobody
+// wrote, against a baseline that moves.
+func (d *driftCheck) wantsPast() bool { return d.defaulted && d.window.Pinned == "" }
+
+func (d *driftCheck) normalLife(in *Input, id string, m drift.Method) normalLife {
+	if !d.wantsPast() {
+		return normalLife{}
+	}
+	past := in.Past[Need{Results: id}]
+	var values []float64
+	for i, v := range past.Values {
+		if i < len(past.Methods) && past.Methods[i] == string(m) && len(values) < normalLast {
+			values = append(values, v)
+		}
+	}
+	if len(values) < normalLeast {
+		return normalLife{}
+	}
+	slices.Sort(values)
+	at := 0.99 * float64(len(values)-1)
+	k := int(at)
+	most := values[k]
+	if k+1 < len(values) {
+		most += (at - float64(k)) * (values[k+1] - values[k])
+	}
+	return normalLife{most, len(values)}
+}
+
+// limitDiscoveries holds the rate of false discoveries among the columns of one
+// rule: what is no discovery among all of them passes.
+func limitDiscoveries(results []Result) {
+	var p []float64
+	var at []int
+	for i := range results {
+		if dd := results[i].drift; dd != nil {
+			p, at = append(p, dd.out.P), append(at, i)
+		}
+	}
+	if len(p) < 2 {
+		return
+	}
+	for k, found := range drift.BenjaminiHochberg(p, drift.Alpha) {
+		if r := &results[at[k]]; !found && r.drift.out.Significant {
+			*r = *r.drift.quiet
+		}
+	}
 }
 
 func (r Result) learning(message string) Result {
@@ -178,9 +258,11 @@ func sampleOf(p *profile.Profile, col *profile.Column) drift.Sample {
 	return s
 }
 
-// decide compares the distance with the limits: it must exceed them and be
-// beyond what sampling explains.
-func (d *driftCheck) decide(res Result, col *profile.Column, out drift.Outcome, batches int) Result {
+// decide compares the distance with the limits: it must exceed them, be beyond
+// what sampling explains and, where nobody wrote a limit, beyond what accepted
+// batches do by themselves.
+func (d *driftCheck) decide(res Result, dd *driftDecision, significant bool) Result {
+	out := &dd.out
 	warn, fail := d.warn, d.fail
 	if d.defaulted {
 		w, f := out.Method.Defaults()
@@ -194,14 +276,20 @@ func (d *driftCheck) decide(res Result, col *profile.Column, out drift.Outcome, 
 		limit = warn
 	}
 	res.Limit = "below " + distance(*limit)
-	observed := fmt.Sprintf("%s of %s is %s against %s", strings.ToUpper(string(out.Method)), col.Name, distance(out.Distance), batchesText(batches))
+	observed := fmt.Sprintf("%s of %s is %s against %s", strings.ToUpper(string(out.Method)), dd.subject, distance(out.Distance), batchesText(dd.batches))
 	over := func(l *float64) bool { return l != nil && out.Distance >= *l }
 	switch {
 	case !over(fail) && !over(warn):
 		res.Message = observed + ", as expected (" + res.Limit + ")"
 		return res
-	case !out.Significant:
-		res.Message = observed + fmt.Sprintf(", but samples of %s and %s differ by that much by chance (p = %.2g)", rowsText(int64(out.BaselineRows)), rowsText(int64(out.BatchRows)), out.P)
+	case !significant:
+		res.Message = observed + fmt.Sprintf(", but samples of %s and %s differ by that much by chance (p = %.2g)", rowsText(int64(out.BaselineRows)), rowsText(int64(out.BatchRows)), out.P) //nolint:gosec // rows
+		if out.Significant {
+			res.Message += " in one of so many columns"
+		}
+		return res
+	case dd.normal.n > 0 && out.Distance <= dd.normal.most:
+		res.Message = observed + fmt.Sprintf(", but accepted batches do so by themselves (%d of them: up to %s)", dd.normal.n, distance(dd.normal.most))
 		return res
 	case over(fail):
 		res.Status = Fail
@@ -212,8 +300,25 @@ func (d *driftCheck) decide(res Result, col *profile.Column, out drift.Outcome, 
 		res.Status, limit = Warn, warn
 	}
 	res.Limit = "below " + distance(*limit)
-	res.Message = observed + ", expected " + res.Limit + movedText(out.Moved)
+	for _, m := range out.Moved {
+		res.Moved = append(res.Moved, Moved{m.Label, m.Baseline, m.Batch, m.Part})
+	}
+	res.Message = observed + ", expected " + res.Limit + movedText(out.Moved) + "; " + chanceText(out.P)
+	if dd.normal.n > 0 {
+		res.Message += fmt.Sprintf(", accepted batches reach %s", distance(dd.normal.most))
+	}
+	if e := max(out.RankErrors, out.CountErrors); e > 0 {
+		res.Message += fmt.Sprintf(", estimates are off by %s at most", percent(e))
+	}
 	return res
+}
+
+// chanceText writes a p value.
+func chanceText(p float64) string {
+	if p < 1e-6 {
+		return "chance below 1e-06"
+	}
+	return fmt.Sprintf("chance %.2g", p)
 }
 
 func batchesText(n int) string {
@@ -241,7 +346,7 @@ func movedText(moved []drift.Move) string {
 		if len(parts) == 3 || m.Part < 0.1 {
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s went from %s to %s", m.Label, percent(m.Baseline), percent(m.Batch)))
+		parts = append(parts, fmt.Sprintf("%s went from %s to %s (%s of it)", m.Label, percent(m.Baseline), percent(m.Batch), percent(math.Round(100*m.Part)/100)))
 	}
 	if len(parts) == 0 {
 		return ""

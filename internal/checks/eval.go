@@ -47,6 +47,9 @@ type Need struct {
 	// Column and Metric name the metric; Column is empty for the dataset's.
 	Column, Metric string
 	Window         Window
+	// Results asks for the values that the check of this id had on the last
+	// accepted batches that it judged; nothing else is set then.
+	Results string
 	// Dataset asks for another dataset's batch of the same name or time, else
 	// its newest one before; empty is the batch's own dataset.
 	Dataset string
@@ -63,8 +66,10 @@ type Window struct {
 
 // Past answers a Need.
 type Past struct {
-	// Values of the metric, newest first.
+	// Values of the metric, or of the check, newest first.
 	Values []float64
+	// Methods are those of the values of a drift check, parallel to them.
+	Methods []string
 	// Profile is the merged profile of the window, nil if there is none.
 	Profile *profile.Profile
 	// Batches is how many batches are behind it.
@@ -374,6 +379,9 @@ func (e *Evaluation) Needs(columns []batch.Column) []Need {
 				out = append(out, n)
 			}
 		}
+		if d, ok := b.check.judge.(*driftCheck); ok && d.wantsPast() {
+			out = append(out, Need{Results: b.id})
+		}
 	}
 	return out
 }
@@ -390,9 +398,13 @@ func (e *Evaluation) Results(in Input) []Result {
 	done := make([]bool, len(e.plan.Checks))
 	next := 0
 	for order, c := range e.plan.Checks {
+		from := len(out)
 		for ; next < len(e.bound) && e.bound[next].order == order; next++ {
 			out = append(out, e.judge(e.bound[next], &in, s))
 			done[order] = true
+		}
+		if IsPattern(c.Column) {
+			limitDiscoveries(out[from:])
 		}
 		if c.Enabled && !done[order] {
 			out = append(out, c.missing(c.Column, e.ownID(c.ID), s))

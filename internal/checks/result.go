@@ -88,6 +88,8 @@ type Result struct {
 	FailLimit Zone `json:"-"`
 	// Method is the distance of a drift check.
 	Method string `json:"method,omitempty"`
+	// Moved are the bins or values that explain most of a drift.
+	Moved []Moved `json:"moved,omitempty"`
 	// BaselineAt is the time of the newest batch of the baseline that a drift
 	// check compared with; nil if unknown.
 	BaselineAt *time.Time `json:"baseline_at,omitempty"`
@@ -100,6 +102,17 @@ type Result struct {
 	*Learned
 
 	absent string
+	// drift is what a rule over several columns looks at once all are compared.
+	drift *driftDecision
+}
+
+// Moved is a bin or a value of a distribution: its shares of the rows before and
+// now, and the part of the distance that it explains.
+type Moved struct {
+	Label    string  `json:"label"`
+	Baseline float64 `json:"baseline"`
+	Batch    float64 `json:"batch"`
+	Part     float64 `json:"part"`
 }
 
 // Rule is the place of the check in a rule file.

@@ -324,6 +324,11 @@ func compareTexts(m Method, baseline, batch Sample) (Outcome, error) {
 	return o, nil
 }
 
+// NearUnique reports whether the texts of a sample are so nearly all different
+// that the most frequent ones cover less than half of the rows. Their lengths
+// can be compared as numbers instead.
+func NearUnique(s Sample) bool { return s.Numbers == nil && s.rows() > 0 && nearUnique(s) != nil }
+
 func nearUnique(baseline Sample) error {
 	distinct := max(baseline.Distinct, uint64(len(baseline.Values)))
 	if distinct <= namedValues {

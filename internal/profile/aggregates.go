@@ -17,6 +17,8 @@ type aggregates struct {
 	times [batch.TypeCount]*times // by family: Timestamp, Time, Duration
 	lists textStats               // item counts of lists
 	trues uint64
+	// lengths are those of String values.
+	lengths lengths
 }
 
 // facts count values by what their text looks like.
@@ -245,6 +247,8 @@ func (a *aggregates) add(v batch.Value, text []byte, hasText bool, chars uint32,
 		a.text.addText(text)
 	}
 	switch v.Type {
+	case batch.String:
+		a.lengths.add(chars, n)
 	case batch.Integer, batch.Number:
 		a.nums.add(v, n)
 	case batch.Date, batch.Timestamp, batch.Time, batch.Duration:
@@ -262,6 +266,7 @@ func (a *aggregates) merge(o *aggregates) {
 	a.text.merge(o.text)
 	a.nums.merge(&o.nums)
 	a.lists.merge(o.lists)
+	a.lengths.merge(o.lengths)
 	a.trues += o.trues
 	for f, t := range o.times {
 		if t == nil {

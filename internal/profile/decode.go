@@ -207,6 +207,14 @@ func (r *reader) columnPart(tag uint64, c *column) {
 		}
 	case tagOrder:
 		r.order(&c.order)
+	case tagLengths:
+		for len(r.b) > 0 && r.err == nil {
+			if len(c.agg.lengths) > maxLength+1 {
+				r.fail()
+				return
+			}
+			c.agg.lengths = append(c.agg.lengths, r.uint())
+		}
 	case tagMasks:
 		m := &c.sk.masks
 		m.n = r.uint()

@@ -20,7 +20,7 @@ import (
 const (
 	magic        = "PRFL"
 	majorVersion = 1 // a reader refuses a newer one
-	minorVersion = 1 // a reader passes over what it does not know
+	minorVersion = 2 // a reader passes over what it does not know
 )
 
 // Tags of sections and, within a column, of its parts.
@@ -38,8 +38,9 @@ const (
 	tagGroups
 	tagNumbersKLL
 	tagTimesKLL
-	tagOrder // since 1.1
-	tagMasks // since 1.1
+	tagOrder   // since 1.1
+	tagMasks   // since 1.1
+	tagLengths // since 1.2
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -274,6 +275,13 @@ func (w *writer) column(c *column) {
 		w.sketch(m.strings != nil, m.strings)
 		w.sketch(m.others != nil, m.others)
 	})
+	w.section(tagLengths, func(w *writer) { w.lengths(c.agg.lengths) })
+}
+
+func (w *writer) lengths(l lengths) {
+	for _, n := range l {
+		w.uint(n)
+	}
 }
 
 func (w *writer) order(o *order) {

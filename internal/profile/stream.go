@@ -125,6 +125,9 @@ func (c *column) addMixed(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) 
 			chars, flags := describe(text, typ, c.inferred)
 			a.facts.add(flags, chars, 1)
 			a.text.addLength(chars, 1)
+			if typ == batch.String {
+				a.lengths.add(chars, 1)
+			}
 			s.bounds.offer(text)
 		}
 		if typ == batch.String {

@@ -98,6 +98,9 @@ func (c *column) addFacts(v *batch.Vector, typ batch.Type) {
 	plain := t.ascii()
 	if plain {
 		a.text.addLengths(t.min, t.max, uint64(len(s.rows)), t.sum)
+		if typ == batch.String {
+			a.lengths.addBytes(v, s.rows)
+		}
 		if typ.Temporal() && t.max <= maxText {
 			return // holds digits and what divides them
 		}
@@ -111,6 +114,9 @@ func (c *column) addFacts(v *batch.Vector, typ batch.Type) {
 		a.facts.add(flags, chars, 1)
 		if !plain {
 			a.text.addLength(chars, 1)
+			if typ == batch.String {
+				a.lengths.add(chars, 1)
+			}
 		}
 	}
 }

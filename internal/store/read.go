@@ -438,3 +438,29 @@ func (s *Store) Datasets(ctx context.Context) ([]DatasetInfo, error) {
 	slices.SortFunc(infos, func(a, b DatasetInfo) int { return strings.Compare(a.Dataset, b.Dataset) })
 	return infos, nil
 }
+
+// ResultValues returns the values of a check on the accepted batches strictly
+// before a time, newest first, with the methods of drift checks, "" for others.
+// Batches of the given name, and those that it did not judge, are passed over.
+func (s *Store) ResultValues(ctx context.Context, dataset, check, except string, before time.Time, limit int) (values []float64, methods []string, err error) {
+	var rows []struct {
+		Value float64 `db:"value"`
+		Body  string  `db:"body"`
+	}
+	err = s.db.Select(ctx, &rows, `SELECT r.value, r.body FROM dataset d JOIN batch b ON b.dataset_id = d.id JOIN result r ON r.batch_id = b.id
+		WHERE d.name = ? AND b.name <> ? AND b.at_us < ? AND b.side <> 'input' AND r.check_id = ? AND r.value IS NOT NULL AND r.status NOT IN ('error', 'learning') AND `+accepted+`
+		ORDER BY b.at_us DESC, b.id DESC LIMIT ?`, clean(dataset), except, micros(before), clean(check), limit)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read results of %s in %s: %w", check, dataset, err)
+	}
+	for i := range rows {
+		var body struct {
+			Method string `json:"method"`
+		}
+		if err := json.Unmarshal([]byte(rows[i].Body), &body); err != nil {
+			return nil, nil, fmt.Errorf("read result: %w", err)
+		}
+		values, methods = append(values, rows[i].Value), append(methods, body.Method)
+	}
+	return values, methods, nil
+}
