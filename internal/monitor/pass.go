@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -112,7 +114,16 @@ type crew struct {
 	start []chan struct{}
 	done  sync.WaitGroup
 	mine  []worker
+	// order are the columns of the chunk, those first that take longest: the
+	// workers are done at about the same time. It decides nothing else.
+	order  []int
+	cost   []time.Duration // by column, of the chunks since it was put in order
+	chunks int             // likewise
 }
+
+// reorderAfter is how many chunks pass before the columns are put in order
+// again.
+const reorderAfter = 64
 
 // worker is the state of one worker.
 type worker struct {
@@ -155,6 +166,7 @@ func (c *crew) take(next part) error {
 		return err
 	}
 	c.chunk = chunk
+	c.arrange(len(chunk.Vectors))
 	c.next.Store(0)
 	helpers := c.start
 	if chunk.Rows*len(chunk.Vectors) < smallChunk {
@@ -168,6 +180,23 @@ func (c *crew) take(next part) error {
 	c.work(&c.mine[0])
 	c.done.Wait()
 	return c.finish(len(helpers) + 1)
+}
+
+// arrange puts n columns in the order in which they are taken: after the first
+// chunk and then from time to time.
+func (c *crew) arrange(n int) {
+	if c.chunks++; n == len(c.order) && c.chunks < reorderAfter && c.chunks != 2 {
+		return
+	}
+	for i := len(c.order); i < n; i++ {
+		c.order, c.cost = append(c.order, i), append(c.cost, 0)
+	}
+	c.order, c.cost = c.order[:n], c.cost[:n]
+	slices.SortStableFunc(c.order, func(a, b int) int { return cmp.Compare(c.cost[b], c.cost[a]) })
+	clear(c.cost)
+	if c.chunks >= reorderAfter {
+		c.chunks = 0
+	}
 }
 
 // finish joins what n workers found.
@@ -196,16 +225,23 @@ func (c *crew) work(w *worker) {
 	chunk := c.chunk
 	w.hashes = slices.Grow(w.hashes[:0], chunk.Rows)[:chunk.Rows]
 	clear(w.hashes)
+	before := time.Now()
 	for {
-		i := int(c.next.Add(1) - 1)
-		if i >= len(chunk.Vectors) {
+		next := int(c.next.Add(1) - 1)
+		if next >= len(chunk.Vectors) {
 			return
 		}
+		i := c.order[next]
 		if _, err := chunk.Fill(i); err != nil {
-			w.err, w.column = err, i
-			return
+			if w.err == nil || i < w.column { // the same error however columns are shared
+				w.err, w.column = err, i
+			}
+			continue
 		}
 		c.p.builder.Column(chunk, i, w.hashes)
 		c.p.eval.Column(chunk, i)
+		now := time.Now()
+		c.cost[i] += now.Sub(before)
+		before = now
 	}
 }
