@@ -59,6 +59,9 @@ var asciiMask = func() (t [utf8.RuneSelf]byte) {
 // It allocates nothing if dst has room for MaxMask more bytes. Its cost is
 // linear in the length of text up to the cut.
 func AppendMask(dst, text []byte) []byte {
+	if out, ok := appendShort(dst, text); ok {
+		return out
+	}
 	start := len(dst)
 	last, run := rune(maskNone), 0
 	for len(text) > 0 {
@@ -84,6 +87,29 @@ func AppendMask(dst, text []byte) []byte {
 		}
 	}
 	return appendRun(dst, last, run)
+}
+
+// appendShort is AppendMask for ASCII below the cut without long runs: symbol by
+// symbol, without a branch that the text decides. ok is false for other texts.
+func appendShort(dst, text []byte) (out []byte, ok bool) {
+	if len(text) >= maskLimit {
+		return dst, false
+	}
+	n := len(dst)
+	out = append(dst, text...)
+	run, longest, union := 0, 0, byte(0)
+	last := byte(0xff)
+	for i, c := range out[n:] {
+		symbol := asciiMask[c&(utf8.RuneSelf-1)]
+		out[n+i] = symbol
+		union |= c
+		run++
+		if symbol != last { // a conditional move
+			run = 1
+		}
+		longest, last = max(longest, run), symbol
+	}
+	return out, longest <= maskRun && union < utf8.RuneSelf
 }
 
 // maskOf returns the symbol of the first character of a text, which is beyond
