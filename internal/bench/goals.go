@@ -31,7 +31,7 @@ func goals() []goal {
 			return ratio(t.result(ours), t.result(wcLines), wallOf)
 		}},
 		{"CSV, throughput", 450, 800, false, mbs, throughput("csv", ours)},
-		{"tap on a pipe, what it profiles", 250, 450, false, mbs, throughput("tap", oursTap)},
+		{"tap on a pipe, what it profiles", 250, 450, false, mbs, profiledInPipe},
 		{"20 row checks on top of a profile", 0.30, 0.15, true, more, func(r *Report) (Spread, bool) {
 			t := r.task("checks")
 			s, ok := ratio(t.result(oursChecks), t.result(ours), cpuOf)
@@ -84,6 +84,17 @@ func throughput(task, contender string) func(*Report) (Spread, bool) {
 		}
 		return spread(rates), true
 	}
+}
+
+// profiledInPipe is what a tap profiles of the pace at which it profiles most:
+// of bytes that come faster than it can take them it leaves many out.
+func profiledInPipe(r *Report) (best Spread, ok bool) {
+	for _, pace := range paces {
+		if s, measured := throughput("tap", paced(oursTap, pace))(r); measured && s.Median > best.Median {
+			best, ok = s, true
+		}
+	}
+	return best, ok
 }
 
 func memory(task string, columns int) func(*Report) (Spread, bool) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -19,6 +20,7 @@ type command struct {
 	env  []string // beside the environment
 	out  string   // file for standard output; "" is nowhere
 	pipe string   // file that is sent through the pipe
+	pace float64  // bytes a second that are sent; 0 is as fast as it goes
 	dir  string   // working folder; "" is that of this process
 	tap  string   // the report of a tap, which says how much it saw
 }
@@ -44,7 +46,7 @@ func measure(ctx context.Context, c command) (Run, error) {
 	if c.pipe == "" {
 		err = cmd.Run()
 	} else {
-		err = runInPipe(ctx, cmd, c.pipe, out)
+		err = runInPipe(ctx, cmd, c, out)
 	}
 	wall := time.Since(began).Seconds()
 	if ctx.Err() != nil {
@@ -79,9 +81,10 @@ func seenBy(path string) (float64, error) {
 	return doc.Stream.Seen / doc.Stream.Bytes, nil
 }
 
-// runInPipe runs cat FILE | cmd | cat.
-func runInPipe(ctx context.Context, cmd *exec.Cmd, file string, out *os.File) error {
-	source, sink := exec.CommandContext(ctx, "cat", file), exec.CommandContext(ctx, "cat") //nolint:gosec // a file of the benchmark
+// runInPipe runs cat FILE | cmd | cat; with a pace this process is the first of
+// them.
+func runInPipe(ctx context.Context, cmd *exec.Cmd, c command, out *os.File) error {
+	source, sink := exec.CommandContext(ctx, "cat", c.pipe), exec.CommandContext(ctx, "cat") //nolint:gosec // a file of the benchmark
 	fromSource, toCmd, err := os.Pipe()
 	if err != nil {
 		return err
@@ -91,12 +94,19 @@ func runInPipe(ctx context.Context, cmd *exec.Cmd, file string, out *os.File) er
 		return err
 	}
 	source.Stdout, cmd.Stdin, cmd.Stdout, sink.Stdin, sink.Stdout = toCmd, fromSource, toSink, fromCmd, out
+	all := []*exec.Cmd{sink, cmd, source}
+	if c.pace > 0 {
+		all = all[:2]
+	}
 	var started []*exec.Cmd
-	for _, c := range []*exec.Cmd{sink, cmd, source} {
+	for _, c := range all {
 		if err = c.Start(); err != nil {
 			break
 		}
 		started = append(started, c)
+	}
+	if c.pace > 0 && err == nil {
+		err = sendPaced(ctx, toCmd, c.pipe, c.pace)
 	}
 	// The ends of the pipes belong to the processes now.
 	err = errors.Join(err, toCmd.Close(), fromSource.Close(), toSink.Close(), fromCmd.Close())
@@ -104,6 +114,35 @@ func runInPipe(ctx context.Context, cmd *exec.Cmd, file string, out *os.File) er
 		err = errors.Join(err, started[i].Wait())
 	}
 	return err
+}
+
+// sendPaced writes a file at so many bytes a second, or as fast as they are
+// taken.
+func sendPaced(ctx context.Context, to io.Writer, file string, pace float64) error {
+	from, err := os.Open(file) //nolint:gosec // a file of the benchmark
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	began, sent := time.Now(), 0.0
+	buf := make([]byte, 64<<10)
+	for ctx.Err() == nil {
+		n, err := from.Read(buf)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return err
+		}
+		sent += float64(n)
+		if ahead := time.Duration(sent/pace*1e9) - time.Since(began); ahead > time.Millisecond {
+			time.Sleep(ahead)
+		}
+	}
+	return ctx.Err()
 }
 
 // environment is that of this process without settings of the program.

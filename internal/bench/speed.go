@@ -132,20 +132,35 @@ func (s *speed) ourselves() contender {
 	}
 }
 
-// pipeContenders are what stands in the middle of a pipe.
-func (s *speed) pipeContenders() []contender {
-	tap := contender{name: oursTap, work: func(in input) *command {
-		report := filepath.Join(s.work, "tap.json")
-		c := s.command("tap", "-q", "--dataset", "bench/trips", "--format", "csv", "-o", "json", "--output-file", report)
-		c.pipe, c.tap = in.path, report
-		return c
-	}}
-	if !s.Tap {
-		tap.about.Missing = "this version has no command tap"
+// paces are how fast bytes are sent through a pipe, in MB a second: as fast as
+// it goes, and as a program sends them that has to make them first.
+var paces = []float64{0, 450, 250, 100}
+
+// paced is the name of a program in a pipe with a pace.
+func paced(name string, pace float64) string {
+	if pace == 0 {
+		return name
 	}
-	return []contender{tap, {name: catFile, work: func(in input) *command {
-		return &command{args: []string{"cat"}, pipe: in.path}
-	}}}
+	return fmt.Sprintf("%s, %g MB/s sent", name, pace)
+}
+
+// pipeContenders are what stands in the middle of a pipe.
+func (s *speed) pipeContenders() (all []contender) {
+	for _, pace := range paces {
+		tap := contender{name: paced(oursTap, pace), work: func(in input) *command {
+			report := filepath.Join(s.work, "tap.json")
+			c := s.command("tap", "-q", "--dataset", "bench/trips", "--format", "csv", "-o", "json", "--output-file", report)
+			c.pipe, c.tap, c.pace = in.path, report, 1e6*pace
+			return c
+		}}
+		if !s.Tap {
+			tap.about.Missing = "this version has no command tap"
+		}
+		all = append(all, tap, contender{name: paced(catFile, pace), work: func(in input) *command {
+			return &command{args: []string{"cat"}, pipe: in.path, pace: 1e6 * pace}
+		}})
+	}
+	return all
 }
 
 func (s *speed) checkContenders() []contender {
