@@ -384,15 +384,20 @@ func TestPagerDutyEvents(t *testing.T) {
 	require.Equal(t, "2026-11-01", got.Payload.CustomDetails["batch"])
 	require.Equal(t, "https://profiler.example/datasets/shop/orders/batches/2026-11-01", got.Links[0].Href)
 
-	notify(t, n, message(alert.EventUpdated))
+	m := message(alert.EventUpdated)
+	m.Incident.Threads = map[string]alert.Thread{"data": {Message: "trigger"}}
+	notify(t, n, m)
 	require.Len(t, rec.bodies, 1, "an update changes nothing there")
 
-	m := message(alert.EventRepeated)
-	m.Incident.Status = alert.Acknowledged
-	notify(t, n, m)
+	m.Event, m.Incident.Status = alert.EventAcknowledged, alert.Acknowledged
+	th := notify(t, n, m)
+	m.Incident.Threads["data"] = th
 	rec.last(t, &got)
 	require.Equal(t, "acknowledge", got.EventAction)
 	require.NotContains(t, string(rec.bodies[1]), "payload")
+	m.Event, m.Incident.Status = alert.EventSnoozed, alert.Snoozed
+	notify(t, n, m)
+	require.Len(t, rec.bodies, 2, "it is quiet already")
 
 	notify(t, n, message(alert.EventResolved))
 	rec.last(t, &got)

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/alert"
+	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/store"
 )
 
@@ -82,6 +85,158 @@ func (a *App) noted(done store.Changed, reasons []string) {
 	a.untold.add(done.Stories...)
 }
 
+// listen lets people act through the channels until the context ends. When the
+// channels are replaced it goes on with the new ones.
+func (a *App) listen(ctx context.Context) {
+	var current *alerting
+	end := func() {}
+	defer func() { end() }()
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		if set := a.alerting.Load(); set != current {
+			end()
+			current, end = set, a.listenTo(ctx, set)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// listenTo listens to the channels of a configuration until end is called,
+// which waits for that.
+func (a *App) listenTo(ctx context.Context, set *alerting) (end func()) {
+	ctx, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	for _, n := range set.notifiers {
+		if l, ok := n.(alert.Listener); ok && l.Listens() {
+			running.Go(func() { l.Listen(ctx, a.act) })
+		}
+	}
+	return func() {
+		stop()
+		running.Wait()
+	}
+}
+
+// act does what somebody asks for in a channel, and shows it at once.
+func (a *App) act(ctx context.Context, x alert.Action) (err error) {
+	switch x.Do {
+	case alert.EventAcknowledged:
+		err = a.Acknowledge(ctx, x.Incident, x.Who)
+	case alert.EventSnoozed:
+		var until time.Time
+		if x.For > 0 {
+			until = a.opts.Now().Add(x.For)
+		}
+		err = a.Snooze(ctx, x.Incident, x.Who, until)
+	case alert.EventAnswered:
+		err = a.Answer(ctx, x.Incident, x.Answer, x.Who)
+	default:
+		err = fmt.Errorf("there is no such action: %s", x.Do)
+	}
+	if err == nil {
+		a.dispatch(ctx)
+		a.countIncidents(ctx)
+	}
+	return err
+}
+
+// ErrUnknownChannel is the error for a channel that is not configured.
+var ErrUnknownChannel = errors.New("is not configured under alerts.channels")
+
+func (a *App) notifier(channel string) (alert.Notifier, error) {
+	n, ok := a.alerting.Load().notifiers[channel]
+	if !ok {
+		return nil, fmt.Errorf("the channel %q %w", channel, ErrUnknownChannel)
+	}
+	return n, nil
+}
+
+// Try sends a sample to a channel at once, beside the outbox, and, unless it is
+// to be kept, its end after it. A receiver that groups for a while would never
+// show what ends at once, so one that forgets by itself is told nothing more.
+func (a *App) Try(ctx context.Context, channel string, keep bool) (alert.Outcome, error) {
+	n, err := a.notifier(channel)
+	if err != nil {
+		return alert.Outcome{}, err
+	}
+	m := alert.Message{Key: alert.Key("test", 1, alert.EventOpened, channel), Channel: channel, Event: alert.EventOpened, Incident: alert.Sample(a.opts.Now())}
+	d := a.alerting.Load().dispatcher
+	out := d.Deliver(ctx, []alert.Message{m})[0]
+	if _, forgets := n.(alert.Refresher); out.Err != nil || keep || forgets {
+		return out, nil
+	}
+	end := m
+	end.Event, end.Key = alert.EventResolved, alert.Key("test", 2, alert.EventResolved, channel)
+	i := &end.Incident
+	i.Status, i.ResolvedAt, i.Healthy, i.Revision = alert.Resolved, a.opts.Now(), alert.DefaultResolveAfter, 2
+	if out.Thread != (alert.Thread{}) {
+		i.Threads = map[string]alert.Thread{channel: out.Thread}
+	}
+	ended := d.Deliver(ctx, []alert.Message{end})[0]
+	if ended.Thread == (alert.Thread{}) {
+		ended.Thread = out.Thread
+	}
+	return ended, nil
+}
+
+// Preview shows what a channel would be sent about an incident; nil if that is
+// nothing.
+func (a *App) Preview(channel string, m alert.Message) (any, error) {
+	n, err := a.notifier(channel)
+	if err != nil {
+		return nil, err
+	}
+	p, ok := n.(alert.Previewer)
+	if !ok {
+		return map[string]string{"text": alert.Text(&m)}, nil
+	}
+	return p.Preview(m), nil
+}
+
+// FindIncident returns the incident that somebody names: by its id, the
+// beginning of it, or its dataset, of which the newest counts. Errors match
+// store.ErrNotFound.
+func (a *App) FindIncident(ctx context.Context, name string) (*alert.Incident, error) {
+	for _, q := range []store.IncidentQuery{{ID: name, Limit: 1}, {Dataset: rules.DatasetName(name), Limit: 1}} {
+		found, err := a.Store.Incidents(ctx, q)
+		if err != nil || len(found) == 1 {
+			return first(found), err
+		}
+	}
+	all, err := a.Store.Incidents(ctx, store.IncidentQuery{})
+	if err != nil {
+		return nil, err
+	}
+	var match []alert.Incident
+	for k := range all {
+		if len(name) >= shortestPrefix && strings.HasPrefix(all[k].ID, strings.ToUpper(name)) {
+			match = append(match, all[k])
+		}
+	}
+	switch len(match) {
+	case 0:
+		return nil, fmt.Errorf("there is no incident %q: %w", name, store.ErrNotFound)
+	case 1:
+		return &match[0], nil
+	}
+	return nil, fmt.Errorf("%d incidents begin with %q: %w", len(match), name, store.ErrNotFound)
+}
+
+// shortestPrefix is how much of an id has to be named.
+const shortestPrefix = 4
+
+func first(found []alert.Incident) *alert.Incident {
+	if len(found) == 0 {
+		return nil
+	}
+	return &found[0]
+}
+
 // tick lets time pass over the incidents.
 func (a *App) tick(ctx context.Context) error {
 	open, err := a.Store.Incidents(ctx, store.IncidentQuery{Open: true})
@@ -129,4 +284,12 @@ func (a *App) weekly(ctx context.Context, now time.Time) error {
 	}
 	a.lastWeekly = day
 	return nil
+}
+
+// FirstChannel is the first channel of the configuration, or the console.
+func (a *App) FirstChannel() string {
+	if names := a.alerting.Load().options.Channels; len(names) > 0 {
+		return names[0]
+	}
+	return alert.Console
 }

@@ -107,6 +107,7 @@ type alerting struct {
 	dispatcher *alert.Dispatcher
 	refreshers map[string]alert.Refresher // by channel
 	digests    map[string]bool            // channels that take digests
+	notifiers  map[string]alert.Notifier
 }
 
 // New opens the store and connects the parts.
@@ -297,7 +298,7 @@ func (a *App) Reconfigure(receivers map[string]alert.Receiver, o alert.Options) 
 	if err != nil {
 		return err
 	}
-	a.alerting.Store(&alerting{options: o, dispatcher: d, refreshers: refreshers, digests: digests})
+	a.alerting.Store(&alerting{options: o, dispatcher: d, refreshers: refreshers, digests: digests, notifiers: channels})
 	return nil
 }
 

@@ -26,7 +26,15 @@ const pruneEvery = time.Hour
 func (a *App) Watch(ctx context.Context) {
 	w := &watcher{app: a, runs: runWatcher{app: a}}
 	a.serving.Store(true)
-	defer a.sending.Wait()
+	listening := make(chan struct{})
+	go func() {
+		defer close(listening)
+		a.listen(ctx)
+	}()
+	defer func() {
+		<-listening
+		a.sending.Wait()
+	}()
 	tick, refresh, prune := time.NewTicker(watchEvery), time.NewTicker(refreshEvery), time.NewTicker(pruneEvery)
 	defer tick.Stop()
 	defer refresh.Stop()

@@ -193,6 +193,7 @@ func (e *env) root() *cobra.Command {
 		e.serveCommand(),
 		e.demoCommand(),
 		e.historyCommand(),
+		e.alertCommand(),
 		e.rulesCommand(),
 		e.dashboardsCommand(),
 		e.configCommand(),

@@ -52,9 +52,9 @@ func (v channelValues) secret(key string) secret.Text { return secret.New(v.text
 var channelKinds = []channelKind{
 	{
 		name: "slack", needs: `"token" or "webhook_url"`,
-		keys: []channelKey{{name: "token", secret: true}, {name: "webhook_url", secret: true}, {name: "channel"}, {name: "api_url", address: true}},
+		keys: []channelKey{{name: "token", secret: true}, {name: "webhook_url", secret: true}, {name: "app_token", secret: true}, {name: "channel"}, {name: "api_url", address: true}},
 		receiver: func(v channelValues) alert.Receiver {
-			return slack.Config{Token: v.secret("token"), WebhookURL: v.secret("webhook_url"), Channel: v.text("channel"), APIURL: v.text("api_url")}
+			return slack.Config{Token: v.secret("token"), WebhookURL: v.secret("webhook_url"), AppToken: v.secret("app_token"), Channel: v.text("channel"), APIURL: v.text("api_url")}
 		},
 	},
 	{

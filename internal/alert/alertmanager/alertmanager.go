@@ -44,7 +44,10 @@ type Channel struct {
 	external string
 }
 
-var _ alert.Refresher = (*Channel)(nil)
+var (
+	_ alert.Refresher = (*Channel)(nil)
+	_ alert.Previewer = (*Channel)(nil)
+)
 
 // Notifier checks the configuration and returns the channel; it does not ask
 // Alertmanager.
@@ -81,6 +84,21 @@ type postable struct {
 // request. One peer that takes it is enough. The thread holds the labels that
 // may change, the owner and the severity. Repeating it is harmless.
 func (c *Channel) Notify(ctx context.Context, m alert.Message) (alert.Thread, bool, error) {
+	alerts, t := c.alerts(&m)
+	if err := c.post(ctx, m.Channel, alerts); err != nil {
+		return alert.Thread{}, err.Reason.Retryable(), err
+	}
+	return t, false, nil
+}
+
+// Preview returns the alerts.
+func (c *Channel) Preview(m alert.Message) any {
+	alerts, _ := c.alerts(&m)
+	return alerts
+}
+
+// alerts are those that a message sends, and the thread that comes of them.
+func (c *Channel) alerts(m *alert.Message) ([]postable, alert.Thread) {
 	i := &m.Incident
 	now := c.now()
 	t := alert.Thread{Channel: i.Owner, Message: alert.SeverityLabel(i.Severity)}
@@ -88,11 +106,7 @@ func (c *Channel) Notify(ctx context.Context, m alert.Message) (alert.Thread, bo
 	if old := i.Threads[m.Channel]; old.Message != "" && old != t {
 		alerts = append(alerts, c.alert(i, old, now, true))
 	}
-	alerts = append(alerts, c.alert(i, t, now, i.Status == alert.Resolved))
-	if err := c.post(ctx, m.Channel, alerts); err != nil {
-		return alert.Thread{}, err.Reason.Retryable(), err
-	}
-	return t, false, nil
+	return append(alerts, c.alert(i, t, now, i.Status == alert.Resolved)), t
 }
 
 // RefreshEvery is the interval of Refresh.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/profilerhq/profiler/internal/alert"
+	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/secret"
 )
 
@@ -46,7 +47,7 @@ type Channel struct {
 	external string
 }
 
-var _ alert.Notifier = (*Channel)(nil)
+var _ alert.Previewer = (*Channel)(nil)
 
 // Notifier checks the configuration and returns the channel; it does not ask
 // PagerDuty. Without a key the error is alert.ErrNoSecret.
@@ -100,24 +101,36 @@ type payload struct {
 	Details   map[string]string `json:"custom_details,omitempty"`
 }
 
-// action is what an event means to PagerDuty; "" for events that change nothing
-// there. A snoozed incident is quiet for now, as an acknowledged one is.
+// The actions of events.
+const (
+	trigger     = "trigger"
+	acknowledge = "acknowledge"
+	resolve     = "resolve"
+)
+
+// action is what a message means to PagerDuty; "" if it changes nothing there.
+// A snoozed incident is quiet for now, as an acknowledged one is. The thread
+// remembers the last action.
 func action(m *alert.Message) string {
-	switch {
-	case m.Incident.Status == alert.Resolved:
-		return "resolve"
-	case m.Event == alert.EventUpdated:
-		return ""
-	case m.Incident.Status == alert.Acknowledged || m.Incident.Status == alert.Snoozed:
-		return "acknowledge"
+	want := trigger
+	switch m.Incident.Status {
+	case alert.Resolved:
+		return resolve
+	case alert.Acknowledged, alert.Snoozed:
+		want = acknowledge
+	case alert.Pending, alert.Open:
 	}
-	return "trigger"
+	again := m.Event == alert.EventRaised || m.Event == alert.EventReopened || m.Event == alert.EventRepeated
+	if m.Incident.Threads[m.Channel].Message == want && !again {
+		return ""
+	}
+	return want
 }
 
 func (c *Channel) event(m *alert.Message, action string) event {
 	i := &m.Incident
 	e := event{RoutingKey: c.key, Action: action, DedupKey: alert.Fingerprint(i.Dataset)}
-	if action != "trigger" {
+	if action != trigger {
 		return e
 	}
 	e.Client, e.ClientURL = "profiler", c.external
@@ -143,20 +156,73 @@ func (c *Channel) event(m *alert.Message, action string) event {
 	return e
 }
 
+// TakesDigests is true: many incidents at once are one page.
+func (c *Channel) TakesDigests() bool { return true }
+
+// digestAction is what a digest means: a page until all of it is over, and no
+// further one when it only changes.
+func digestAction(d *alert.Digest) string {
+	switch {
+	case d.Over():
+		return resolve
+	case d.Thread.Message == trigger:
+		return ""
+	}
+	return trigger
+}
+
+// of is the event of a message about an incident or a digest.
+func (c *Channel) of(m *alert.Message, action string) event {
+	if m.Digest == nil {
+		return c.event(m, action)
+	}
+	e := event{RoutingKey: c.key, Action: action, DedupKey: "digest-" + m.Digest.ID}
+	if action != trigger {
+		return e
+	}
+	severity := alert.SeverityLabel(checks.SeverityWarn)
+	for i := range m.Digest.Entries {
+		if m.Digest.Entries[i].Severity != checks.SeverityWarn {
+			severity = alert.SeverityLabel(checks.SeverityFail)
+		}
+	}
+	e.Client, e.ClientURL = "profiler", c.external
+	e.Payload = &payload{
+		Summary: alert.Shorten(alert.DigestTitle(m.Digest), maxSummary), Source: "profiler", Severity: severity, Timestamp: m.Digest.OpenedAt,
+		Details: map[string]string{"incidents": alert.Shorten(alert.Text(m), 10*maxDetail)},
+	}
+	return e
+}
+
+// Preview returns the event with its key masked.
+func (c *Channel) Preview(m alert.Message) any {
+	act := action(&m)
+	if act == "" && m.Digest == nil {
+		return nil
+	}
+	e := c.of(&m, act)
+	e.RoutingKey = secret.Mask
+	return e
+}
+
 // Notify triggers, acknowledges or resolves. Repeating it is harmless.
 func (c *Channel) Notify(ctx context.Context, m alert.Message) (alert.Thread, bool, error) {
 	act := action(&m)
+	if m.Digest != nil {
+		act = digestAction(m.Digest)
+	}
 	if act == "" {
 		return alert.Thread{}, false, nil
 	}
-	body, err := json.Marshal(c.event(&m, act))
+	event := c.of(&m, act)
+	body, err := json.Marshal(event)
 	if err != nil {
 		return alert.Thread{}, false, alert.Fail(alert.ClientError, "encode event: %w", err)
 	}
 	if e := alert.Post(ctx, c.client, alert.Request{Who: "PagerDuty", URL: c.url, Body: body, Explain: c.explain}); e != nil {
 		return alert.Thread{}, e.Reason.Retryable(), e
 	}
-	return alert.Thread{Message: alert.Fingerprint(m.Incident.Dataset)}, false, nil
+	return alert.Thread{Channel: event.DedupKey, Message: act}, false, nil
 }
 
 // explain reads what PagerDuty says about an event that it refused.

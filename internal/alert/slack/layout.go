@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -12,38 +13,48 @@ import (
 
 // The room of each part, in UTF-16 units with escapes. Slack takes 50 blocks,
 // 150 units in a header, 3,000 in a section, 10 fields of 2,000, and fails near
-// 13,000 in total. The parts below add up to less than 10,000 in at most 12
-// blocks, whatever the data:
-// header 150, lead 600, where 500, 5 fields of 320, 5 findings of 1,125, rest
-// 40, folded 700, ids 600.
+// 13,000 in total. The parts below add up to less than 10,000 in at most 16
+// blocks, whatever the data: header 150, state 300, lead 500, where 500, 5
+// fields of 320, 5 findings of 925, rest 40, chart 100 or drawn 300, changes
+// 500, folded 600, link and ids 700.
 const (
 	roomHeader  = 150
-	roomLead    = 600
+	roomLead    = 500
 	roomWhere   = 500
 	roomField   = 300
-	roomFinding = 700
+	roomFinding = 500
 	roomValue   = 100
 	roomLimit   = 150
 	roomPlace   = 150
-	roomFolded  = 700
+	roomFolded  = 600
+	roomState   = 300
+	roomChange  = 90
+	roomLabel   = 20
+	roomTitle   = 50
+	roomEntry   = 400
 	roomID      = 180
 	roomText    = 1000
 	roomPlain   = 3900 // of a message without blocks
 )
 
 // layout returns the blocks of a message.
-func layout(m *alert.Message) []slackapi.Block {
-	i := &m.Incident
-	lead := alert.Lead(i)
-	if i.Status == alert.Resolved {
-		lead = alert.News(m)
+func (c *Channel) layout(m *alert.Message) []slackapi.Block {
+	switch {
+	case m.Digest != nil:
+		return digestLayout(m.Digest)
+	case m.Weekly != nil:
+		return weeklyLayout(m.Weekly)
 	}
-	blocks := []slackapi.Block{slackapi.NewHeaderBlock(slackapi.NewTextBlockObject(slackapi.PlainTextType, cut(alert.Title(i), roomHeader, false), false, false))}
-	if lead != "" {
+	i := &m.Incident
+	blocks := []slackapi.Block{header(alert.Title(i))}
+	if lead := leadOf(m); lead != "" {
 		blocks = append(blocks, section(cut(lead, roomLead, true)))
 	}
 	if w := alert.Where(i); w != "" {
 		blocks = append(blocks, section("*"+cut(w, roomWhere, true)+"*"))
+	}
+	if st := alert.State(i); st != "" {
+		blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn(cut(st, roomState, true))))
 	}
 	var fields []*slackapi.TextBlockObject
 	for _, f := range alert.Fields(i) {
@@ -56,14 +67,142 @@ func layout(m *alert.Message) []slackapi.Block {
 	if rest := len(i.Findings) - alert.MaxFindings; rest > 0 {
 		blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn("… "+alert.Count(int64(rest))+" more")))
 	}
+	if i.Chart != nil && i.Status != alert.Resolved {
+		blocks = append(blocks, c.chart(i.Chart)...)
+	}
 	if f := alert.FoldedText(i); f != "" {
 		blocks = append(blocks, section(cut(f, roomFolded, true)))
 	}
-	var ids []string
-	for _, f := range alert.References(i) {
-		ids = append(ids, f.Name+" "+cut(f.Value, roomID, true))
+	if c.socket != nil && i.Live() && len(i.ID) <= roomText/10 {
+		blocks = append(blocks, controls(i))
 	}
-	return append(blocks, slackapi.NewContextBlock("", mrkdwn(strings.Join(ids, " · "))))
+	return append(blocks, c.footer(i))
+}
+
+func header(title string) slackapi.Block {
+	return slackapi.NewHeaderBlock(slackapi.NewTextBlockObject(slackapi.PlainTextType, cut(title, roomHeader, false), false, false))
+}
+
+// leadOf is the line below the header.
+func leadOf(m *alert.Message) string {
+	if m.Incident.Status == alert.Resolved {
+		return alert.News(&alert.Message{Event: alert.EventResolved, Incident: m.Incident})
+	}
+	return alert.Lead(&m.Incident)
+}
+
+// footer is the link to the report and the ids.
+func (c *Channel) footer(i *alert.Incident) slackapi.Block {
+	var parts []string
+	if l := alert.Link(c.external, i); l != "" && len(l) <= roomPlain/10 && !strings.ContainsAny(l, "<>|") {
+		parts = append(parts, "<"+strings.ReplaceAll(l, "&", "&amp;")+"|Open the report>")
+	}
+	for _, f := range alert.References(i) {
+		parts = append(parts, f.Name+" "+cut(f.Value, roomID, true))
+	}
+	return slackapi.NewContextBlock("", mrkdwn(strings.Join(parts, " · ")))
+}
+
+// chart compares past and now, as Slack's own chart or drawn of characters, and
+// names what changed most.
+func (c *Channel) chart(ch *alert.Chart) []slackapi.Block {
+	var out []slackapi.Block
+	if block := nativeChart(ch); block != nil && !c.plainCharts.Load() {
+		out = append(out, block)
+	} else {
+		past, now := ch.Bars()
+		name := cut(alert.Clean(ch.Column), roomTitle, true)
+		out = append(out, section(name+"\n```was "+past+"\nis  "+now+"```"))
+	}
+	var lines []string
+	for _, l := range ch.Changes(alert.MaxFindings) {
+		lines = append(lines, "• "+cut(l, roomChange, true))
+	}
+	if len(lines) > 0 {
+		out = append(out, section(strings.Join(lines, "\n")))
+	}
+	return out
+}
+
+// nativeChart is Slack's chart: two series of at most 20 points. Labels must
+// differ after they are cut; it is nil if they do not.
+func nativeChart(ch *alert.Chart) slackapi.Block {
+	if len(ch.Bins) == 0 || len(ch.Bins) > alert.MaxBins {
+		return nil
+	}
+	labels := make([]string, len(ch.Bins))
+	past, now := make([]slackapi.DataVisualizationDataPoint, len(ch.Bins)), make([]slackapi.DataVisualizationDataPoint, len(ch.Bins))
+	for k, b := range ch.Bins {
+		labels[k] = cut(alert.Clean(b), roomLabel, false)
+		if slices.Contains(labels[:k], labels[k]) {
+			return nil
+		}
+		past[k] = slackapi.NewDataVisualizationDataPoint(labels[k], ch.Past[k])
+		now[k] = slackapi.NewDataVisualizationDataPoint(labels[k], ch.Now[k])
+	}
+	axis := slackapi.NewDataVisualizationAxisConfig(labels...).WithYLabel("% of rows")
+	return slackapi.NewDataVisualizationBlock(cut(alert.Clean(ch.Column), roomTitle, false),
+		slackapi.NewDataVisualizationBarChart(axis, slackapi.NewDataVisualizationDataSeries("before", past...), slackapi.NewDataVisualizationDataSeries("now", now...)))
+}
+
+func isChart(b slackapi.Block) bool {
+	_, ok := b.(*slackapi.DataVisualizationBlock)
+	return ok
+}
+
+// The ids of the controls.
+const (
+	actionAck    = "profiler_ack"
+	actionSnooze = "profiler_snooze"
+	actionAnswer = "profiler_answer"
+)
+
+// The choices of the snooze menu.
+const (
+	snoozeHour = "1h"
+	snoozeDay  = "8h"
+	snoozeNext = "next"
+)
+
+// controls are the three things that people can do. The value of each names the
+// incident.
+func controls(i *alert.Incident) slackapi.Block {
+	option := func(value, text string) *slackapi.OptionBlockObject {
+		return slackapi.NewOptionBlockObject(value+"/"+i.ID, slackapi.NewTextBlockObject(slackapi.PlainTextType, text, false, false), nil)
+	}
+	menu := func(id, title string, options ...*slackapi.OptionBlockObject) slackapi.BlockElement {
+		return slackapi.NewOptionsSelectBlockElement(slackapi.OptTypeStatic, slackapi.NewTextBlockObject(slackapi.PlainTextType, title, false, false), id, options...)
+	}
+	var elements []slackapi.BlockElement
+	if i.Status != alert.Acknowledged {
+		elements = append(elements, slackapi.NewButtonBlockElement(actionAck, i.ID, slackapi.NewTextBlockObject(slackapi.PlainTextType, "Acknowledge", false, false)))
+	}
+	elements = append(elements,
+		menu(actionSnooze, "Snooze", option(snoozeHour, "1 hour"), option(snoozeDay, "8 hours"), option(snoozeNext, "Until the next batch")),
+		menu(actionAnswer, "Answer", option(string(alert.AnswerReal), "Real"), option(string(alert.AnswerFine), "Fine"),
+			option(string(alert.AnswerFineOnce), "Fine, this once"), option(string(alert.AnswerNewNormal), "The new normal")))
+	return slackapi.NewActionBlock("", elements...)
+}
+
+// digestLayout lists the incidents of a digest.
+func digestLayout(d *alert.Digest) []slackapi.Block {
+	blocks := []slackapi.Block{header(alert.DigestTitle(d))}
+	for k := range d.Entries {
+		if k == alert.MaxEntries {
+			blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn("… "+alert.Count(int64(len(d.Entries)-k))+" more")))
+			break
+		}
+		blocks = append(blocks, section("• "+cut(alert.EntryText(&d.Entries[k]), roomEntry, true)))
+	}
+	return append(blocks, slackapi.NewContextBlock("", mrkdwn("digest "+cut(d.ID, roomID, true))))
+}
+
+func weeklyLayout(w *alert.Weekly) []slackapi.Block {
+	blocks := []slackapi.Block{header(w.Title()), section(cut(w.Useful(), roomLead, true))}
+	for k := range w.Noisiest {
+		blocks = append(blocks, section("• "+cut(w.Noisiest[k].Line(), roomEntry, true)))
+	}
+	return append(blocks, slackapi.NewContextBlock("", mrkdwn("The noisiest checks of the week, to be repaired.")))
 }
 
 // finding is the message of a result with its value, limit and rule below.
@@ -87,6 +226,12 @@ func finding(f *checks.Result) string {
 
 // summary is the text that notifications and screen readers use beside blocks.
 func summary(m *alert.Message) string {
+	switch {
+	case m.Digest != nil:
+		return cut(alert.DigestTitle(m.Digest), roomText, true)
+	case m.Weekly != nil:
+		return cut(m.Weekly.Title()+". "+m.Weekly.Useful(), roomText, true)
+	}
 	s := alert.Title(&m.Incident)
 	if n := alert.News(m); n != "" && m.Event == alert.EventResolved {
 		s += ". " + n

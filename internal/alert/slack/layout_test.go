@@ -3,10 +3,12 @@ package slack
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	slackapi "github.com/slack-go/slack"
 	"github.com/stretchr/testify/require"
 
 	"github.com/profilerhq/profiler/internal/alert"
@@ -15,6 +17,13 @@ import (
 	"github.com/profilerhq/profiler/internal/golden"
 	"github.com/profilerhq/profiler/internal/profile"
 )
+
+// full is a channel with everything that a message may have.
+func full() *Channel {
+	return &Channel{channel: "#data", external: "https://profiler.example", socket: slackapi.New("")}
+}
+
+func layout(m *alert.Message) []slackapi.Block { return full().layout(m) }
 
 // wire is what a message looks like to Slack.
 func wire(t *testing.T, m *alert.Message) []byte {
@@ -30,6 +39,7 @@ func wire(t *testing.T, m *alert.Message) []byte {
 func TestGoldenMessage(t *testing.T) {
 	t.Parallel()
 	m := message(alert.EventOpened)
+	m.Incident.Chart = &alert.Chart{Column: "amount", Bins: []string{"< 0", "0", "10", "> 20"}, Past: []float64{0, 60.5, 39.5, 0}, Now: []float64{3, 40, 30, 27}}
 	golden.Equal(t, wire(t, &m), "testdata/opened.json")
 	m = message(alert.EventResolved)
 	m.Incident.Status, m.Incident.ResolvedAt, m.Incident.Healthy, m.Incident.Origin, m.Incident.Folded = alert.Resolved, day0.Add(49*time.Hour), 2, checks.Origin{}, nil
@@ -45,7 +55,8 @@ func TestEscaping(t *testing.T) {
 	}
 	m.Incident.Owner = "<!subteam^S1>"
 	golden.Equal(t, wire(t, &m), "testdata/hostile.json")
-	blocks, err := json.Marshal(layout(&m)[1:]) // the header is plain text
+	bare := Channel{}                                // without a link of our own
+	blocks, err := json.Marshal(bare.layout(&m)[1:]) // the header is plain text
 	require.NoError(t, err)
 	var texts []string
 	for s := range strings.SplitSeq(string(blocks)+summary(&m)+plain(&m), `\u003c`) {
@@ -72,9 +83,15 @@ func TestLimitsHoldForAllData(t *testing.T) {
 	t.Parallel()
 	for name, s := range long {
 		for _, n := range []int{0, 1, 5, 6, 2000} {
-			for _, status := range []alert.Status{alert.Open, alert.Resolved} {
+			for _, status := range []alert.Status{alert.Open, alert.Acknowledged, alert.Snoozed, alert.Resolved} {
 				m := message(alert.EventResolved)
 				i := &m.Incident
+				i.Began, i.BeganWith, i.AcknowledgedBy, i.SnoozedBy, i.Answer, i.AnsweredBy, i.Flaps = s, s, s, s, alert.AnswerReal, s, 3
+				i.Chart = &alert.Chart{Column: s, Values: true}
+				for k := range min(n, alert.MaxBins) {
+					i.Chart.Bins = append(i.Chart.Bins, fmt.Sprint(k, s))
+					i.Chart.Past, i.Chart.Now = append(i.Chart.Past, float64(k)), append(i.Chart.Now, 100/float64(k+1))
+				}
 				i.ID, i.Dataset, i.Owner, i.LastBatch, i.Status, i.Findings = s, s, s, s, status, nil
 				i.Origin = checks.Origin{Pipeline: s, Step: s, Run: s, CorrelationID: s}
 				for range n {
@@ -84,7 +101,13 @@ func TestLimitsHoldForAllData(t *testing.T) {
 				blocks, err := json.Marshal(layout(&m))
 				require.NoError(t, err)
 				require.Empty(t, slacktest.Check(summary(&m), blocks), "%s × %d", name, n)
-				require.LessOrEqual(t, len(layout(&m)), 12)
+				require.LessOrEqual(t, len(layout(&m)), 16)
+				drawn := full()
+				drawn.plainCharts.Store(true)
+				plainBlocks, err := json.Marshal(drawn.layout(&m))
+				require.NoError(t, err)
+				require.Empty(t, slacktest.Check(summary(&m), plainBlocks), "%s × %d, drawn", name, n)
+				require.LessOrEqual(t, total(plainBlocks), 10000)
 				require.LessOrEqual(t, total(blocks), 10000, "%s × %d", name, n)
 				require.Empty(t, slacktest.Check(plain(&m), nil))
 				require.LessOrEqual(t, len([]rune(plain(&m))), roomPlain)
@@ -93,6 +116,46 @@ func TestLimitsHoldForAllData(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestDigestsAndWeekliesKeepTheLimits(t *testing.T) {
+	t.Parallel()
+	for name, s := range long {
+		d := alert.Digest{ID: s, Revision: 1}
+		w := alert.Weekly{Incidents: 1}
+		for range 100 {
+			d.Entries = append(d.Entries, alert.Entry{ID: s, Dataset: s, Status: alert.Open, Severity: checks.SeverityFail, Title: s, Lead: s, Owner: s})
+		}
+		for range 10 {
+			w.Noisiest = append(w.Noisiest, alert.Noise{Dataset: s, Check: s, Place: s})
+		}
+		for _, m := range []alert.Message{{Event: alert.EventDigest, Digest: &d}, {Event: alert.EventWeekly, Weekly: &w}} {
+			blocks, err := json.Marshal(layout(&m))
+			require.NoError(t, err)
+			require.Empty(t, slacktest.Check(summary(&m), blocks), name)
+			require.Empty(t, slacktest.Check(plain(&m), nil), name)
+		}
+	}
+}
+
+func TestNoMoreThanThreeControls(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[alert.Status]int{alert.Open: 3, alert.Snoozed: 3, alert.Acknowledged: 2, alert.Resolved: 0} {
+		m := message(alert.EventUpdated)
+		m.Incident.Status = status
+		found := 0
+		for _, b := range layout(&m) {
+			if a, ok := b.(*slackapi.ActionBlock); ok {
+				found = len(a.Elements.ElementSet)
+			}
+		}
+		require.Equal(t, want, found, status)
+	}
+	without := Channel{}
+	m := message(alert.EventOpened)
+	for _, b := range without.layout(&m) {
+		require.NotEqual(t, slackapi.MBTAction, b.BlockType(), "without an app token nobody would hear a click")
 	}
 }
 

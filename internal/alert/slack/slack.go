@@ -13,7 +13,9 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 
 	slackapi "github.com/slack-go/slack"
 
@@ -31,20 +33,44 @@ type Config struct {
 	WebhookURL secret.Text
 	// Channel is the name with # or the id of the channel; only for a token.
 	Channel string
+	// AppToken is an app-level token (xapp-…) with the scope connections:write.
+	// With it messages have buttons, whose clicks come by Socket Mode.
+	AppToken secret.Text
 	// APIURL stands for https://slack.com/api/ if it is set.
 	APIURL string
 }
 
 // Channel is one Slack channel. It is safe for concurrent use.
 type Channel struct {
-	api     *slackapi.Client // nil in webhook mode
-	hook    doer
-	webhook string
-	channel string
-	log     *slog.Logger
+	api      *slackapi.Client // nil in webhook mode
+	socket   *slackapi.Client // for Socket Mode; nil without an app token
+	external string
+	// plainCharts is set once the workspace refused a chart: the block is rolled
+	// out in phases.
+	plainCharts atomic.Bool
+	hook        doer
+	webhook     string
+	channel     string
+	log         *slog.Logger
 }
 
-var _ alert.Notifier = (*Channel)(nil)
+var (
+	_ alert.DigestTaker = (*Channel)(nil)
+	_ alert.Previewer   = (*Channel)(nil)
+	_ alert.Listener    = (*Channel)(nil)
+)
+
+// TakesDigests is true: people read what is posted.
+func (c *Channel) TakesDigests() bool { return true }
+
+// Preview returns the texts and blocks of a message.
+func (c *Channel) Preview(m alert.Message) any {
+	p := map[string]any{"text": summary(&m), "blocks": c.layout(&m)}
+	if c.channel != "" {
+		p["channel"] = c.channel
+	}
+	return p
+}
 
 // Notifier checks the configuration and returns the channel; it does not ask
 // Slack. Without any secret the error is alert.ErrNoSecret.
@@ -54,7 +80,7 @@ func (c Config) Notifier(o alert.ReceiverOptions) (alert.Notifier, error) {
 	}
 	o = o.WithDefaults()
 	client := alert.NewHTTPClient(o.HTTPClient)
-	ch := &Channel{hook: doer{client, true}, webhook: c.WebhookURL.Reveal(), channel: c.Channel, log: o.Logger}
+	ch := &Channel{hook: doer{client, true}, webhook: c.WebhookURL.Reveal(), channel: c.Channel, log: o.Logger, external: o.ExternalURL}
 	if !c.Token.IsZero() {
 		base := slackapi.APIURL
 		if c.APIURL != "" {
@@ -62,6 +88,10 @@ func (c Config) Notifier(o alert.ReceiverOptions) (alert.Notifier, error) {
 		}
 		ch.api = slackapi.New(c.Token.Reveal(), slackapi.OptionAPIURL(base), slackapi.OptionHTTPClient(doer{client, false}),
 			slackapi.OptionLog(log.New(io.Discard, "", 0)))
+		if !c.AppToken.IsZero() {
+			ch.socket = slackapi.New(c.Token.Reveal(), slackapi.OptionAppLevelToken(c.AppToken.Reveal()), slackapi.OptionAPIURL(base),
+				slackapi.OptionHTTPClient(doer{client, false}), slackapi.OptionLog(log.New(io.Discard, "", 0)))
+		}
 	}
 	return ch, nil
 }
@@ -74,6 +104,8 @@ func (c Config) validate() error {
 		return errors.New("token and webhook_url are both set: remove one of them")
 	case !c.Token.IsZero() && c.Channel == "":
 		return errors.New("channel is missing: name the Slack channel, such as \"#data\"")
+	case !c.WebhookURL.IsZero() && !c.AppToken.IsZero():
+		return errors.New("app_token has no effect with webhook_url, whose messages have no buttons: remove it")
 	case !c.WebhookURL.IsZero() && c.Channel != "":
 		return errors.New("channel has no effect with webhook_url, which belongs to one channel: remove it")
 	case !c.WebhookURL.IsZero() && !alert.IsHTTP(c.WebhookURL.Reveal()):
@@ -102,7 +134,7 @@ func (c *Channel) Notify(ctx context.Context, m alert.Message) (alert.Thread, bo
 }
 
 func (c *Channel) notifyBot(ctx context.Context, m *alert.Message) (alert.Thread, *alert.Error) {
-	t := m.Incident.Threads[m.Channel]
+	t := thread(m)
 	if t.Message == "" {
 		return c.say(ctx, m, c.channel, slackapi.MsgOptionPost())
 	}
@@ -113,8 +145,12 @@ func (c *Channel) notifyBot(ctx context.Context, m *alert.Message) (alert.Thread
 		}
 		return alert.Thread{}, err
 	}
-	if news := alert.News(m); news != "" {
-		_, _, err := c.api.PostMessageContext(ctx, t.Channel, slackapi.MsgOptionTS(t.Message), quiet(cut(news, roomText, true)))
+	if news := reply(m); news != "" {
+		options := []slackapi.MsgOption{slackapi.MsgOptionTS(t.Message), quiet(cut(news, roomText, true))}
+		if m.Event == alert.EventRepeated { // nobody reads threads of yesterday
+			options = append(options, slackapi.MsgOptionBroadcast())
+		}
+		_, _, err := c.api.PostMessageContext(ctx, t.Channel, options...)
 		if err != nil {
 			return now, c.classify(m.Channel, err)
 		}
@@ -122,12 +158,35 @@ func (c *Channel) notifyBot(ctx context.Context, m *alert.Message) (alert.Thread
 	return now, nil
 }
 
+// thread is where the message stands that a message changes.
+func thread(m *alert.Message) alert.Thread {
+	if m.Digest != nil {
+		return m.Digest.Thread
+	}
+	return m.Incident.Threads[m.Channel]
+}
+
+// reply is what the thread of a message that stands is told.
+func reply(m *alert.Message) string {
+	switch {
+	case m.Digest != nil && m.Digest.Over():
+		return alert.DigestTitle(m.Digest)
+	case m.Digest != nil || m.Weekly != nil:
+		return ""
+	}
+	return alert.News(m)
+}
+
 // errGone says that the message to edit is not there any more, or is too old.
 var errGone = errors.New("message is gone")
 
 // say sends a message with its layout, or as plain text if Slack refuses that.
 func (c *Channel) say(ctx context.Context, m *alert.Message, to string, how slackapi.MsgOption) (alert.Thread, *alert.Error) {
-	channel, ts, _, err := c.api.SendMessageContext(ctx, to, how, quiet(summary(m)), slackapi.MsgOptionBlocks(layout(m)...))
+	blocks := c.layout(m)
+	channel, ts, _, err := c.api.SendMessageContext(ctx, to, how, quiet(summary(m)), slackapi.MsgOptionBlocks(blocks...))
+	if e, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok && c.chartRefused(e.Err, blocks) {
+		channel, ts, _, err = c.api.SendMessageContext(ctx, to, how, quiet(summary(m)), slackapi.MsgOptionBlocks(c.layout(m)...))
+	}
 	if e, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok && layoutRefused(e.Err) {
 		c.layoutRefused(ctx, m, e.Err)
 		// No blocks at all would leave those of an edited message in place.
@@ -148,6 +207,17 @@ func (c *Channel) say(ctx context.Context, m *alert.Message, to string, how slac
 	return alert.Thread{Channel: channel, Message: ts}, nil
 }
 
+// chartRefused reports whether Slack took offence at a chart, and remembers it:
+// the workspace does not have that block yet.
+func (c *Channel) chartRefused(code string, blocks []slackapi.Block) bool {
+	if !layoutRefused(code) || c.plainCharts.Load() || !slices.ContainsFunc(blocks, isChart) {
+		return false
+	}
+	c.plainCharts.Store(true)
+	c.log.Info("slack does not take charts yet, drawing them of characters")
+	return true
+}
+
 func (c *Channel) layoutRefused(ctx context.Context, m *alert.Message, code string) {
 	c.log.LogAttrs(ctx, slog.LevelWarn, "slack refused the layout, sending plain text", slog.String("channel", m.Channel),
 		slog.String("dataset", m.Incident.Dataset), slog.String("incident", m.Incident.ID), slog.String("err", code))
@@ -160,14 +230,24 @@ func quiet(text string) slackapi.MsgOption {
 		slackapi.MsgOptionDisableLinkUnfurl(), slackapi.MsgOptionDisableMediaUnfurl())
 }
 
-// notifyHook posts to the webhook. It cannot edit, so updates are left out.
+// notifyHook posts to the webhook. It cannot edit, so what would only change a
+// message is left out.
 func (c *Channel) notifyHook(ctx context.Context, m *alert.Message) *alert.Error {
-	if m.Event == alert.EventUpdated {
+	switch m.Event {
+	case alert.EventUpdated, alert.EventAcknowledged, alert.EventSnoozed, alert.EventAnswered:
+		return nil
+	}
+	if m.Digest != nil && m.Digest.Revision > 1 && !m.Digest.Over() {
 		return nil
 	}
 	off := false
-	message := slackapi.WebhookMessage{Text: hookText(m), Blocks: &slackapi.Blocks{BlockSet: layout(m)}, Parse: "none", UnfurlLinks: &off, UnfurlMedia: &off}
+	blocks := c.layout(m)
+	message := slackapi.WebhookMessage{Text: hookText(m), Blocks: &slackapi.Blocks{BlockSet: blocks}, Parse: "none", UnfurlLinks: &off, UnfurlMedia: &off}
 	refused, err := c.post(ctx, m, &message)
+	if err == nil && c.chartRefused(refused, blocks) {
+		message.Blocks = &slackapi.Blocks{BlockSet: c.layout(m)}
+		refused, err = c.post(ctx, m, &message)
+	}
 	if err == nil && layoutRefused(refused) {
 		c.layoutRefused(ctx, m, refused)
 		message.Text, message.Blocks = plain(m), nil
@@ -181,6 +261,9 @@ func (c *Channel) notifyHook(ctx context.Context, m *alert.Message) *alert.Error
 
 // hookText leads with the news, as no thread tells it.
 func hookText(m *alert.Message) string {
+	if m.Digest != nil || m.Weekly != nil {
+		return summary(m)
+	}
 	if news := alert.News(m); news != "" && m.Event != alert.EventResolved {
 		return cut(news+". "+alert.Lead(&m.Incident), roomText, true)
 	}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -435,4 +437,150 @@ func TestSecretsAreMasked(t *testing.T) {
 		require.NotContains(t, s, "hooks/")
 		require.Contains(t, s, "#data")
 	}
+}
+
+// acting collects what people do.
+type acting struct {
+	got chan alert.Action
+	err error
+}
+
+func (a *acting) act(_ context.Context, x alert.Action) error {
+	a.got <- x
+	return a.err
+}
+
+// TestSocketMode clicks at every control of a message, through a lost
+// connection too.
+func TestSocketMode(t *testing.T) {
+	t.Parallel()
+	fake := slacktest.Start()
+	defer fake.Close()
+	var logs syncBuffer
+	n, err := Config{Token: secret.New(slacktest.Token), AppToken: secret.New(slacktest.AppToken), Channel: slacktest.Channel, APIURL: fake.URL}.
+		Notifier(alert.ReceiverOptions{Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	require.NoError(t, err)
+	ch := n.(alert.Listener)
+	require.True(t, ch.Listens())
+	_, _, err = ch.Notify(t.Context(), message(alert.EventOpened))
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	a := &acting{got: make(chan alert.Action, 1)}
+	done := make(chan struct{})
+	go func() { defer close(done); ch.Listen(ctx, a.act) }()
+	const id = "01JD0000000000000000000000"
+	for _, tt := range []struct {
+		action, option string
+		want           alert.Action
+	}{
+		{"profiler_ack", "", alert.Action{Incident: id, Who: "ann", Do: alert.EventAcknowledged}},
+		{"profiler_snooze", "8h", alert.Action{Incident: id, Who: "ann", Do: alert.EventSnoozed, For: 8 * time.Hour}},
+		{"profiler_snooze", "next", alert.Action{Incident: id, Who: "ann", Do: alert.EventSnoozed}},
+		{"profiler_answer", "fine-once", alert.Action{Incident: id, Who: "ann", Do: alert.EventAnswered, Answer: alert.AnswerFineOnce}},
+	} {
+		require.NoError(t, fake.Click(t.Context(), "ann", tt.action, tt.option))
+		require.Equal(t, tt.want, <-a.got)
+	}
+	fake.Hangup()
+	a.err = errors.New("the incident of <shop/orders> is resolved")
+	require.NoError(t, fake.Click(t.Context(), "bob", "profiler_ack", ""))
+	require.Equal(t, "bob", (<-a.got).Who)
+	require.NoError(t, fake.Wait(t.Context(), func() bool { return len(fake.Ephemeral()) == 1 }))
+	require.Equal(t, "That did not work: the incident of &lt;shop/orders&gt; is resolved", fake.Ephemeral()[0])
+	stop()
+	<-done
+	for _, s := range []string{slacktest.Token, slacktest.AppToken, "ticket-"} {
+		require.NotContains(t, logs.String(), s)
+	}
+}
+
+// syncBuffer is a buffer for several writers.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func TestAWrongAppTokenIsSaid(t *testing.T) {
+	t.Parallel()
+	fake := slacktest.Start()
+	defer fake.Close()
+	var logs syncBuffer
+	n, err := Config{Token: secret.New(slacktest.Token), AppToken: secret.New("xapp-stolen"), Channel: slacktest.Channel, APIURL: fake.URL}.
+		Notifier(alert.ReceiverOptions{Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	require.NoError(t, err)
+	ctx, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer stop()
+	n.(alert.Listener).Listen(ctx, func(context.Context, alert.Action) error { return nil })
+	require.NotContains(t, logs.String(), "xapp-stolen")
+	require.Contains(t, logs.String(), "socket mode of slack ended")
+}
+
+func TestChartsAreDrawnWhereSlackDoesNotTakeThem(t *testing.T) {
+	t.Parallel()
+	fake := slacktest.Start()
+	defer fake.Close()
+	fake.NoCharts = true
+	for _, c := range []Config{{Token: secret.New(slacktest.Token), Channel: "#data", APIURL: fake.URL}, {WebhookURL: secret.New(fake.HookURL)}} {
+		before := len(fake.Requests())
+		d := dispatcher(t, c, nil, nil)
+		m := message(alert.EventOpened)
+		m.Incident.Chart = &alert.Chart{Column: "a", Bins: []string{"x", "y"}, Past: []float64{10, 90}, Now: []float64{90, 10}}
+		require.NoError(t, d.Deliver(t.Context(), []alert.Message{m})[0].Err)
+		last := fake.Messages()[len(fake.Messages())-1]
+		require.NotContains(t, string(last.Blocks), "data_visualization")
+		require.Contains(t, string(last.Blocks), "was ▂█")
+		require.NoError(t, d.Deliver(t.Context(), []alert.Message{m})[0].Err)
+		require.Len(t, fake.Requests(), before+3, "the second message knows")
+	}
+}
+
+func TestARepeatIsSeenInTheChannel(t *testing.T) {
+	t.Parallel()
+	fake := slacktest.Start()
+	defer fake.Close()
+	d := dispatcher(t, Config{Token: secret.New(slacktest.Token), Channel: "#data", APIURL: fake.URL}, nil, nil)
+	first := d.Deliver(t.Context(), []alert.Message{message(alert.EventOpened)})[0]
+	for k, e := range []alert.Event{alert.EventRaised, alert.EventRepeated, alert.EventReopened} {
+		m := message(e)
+		m.Incident.Threads = map[string]alert.Thread{"data": first.Thread}
+		require.NoError(t, d.Deliver(t.Context(), []alert.Message{m})[0].Err)
+		require.Equal(t, e == alert.EventRepeated, fake.Messages()[0].Replies[k].Broadcast)
+	}
+}
+
+func TestADigestIsOneMessage(t *testing.T) {
+	t.Parallel()
+	fake := slacktest.Start()
+	defer fake.Close()
+	d := dispatcher(t, Config{Token: secret.New(slacktest.Token), Channel: "#data", APIURL: fake.URL}, nil, nil)
+	i := incident()
+	digest := alert.Digest{ID: "D1", Revision: 1, Entries: []alert.Entry{alert.EntryOf(&i, ""), alert.EntryOf(&i, "")}}
+	tell := func() {
+		out := d.Deliver(t.Context(), []alert.Message{{Key: "k", Channel: "data", Event: alert.EventDigest, Digest: &digest}})[0]
+		require.NoError(t, out.Err)
+		digest.Thread = out.Thread
+		digest.Revision++
+	}
+	tell()
+	digest.Entries[0].Status = alert.Resolved
+	tell()
+	require.Contains(t, fake.Messages()[0].Text, "2 incidents at once: 1 resolved")
+	require.Empty(t, fake.Messages()[0].Replies)
+	digest.Entries[1].Status = alert.Resolved
+	tell()
+	got := fake.Messages()
+	require.Len(t, got, 1)
+	require.Equal(t, "2 incidents at once: all resolved", got[0].Replies[0].Text)
 }

@@ -42,7 +42,7 @@ type Channel struct {
 	external string
 }
 
-var _ alert.Notifier = (*Channel)(nil)
+var _ alert.Previewer = (*Channel)(nil)
 
 // Notifier checks the configuration and returns the channel; it does not ask
 // the server. An empty address is alert.ErrNoSecret.
@@ -106,6 +106,9 @@ func NewBody(m *alert.Message, external string) Body {
 		}},
 	}
 }
+
+// Preview returns the body.
+func (c *Channel) Preview(m alert.Message) any { return NewBody(&m, c.external) }
 
 // Notify posts the message. An answer that got lost makes it post again, with
 // the same key.

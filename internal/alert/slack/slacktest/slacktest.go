@@ -26,11 +26,13 @@ const (
 
 // Message is a message as the channel shows it. Edits counts its edits.
 type Message struct {
-	TS      string          `json:"ts"`
-	Text    string          `json:"text"`
-	Blocks  json.RawMessage `json:"blocks,omitempty"`
-	Edits   int             `json:"-"`
-	Replies []Message       `json:"-"`
+	TS     string          `json:"ts"`
+	Text   string          `json:"text"`
+	Blocks json.RawMessage `json:"blocks,omitempty"`
+	Edits  int             `json:"-"`
+	// Broadcast tells that a reply is shown in the channel too.
+	Broadcast bool      `json:"-"`
+	Replies   []Message `json:"-"`
 }
 
 // Fault is how one request goes wrong. The zero value is no fault.
@@ -49,12 +51,18 @@ type Server struct {
 	// URL is the api_url of the server; set by Start. HookURL is its webhook.
 	URL, HookURL string
 
-	mu       sync.Mutex
-	messages []Message
-	faults   []Fault
-	requests []string
-	changed  chan struct{} // closed and replaced at every change
-	close    func()
+	// NoCharts makes the server refuse charts, as workspaces do that do not have
+	// them yet. It is set before the first request.
+	NoCharts bool
+
+	mu        sync.Mutex
+	messages  []Message
+	ephemeral []string
+	socket    socket
+	faults    []Fault
+	requests  []string
+	changed   chan struct{} // closed and replaced at every change
+	close     func()
 }
 
 // New returns a server to be mounted as an http.Handler.
@@ -104,6 +112,30 @@ func (s *Server) Messages() []Message {
 	return out
 }
 
+// Ephemeral returns the texts that single people were shown.
+func (s *Server) Ephemeral() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.ephemeral)
+}
+
+// Wait waits until a condition holds, which is looked at after every change.
+func (s *Server) Wait(ctx context.Context, ok func() bool) error {
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		if ok() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for Slack: %w", ctx.Err())
+		}
+	}
+}
+
 // WaitMessages waits until there are at least n messages.
 func (s *Server) WaitMessages(ctx context.Context, n int) ([]Message, error) {
 	for {
@@ -123,12 +155,13 @@ func (s *Server) WaitMessages(ctx context.Context, n int) ([]Message, error) {
 
 // request is what the client asks for, from a form or from JSON.
 type request struct {
-	Token   string          `json:"token"`
-	Channel string          `json:"channel"`
-	TS      string          `json:"ts"`
-	Thread  string          `json:"thread_ts"`
-	Text    string          `json:"text"`
-	Blocks  json.RawMessage `json:"blocks"`
+	Token     string          `json:"token"`
+	Channel   string          `json:"channel"`
+	TS        string          `json:"ts"`
+	Thread    string          `json:"thread_ts"`
+	Text      string          `json:"text"`
+	Blocks    json.RawMessage `json:"blocks"`
+	Broadcast bool            `json:"reply_broadcast"`
 }
 
 // ServeHTTP answers chat.postMessage and chat.update under any prefix, and the
@@ -136,8 +169,15 @@ type request struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	hook := r.URL.Path == HookPath
 	method := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-	if hook {
+	switch {
+	case hook:
 		method = "hook"
+	case method == socketPath:
+		s.serveSocket(w, r)
+		return
+	case method == "apps.connections.open":
+		s.openSocket(w, r)
+		return
 	}
 	q, err := parse(r)
 	s.mu.Lock()
@@ -189,7 +229,7 @@ func parse(r *http.Request) (request, error) {
 	}
 	q = request{
 		Token: r.Form.Get("token"), Channel: r.Form.Get("channel"), TS: r.Form.Get("ts"),
-		Thread: r.Form.Get("thread_ts"), Text: r.Form.Get("text"),
+		Thread: r.Form.Get("thread_ts"), Text: r.Form.Get("text"), Broadcast: r.Form.Get("reply_broadcast") == "true",
 	}
 	if b := r.Form.Get("blocks"); b != "" {
 		q.Blocks = json.RawMessage(b)
@@ -233,13 +273,16 @@ func (s *Server) act(method string, q request) (ts, code string) {
 	switch {
 	case method != "hook" && q.Token != Token:
 		return "", "invalid_auth"
-	case method == "chat.update" && q.Channel != ChannelID, method == "chat.postMessage" && q.Channel != ChannelID && q.Channel != Channel:
+	case method == "chat.postEphemeral" && q.Channel != ChannelID, method == "chat.update" && q.Channel != ChannelID, method == "chat.postMessage" && q.Channel != ChannelID && q.Channel != Channel:
 		return "", "channel_not_found"
 	}
 	if code := Check(q.Text, q.Blocks); code != "" {
 		return "", code
 	}
-	m := Message{TS: s.nextTS(), Text: q.Text, Blocks: q.Blocks}
+	if s.NoCharts && strings.Contains(string(q.Blocks), `"data_visualization"`) {
+		return "", "invalid_blocks"
+	}
+	m := Message{TS: s.nextTS(), Text: q.Text, Blocks: q.Blocks, Broadcast: q.Broadcast}
 	defer func() {
 		close(s.changed)
 		s.changed = make(chan struct{})
@@ -248,6 +291,9 @@ func (s *Server) act(method string, q request) (ts, code string) {
 		return slices.IndexFunc(s.messages, func(m Message) bool { return m.TS == ts })
 	}
 	switch {
+	case method == "chat.postEphemeral":
+		s.ephemeral = append(s.ephemeral, q.Text)
+		return m.TS, ""
 	case method == "chat.update":
 		k := at(q.TS)
 		if k < 0 {
@@ -276,72 +322,6 @@ func (s *Server) act(method string, q request) (ts, code string) {
 // nextTS makes ids that are unique and rise, as Slack's do.
 func (s *Server) nextTS() string {
 	return "1793000000." + fmt.Sprintf("%06d", len(s.requests)*100+len(s.messages))
-}
-
-// The limits of a message.
-const (
-	maxBlocks, maxHeader, maxSection  = 50, 150, 3000
-	maxFields, maxField, maxElements  = 10, 2000, 10
-	maxContext, maxTotal, maxFallback = 2000, 13000, 40000
-)
-
-// Check returns Slack's error for a message that it would not take, "" for a
-// good one. Lengths are counted in UTF-16 units.
-func Check(text string, blocks json.RawMessage) string {
-	type object struct{ Type, Text string }
-	var list []struct {
-		Type     string
-		Text     json.RawMessage
-		Fields   []object
-		Elements []object
-	}
-	if len(blocks) > 0 && json.Unmarshal(blocks, &list) != nil {
-		return "invalid_blocks_format"
-	}
-	switch {
-	case len(list) == 0 && strings.TrimSpace(text) == "":
-		return "no_text"
-	case units(text) > maxFallback:
-		return "msg_too_long"
-	case len(list) > maxBlocks:
-		return "invalid_blocks"
-	}
-	total := 0
-	good := func(o object, limit int, types ...string) bool {
-		n := units(o.Text)
-		total += n
-		return n > 0 && n <= limit && slices.Contains(types, o.Type)
-	}
-	for _, b := range list {
-		var t object
-		if b.Text != nil && json.Unmarshal(b.Text, &t) != nil {
-			return "invalid_blocks"
-		}
-		ok := false
-		switch b.Type {
-		case "header":
-			ok = good(t, maxHeader, "plain_text")
-		case "section":
-			ok = (b.Text != nil || len(b.Fields) > 0) && len(b.Fields) <= maxFields && (b.Text == nil || good(t, maxSection, "mrkdwn", "plain_text"))
-		case "context":
-			ok = len(b.Elements) > 0 && len(b.Elements) <= maxElements
-		case "divider":
-			ok = true
-		}
-		for _, o := range b.Fields {
-			ok = good(o, maxField, "mrkdwn", "plain_text") && ok
-		}
-		for _, o := range b.Elements {
-			ok = good(o, maxContext, "mrkdwn", "plain_text") && ok
-		}
-		if !ok {
-			return "invalid_blocks"
-		}
-	}
-	if total > maxTotal {
-		return "msg_blocks_too_long"
-	}
-	return ""
 }
 
 func units(s string) int {

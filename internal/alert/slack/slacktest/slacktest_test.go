@@ -28,6 +28,29 @@ func fields(count, n int) string {
 	return `{"type":"section","fields":[` + strings.TrimSuffix(strings.Repeat(f+",", count), ",") + `]}`
 }
 
+// controls is a block of menus with values of n characters.
+func controls(count, n int) string {
+	var all []string
+	for k := range count {
+		all = append(all, fmt.Sprintf(`{"type":"static_select","action_id":"a%d","placeholder":{"type":"plain_text","text":"p"},"options":[{"value":%q,"text":{"type":"plain_text","text":"o"}}]}`, k, x(n)))
+	}
+	return `{"type":"actions","elements":[` + strings.Join(all, ",") + `]}`
+}
+
+// bars is a chart whose labels have n characters beside two digits.
+func bars(series, points, n int) string {
+	var categories, data, all []string
+	for k := range points {
+		label := fmt.Sprintf("%q", fmt.Sprintf("%02d", k)+x(n))
+		categories = append(categories, label)
+		data = append(data, `{"label":`+label+`,"value":1}`)
+	}
+	for k := range series {
+		all = append(all, fmt.Sprintf(`{"name":"s%d","data":[%s]}`, k, strings.Join(data, ",")))
+	}
+	return `{"type":"data_visualization","title":"t","chart":{"type":"bar","series":[` + strings.Join(all, ",") + `],"axis_config":{"categories":[` + strings.Join(categories, ",") + `]}}}`
+}
+
 func TestLimitsAreEnforced(t *testing.T) {
 	t.Parallel()
 	times := func(n int, b string) string { return strings.TrimSuffix(strings.Repeat(b+",", n), ",") }
@@ -53,6 +76,14 @@ func TestLimitsAreEnforced(t *testing.T) {
 		{"long field", "t", fields(1, 2001), "invalid_blocks"},
 		{"total", "t", times(4, section(3000)) + "," + section(1000), ""},
 		{"above total", "t", times(4, section(3000)) + "," + section(1001), "msg_blocks_too_long"},
+		{"controls", "t", controls(25, 150), ""},
+		{"too many controls", "t", controls(26, 1), "invalid_blocks"},
+		{"long option", "t", controls(1, 151), "invalid_blocks"},
+		{"the same control twice", "t", controls(1, 1) + "," + controls(1, 1), "invalid_blocks"},
+		{"chart", "t", bars(2, 20, 18), ""},
+		{"too many series", "t", bars(7, 1, 1), "invalid_blocks"},
+		{"too many points", "t", bars(1, 21, 1), "invalid_blocks"},
+		{"long label", "t", bars(1, 1, 21), "invalid_blocks"},
 		{"unknown block", "t", `{"type":"chart"}`, "invalid_blocks"},
 	}
 	for _, tt := range tests {
