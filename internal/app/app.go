@@ -59,6 +59,8 @@ type Options struct {
 	// AlertTimeout bounds one delivery with its retries; 0 is that of one-shot
 	// commands.
 	AlertTimeout time.Duration
+	// AlertTries bounds the tries of one delivery; 0 is that of one-shot commands.
+	AlertTries int
 	// AlertInterval is the least time between two messages of a channel.
 	AlertInterval time.Duration
 	Metrics       *metrics.Metrics
@@ -293,7 +295,7 @@ func (a *App) Reconfigure(receivers map[string]alert.Receiver, o alert.Options) 
 		}
 	}
 	d, err := alert.NewDispatcher(alert.DispatcherOptions{
-		Channels: channels, Logger: a.log, Timeout: a.opts.AlertTimeout, Interval: a.opts.AlertInterval, Observer: a.observeDelivery,
+		Channels: channels, Logger: a.log, Timeout: a.opts.AlertTimeout, Interval: a.opts.AlertInterval, Tries: a.opts.AlertTries, Observer: a.observeDelivery,
 	})
 	if err != nil {
 		return err
