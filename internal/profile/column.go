@@ -28,7 +28,11 @@ type column struct {
 	types       [batch.TypeCount]uint64
 	first       [batch.TypeCount]firstValue
 
-	order order      // of the rows
+	order     order  // of the rows
+	sensitive bool   // keeps keyed hashes in the place of values
+	keyed     *keyed // of a sensitive column while it is built
+	clash     bool   // parts were hashed with different keys
+
 	codes codes      // counts that are not in what follows yet
 	dict  *dict      // nil once it was too large
 	sk    *sketches  // nil until then
@@ -194,6 +198,10 @@ func (c *column) flush() {
 	c.sk = newSketches(c.name, c.counters)
 	d := c.dict
 	c.dict = nil
+	if c.sensitive {
+		c.flushKeyed(d, c.hasText)
+		return
+	}
 	c.addEntries(d.sorted(), d, c.hasText)
 }
 
@@ -240,8 +248,14 @@ func newSketches(name string, counters uint16) *sketches {
 }
 
 // merge adds the state of the same column of another part. o is unchanged.
-func (c *column) merge(o *column) {
+// sameKey says that both profiles have one key.
+func (c *column) merge(o *column, sameKey bool) {
 	c.fold()
+	if c.clash = c.clash || o.clash || !c.agrees(o, sameKey); c.clash {
+		c.rows, c.nulls = c.rows+o.rows, c.nulls+o.nulls
+		return
+	}
+	c.adopt(o)
 	c.declared = mergeDeclared(c, o)
 	for t := range c.types {
 		if c.types[t] == 0 {
@@ -255,6 +269,10 @@ func (c *column) merge(o *column) {
 	c.nulls += o.nulls
 	c.empties += o.empties
 	c.zoned = c.zoned || o.zoned
+	if c.sensitive {
+		c.mergeKeyed(o)
+		return
+	}
 	c.order.merge(&o.order)
 	switch {
 	case c.dict != nil && o.dict != nil:

@@ -215,6 +215,9 @@ func (r *reader) columnPart(tag uint64, c *column) {
 			}
 			c.agg.lengths = append(c.agg.lengths, r.uint())
 		}
+	case tagKeyed:
+		c.sensitive = true
+		r.aggregates(&c.agg)
 	case tagMasks:
 		m := &c.sk.masks
 		m.n = r.uint()

@@ -41,6 +41,7 @@ const (
 	tagOrder   // since 1.1
 	tagMasks   // since 1.1
 	tagLengths // since 1.2
+	tagKeyed   // since 1.2, of sensitive columns alone
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -71,7 +72,7 @@ type statsJSON struct {
 func (p *Profile) Encode() ([]byte, error) {
 	var w writer
 	h := head{
-		Hash: HashName, Dataset: p.Dataset, Rows: p.rows, Source: p.Source, ProfiledAt: p.ProfiledAt.UTC(),
+		Hash: HashName, Key: p.key, Dataset: p.Dataset, Rows: p.rows, Source: p.Source, ProfiledAt: p.ProfiledAt.UTC(),
 		Stats: statsJSON{p.Stats.Bytes, p.Stats.BlankLines, p.Stats.Malformed, p.Stats.Notes, p.Stats.Sample, p.Stats.RowsRead}, First: p.Stats.FirstMalformed,
 	}
 	hb, err := json.Marshal(h)
@@ -170,7 +171,7 @@ func (p *Profile) decodeHead(b []byte) error {
 		Stats: batch.Stats{Bytes: h.Stats.Bytes, BlankLines: h.Stats.BlankLines, Malformed: h.Stats.Malformed, Notes: h.Stats.Notes, FirstMalformed: h.First,
 			Sample: h.Stats.Sample, RowsRead: h.Stats.RowsRead},
 	}
-	p.rows = h.Rows
+	p.rows, p.key = h.Rows, h.Key
 	if s := h.Stats; s.Sample < 0 || s.Sample >= 1 || s.RowsRead < 0 || s.Sample > 0 && uint64(s.RowsRead) < h.Rows {
 		return formatError("the head is damaged")
 	}
@@ -249,11 +250,16 @@ func (w *writer) column(c *column) {
 		}
 	})
 	w.section(tagOrder, func(w *writer) { w.order(&c.order) })
+	if c.sensitive {
+		w.section(tagKeyed, func(w *writer) { w.aggregates(&c.agg) })
+	}
 	if c.dict != nil {
 		w.section(tagDict, func(w *writer) { w.dict(c.dict) })
 		return
 	}
-	w.section(tagAggregates, func(w *writer) { w.aggregates(&c.agg) })
+	if !c.sensitive {
+		w.section(tagAggregates, func(w *writer) { w.aggregates(&c.agg) })
+	}
 	w.section(tagGroups, func(w *writer) {
 		for _, g := range []group{c.sk.strings, c.sk.typed, c.sk.texts} {
 			w.sketch(g.hll != nil, g.hll)

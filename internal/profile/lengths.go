@@ -38,11 +38,11 @@ func (l *lengths) addBytes(v *batch.Vector, rows []int32) {
 
 // Lengths returns how many texts of a column of texts have which length in
 // characters, by length; all longer than 1,024 count as 1,025. It is nil for
-// other columns, where most values are no texts, and for profiles saved before
+// sensitive and for other columns, where most values are no texts, and for profiles saved before
 // version 1.2 with estimates.
 func (p *Profile) Lengths(name string) []sketch.Weighted[float64] {
 	i, ok := p.index[name]
-	if !ok || p.column(i).kind != batch.String {
+	if !ok || p.column(i).kind != batch.String || p.columns[i].sensitive {
 		return nil
 	}
 	c := p.columns[i]

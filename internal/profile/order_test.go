@@ -209,10 +209,10 @@ func TestMergeTakesPartsInOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	low, high := []cellOf{intCell(1), intCell(2)}, []cellOf{intCell(2), intCell(3)}
 	a := stateOf(rng, low)
-	a.merge(stateOf(rng, high))
+	a.merge(stateOf(rng, high), true)
 	require.Equal(t, "ascending", sortedOf(a))
 	b := stateOf(rng, high)
-	b.merge(stateOf(rng, low))
+	b.merge(stateOf(rng, low), true)
 	require.Empty(t, sortedOf(b))
 }
 
@@ -222,7 +222,7 @@ func TestMergedOrderIsIndependentOfItsParts(t *testing.T) {
 	part := stateOf(rng, []cellOf{textCell("b"), textCell("c")})
 	before := bytes.Clone(encodedOrder(&part.order))
 	m := newColumn("v")
-	m.merge(part)
+	m.merge(part, true)
 	m.add(vectorOf([]cellOf{textCell("d")}, false), &batch.Chunk{First: 3}, make([]uint64, 1))
 	require.Equal(t, before, encodedOrder(&part.order))
 	require.Equal(t, "ascending", sortedOf(m))

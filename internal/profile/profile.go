@@ -40,6 +40,7 @@ type Profile struct {
 	columns []*column
 	index   map[string]int
 	dups    rowSet
+	key     string // id of the key of sensitive columns and rows; "" without
 
 	once    sync.Once
 	summary *Summary
@@ -108,6 +109,10 @@ type Builder struct {
 	p      *Profile
 	hashes []uint64
 	share  int // columns that share the memory of exact counts, at least
+
+	key       *Key // of sensitive columns; nil without
+	sensitive func(column string) bool
+	rowKey    *hasher
 }
 
 // NewBuilder returns a builder of an empty profile.
@@ -145,12 +150,21 @@ func (b *Builder) Begin(columns []batch.Column, c *batch.Chunk) {
 // dictionary, until the column has another one.
 func (b *Builder) Column(c *batch.Chunk, i int, hashes []uint64) {
 	p := b.p
-	p.columns[i].add(&c.Vectors[i], c, hashes)
+	if col := p.columns[i]; col.sensitive {
+		col.addKeyed(&c.Vectors[i], c, hashes)
+	} else {
+		col.add(&c.Vectors[i], c, hashes)
+	}
 	p.columns[i].limit(p.rows, max(len(p.columns), b.share))
 }
 
-// End takes the sums of the hashes of the rows.
-func (b *Builder) End(hashes []uint64) { b.p.dups.add(hashes) }
+// End takes the sums of the hashes of the rows, which it may change.
+func (b *Builder) End(hashes []uint64) {
+	if b.rowKey != nil {
+		b.rowKey.rows(hashes)
+	}
+	b.p.dups.add(hashes)
+}
 
 // Add takes the rows of a chunk, filling its columns: Begin, Column and End
 // in one. The error is that of filling.
@@ -172,7 +186,11 @@ func (b *Builder) addColumns(columns []batch.Column) {
 	p := b.p
 	for i := len(p.columns); i < len(columns); i++ {
 		p.addColumn(columns[i].Name)
-		p.columns[i].declared, p.columns[i].part = columns[i].Declared, b.share > 0
+		c := p.columns[i]
+		c.declared, c.part = columns[i].Declared, b.share > 0
+		if b.key != nil && b.sensitive(c.name) {
+			c.sensitive, c.keyed = true, &keyed{hasher: b.key.hasher()}
+		}
 	}
 }
 
@@ -191,7 +209,7 @@ func (b *Builder) Finish(columns []batch.Column, info Info) *Profile {
 	b.addColumns(columns)
 	for _, c := range p.columns {
 		c.fold()
-		c.order.dict = nil
+		c.order.dict, c.keyed = nil, nil
 		c.limit(p.rows, max(len(p.columns), b.share))
 	}
 	p.Info = info
@@ -219,8 +237,19 @@ var ErrSamples = errors.New("profiles of different samples do not merge")
 
 // Merge makes p the profile of the rows of both; o is unchanged. A column that
 // one of them lacks is null for its rows. Profiles of different datasets do
-// not merge (ErrMismatch), nor those of different samples (ErrSamples).
+// not merge (ErrMismatch), nor those of different samples (ErrSamples) or keys
+// (ErrKey).
 func (p *Profile) Merge(o *Profile) error {
+	if !p.isNeutral() && !o.isNeutral() {
+		if err := p.keysAgree(o); err != nil {
+			return err
+		}
+	}
+	return p.merge(o)
+}
+
+// merge merges columns whose keys agree; of the others only the rows count.
+func (p *Profile) merge(o *Profile) error {
 	if p.Dataset != o.Dataset && len(p.columns) > 0 && len(o.columns) > 0 {
 		return fmt.Errorf("%w: dataset %s and dataset %s", ErrMismatch, p.Dataset, o.Dataset)
 	}
@@ -228,6 +257,9 @@ func (p *Profile) Merge(o *Profile) error {
 		p.Dataset = o.Dataset
 	} else if p.Stats.Sample != o.Stats.Sample && !o.isNeutral() {
 		return fmt.Errorf("%w: %s and %s", ErrSamples, shareText(p.Stats.Sample), shareText(o.Stats.Sample))
+	}
+	if p.rows == 0 {
+		p.key = o.key
 	}
 	read := p.read()
 	for _, c := range o.columns {
@@ -237,7 +269,7 @@ func (p *Profile) Merge(o *Profile) error {
 			i = len(p.columns) - 1
 		}
 		before := p.columns[i].types
-		p.columns[i].merge(c)
+		p.columns[i].merge(c, p.key == o.key)
 		p.columns[i].moveFirst(before, read)
 	}
 	for _, c := range p.columns {
@@ -250,7 +282,9 @@ func (p *Profile) Merge(o *Profile) error {
 	for _, c := range p.columns {
 		c.limit(p.rows, len(p.columns))
 	}
-	p.dups.merge(&o.dups)
+	if p.key == o.key || o.rows == 0 {
+		p.dups.merge(&o.dups)
+	}
 	p.mergeInfo(o)
 	p.once, p.summary = sync.Once{}, nil
 	p.prepare, p.lazy = sync.Once{}, nil
@@ -302,6 +336,20 @@ func Merged(parts ...*Profile) (*Profile, error) {
 	return m, nil
 }
 
+// MergedPast returns the merged profile of earlier batches, as Merged does. A
+// column that is hashed with different keys, or in some of them with none, is
+// not comparable with anything (see Comparable); the others are merged all the
+// same. Repeated rows are not known of profiles of different keys.
+func MergedPast(parts ...*Profile) (*Profile, error) {
+	m := empty()
+	for _, p := range parts {
+		if err := m.merge(p); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
 // Summary returns the statistics of the profile, computed once; it must not be
 // changed by the caller.
 func (p *Profile) Summary() *Summary {
@@ -315,7 +363,7 @@ func (p *Profile) summarize() *Summary {
 		Columns: make([]Column, len(p.columns)), Duplicates: p.dups.duplicates(p.rows),
 		Malformed:  Malformed{Count: p.Stats.Malformed, First: p.Stats.FirstMalformed},
 		Source:     p.Source,
-		ProfiledAt: p.ProfiledAt.UTC().Format(time.RFC3339Nano),
+		ProfiledAt: p.ProfiledAt.UTC().Format(time.RFC3339Nano), SensitiveKey: p.key,
 	}
 	s.Source.BlankLines = p.Stats.BlankLines
 	s.Source.Notes = append([]string{}, p.Stats.Notes...)
@@ -367,6 +415,8 @@ func (p *Profile) Numbers(name string) (w []sketch.Weighted[float64], rankErr fl
 	}
 	c := p.columns[i]
 	switch kind := p.column(i).kind; {
+	case c.sensitive:
+		return nil, 0
 	case kind.Numeric():
 		w, _, rankErr = c.weightedNumbers()
 		return w, rankErr

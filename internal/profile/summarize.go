@@ -168,7 +168,7 @@ func (c *column) isCode(d *decision, f *facts) bool {
 // summarize computes the summary of the column.
 func (c *column) summarize() Column {
 	agg := &c.agg
-	if c.dict != nil {
+	if c.dict != nil && !c.sensitive {
 		agg = c.aggregate()
 	}
 	d := c.decide(&agg.facts)
@@ -188,6 +188,10 @@ func (c *column) summarize() Column {
 			d.other = batch.String
 		}
 		s.Mixed = &Mixed{Count: int64(d.mixed), First: MixedFirst{Row: f.Row, Type: d.other.String(), Value: validText(f.Text)}}
+	}
+	if c.sensitive {
+		c.summarizeKeyed(&s, d)
+		return s
 	}
 	c.summarizeValues(&s, d)
 	s.Sorted = c.sorted(d.typ)
@@ -252,6 +256,9 @@ func canonical(v batch.Value, typ batch.Type) batch.Value {
 // values returns the distinct values by the identity of the column's type:
 // texts for a string column, meanings otherwise, in no order.
 func (c *column) values(typ batch.Type) []counted {
+	if c.sensitive {
+		return c.keyedValues(typ)
+	}
 	byText := typ == batch.String
 	out := make([]counted, 0, len(c.dict.entries)+1)
 	for i := range c.dict.entries {

@@ -25,6 +25,8 @@ type Summary struct {
 	Malformed  Malformed `json:"malformed"`
 	Source     Source    `json:"source"`
 	ProfiledAt string    `json:"profiled_at"`
+	// SensitiveKey is the id of the key that sensitive columns are hashed with.
+	SensitiveKey string `json:"sensitive_key,omitempty"`
 	// Sketch is the binary form in base64, where it is asked for.
 	Sketch string `json:"sketch,omitempty"`
 }
@@ -63,6 +65,7 @@ type Column struct {
 	Name          string           `json:"name"`
 	Type          string           `json:"type"`
 	Types         map[string]int64 `json:"types"`
+	Sensitive     bool             `json:"sensitive"` // its values are masked
 	Mixed         *Mixed           `json:"mixed"`
 	Count         int64            `json:"count"`
 	Nulls         int64            `json:"nulls"`
@@ -99,6 +102,9 @@ type Column struct {
 	maxVal batch.Value
 	trues  int64
 	unique *int64 // values that occur once, known while values are counted
+	// topCount is how often the most frequent value of a sensitive column occurs;
+	// Top has it for others.
+	topCount int64
 }
 
 // Mixed counts the values that are not of the column's type and shows the
@@ -358,7 +364,7 @@ func (c *Column) Metric(name string) (v float64, ok bool) {
 	case "blank_rate":
 		return rate(c.Blank)
 	case "true_rate":
-		if c.kind != batch.Boolean {
+		if c.kind != batch.Boolean || c.Sensitive {
 			return 0, false
 		}
 		return rate(&c.trues)
@@ -368,10 +374,14 @@ func (c *Column) Metric(name string) (v float64, ok bool) {
 		}
 		return map[string]float64{"min_length": float64(c.Length.Min), "max_length": float64(c.Length.Max), "mean_length": c.Length.Mean}[name], true
 	case "top_share":
-		if len(c.Top) == 0 || c.Count == 0 {
+		n := c.topCount
+		if len(c.Top) > 0 {
+			n = c.Top[0].Count
+		}
+		if n == 0 || c.Count == 0 {
 			return 0, false
 		}
-		return float64(c.Top[0].Count) / float64(c.Count), true
+		return float64(n) / float64(c.Count), true
 	}
 	return 0, false
 }
