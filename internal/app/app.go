@@ -43,6 +43,8 @@ type Options struct {
 	StoreMustExist bool
 	// NoRecord judges against the history and leaves it as it was.
 	NoRecord bool
+	// Keys are those of sensitive columns; nil is the store's, else a random one.
+	Keys *Keys
 	// Baseline replaces the history that checks compare with.
 	Baseline *profile.Profile
 	// Incidents is the file with answers about batches; empty is none.
@@ -123,6 +125,9 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	if opts.FailingRows == 0 {
 		opts.FailingRows = checks.DefaultFailingRows
 	}
+	if opts.Keys == nil {
+		opts.Keys = NewKeys("", opts.NoRecord)
+	}
 	if opts.Memory == 0 {
 		opts.Memory = exact.DefaultMemory
 	}
@@ -155,6 +160,7 @@ func New(ctx context.Context, opts Options) (*App, error) {
 			return nil, errors.Join(err, a.Close())
 		}
 	}
+	m.Key = func(ctx context.Context) (*profile.Key, error) { return a.opts.Keys.of(ctx, a.Store) }
 	a.Monitor = monitor.New(m)
 	if err := a.ReadAnswers(ctx, opts.Incidents); err != nil {
 		return nil, errors.Join(err, a.Close())

@@ -70,7 +70,7 @@ func (h storeHistory) past(ctx context.Context, s monitor.Subject, n checks.Need
 		if err != nil {
 			return checks.Past{}, err
 		}
-		merged, err := profile.Merged(profiles...)
+		merged, err := profile.MergedPast(profiles...)
 		past := checks.Past{Profile: merged, Batches: len(profiles)}
 		if len(newest) > 0 {
 			past.At = newest[0].At

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/profile"
@@ -128,6 +129,7 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 	s := Subject(dataset, r, nil)
 	s.Origin, s.Side, s.Modified = o.Origin, string(o.Side), time.Time{}
 	s.Source.URL = o.Path
+	s.Sensitive = h.sensitive(dataset)
 	h.name(&s, o)
 	if o.Side == runner.SideOutput {
 		s.Rules = h.rulesOf(o.Origin.Step, dataset)
@@ -191,6 +193,20 @@ func (a *App) hand(ctx context.Context, out *monitor.Outcome, j *runner.Judgemen
 		}
 	}
 	return nil
+}
+
+// sensitive names the columns that any rule of the pipeline calls sensitive: what
+// a step reads has them before its rules have seen it.
+func (h *Hook) sensitive(dataset string) checks.Sensitive {
+	var out checks.Sensitive
+	if h.library != nil {
+		out = append(out, rules.SensitiveOf(h.library.For(dataset))...)
+	}
+	for i := range h.pipeline.Steps {
+		s := &h.pipeline.Steps[i]
+		out = append(out, rules.SensitiveOf(h.rulesOf(s.Name, s.Dataset))...)
+	}
+	return out
 }
 
 // name gives the batch the day of its source file, or the unit's id.

@@ -30,6 +30,8 @@ type Vector struct {
 	// filled. No two entries need to differ.
 	Dict  *Vector
 	Codes []uint32
+	// Masked is set for a column whose values must not be shown.
+	Masked bool
 	// Zoned is set when a value was a timestamp written with an offset.
 	Zoned bool
 
@@ -86,7 +88,7 @@ func (v *Vector) Reset() {
 		v.data, v.borrowed = nil, false
 	}
 	v.data = v.data[:0]
-	v.Zoned, v.HasText, v.Inferred, v.Declared = false, false, false, Null
+	v.Zoned, v.HasText, v.Inferred, v.Masked, v.Declared = false, false, false, false, Null
 }
 
 // Append adds a value with its text to a plain vector; text is copied. Formats

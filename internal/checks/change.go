@@ -223,6 +223,8 @@ func (ch *change) result(in *Input, _ *profile.Column, res Result) Result {
 		value, ok = s.Metric(ch.metric)
 	} else if col := s.Column(ch.column); col == nil {
 		return res.lacks(ch.column, "there is no column %q", ch.column)
+	} else if col.Sensitive && telling[ch.metric] {
+		return res.unknownOfSensitive(ch.subject())
 	} else {
 		value, ok = col.Metric(ch.metric)
 	}

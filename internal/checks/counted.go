@@ -51,16 +51,7 @@ func (m *metric) largest() float64 {
 // ends returns the limits as numbers.
 func (m *metric) ends() (ends []float64) {
 	for _, z := range []*zone{m.warn, m.fail} {
-		if z == nil {
-			continue
-		}
-		limits := slices.Clone(z.oneOf)
-		for _, l := range []*literal{z.lo, z.hi} {
-			if l != nil {
-				limits = append(limits, *l)
-			}
-		}
-		for _, l := range limits {
+		for _, l := range z.literals() {
 			ends = append(ends, asFloat(l.value))
 		}
 	}

@@ -112,6 +112,10 @@ func (d *driftCheck) result(in *Input, col *profile.Column, res Result) Result {
 	if base == nil || base.Count == 0 {
 		return res.learning("no earlier batch has values of this column yet")
 	}
+	if err := profile.Comparable(past.Profile, in.Profile, col.Name); err != nil {
+		res.Reason = "not comparable"
+		return res.errorf("%s; set PROFILER_SENSITIVE_KEY to one value wherever the dataset is profiled", err)
+	}
 	if base.Kind().Family() != col.Kind().Family() {
 		return res.failReason("type changed", "the column is %s, earlier batches have %s", col.Type, base.Type)
 	}
@@ -133,6 +137,11 @@ func (d *driftCheck) result(in *Input, col *profile.Column, res Result) Result {
 			res.Reason = "not comparable"
 		}
 		return res.errorf("%s", cerr)
+	}
+	for i := range out.Moved {
+		if col.Sensitive {
+			out.Moved[i].Label = "a masked value"
+		}
 	}
 	if !past.At.IsZero() {
 		res.BaselineAt = &past.At
@@ -231,7 +240,7 @@ func (d *driftCheck) resolve(base *profile.Column, batchProfile, pastProfile *pr
 	if now := batchProfile.Column(base.Name); kind == batch.Integer && runningID(base, now) {
 		return "", "the column is a running id, which moves on by nature; name a method to compare it all the same"
 	}
-	return drift.Auto(sampleOf(pastProfile, base), kind.Numeric() || kind == batch.Time || kind == batch.Duration), ""
+	return drift.Auto(sampleOf(pastProfile, base), !base.Sensitive && (kind.Numeric() || kind == batch.Time || kind == batch.Duration)), ""
 }
 
 // runningID reports whether integers that are all different go on where the

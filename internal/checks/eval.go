@@ -28,6 +28,8 @@ type Plan struct {
 	// MarkRows remembers the numbers of all failing rows, for
 	// Evaluation.Rejected.
 	MarkRows bool
+	// Sensitive names the columns whose values are masked in all results.
+	Sensitive Sensitive
 	// Known has the values that the checks refer to, by Plan.References.
 	Known map[Reference]*Known
 	// Parsable is how many malformed records and values the built-in check
@@ -124,12 +126,14 @@ type Evaluation struct {
 	// several.
 	single [][]*binding
 	across []*binding
-	keys   []keyColumn     // of the chunk at hand
-	rowsOf []rows          // what the checks of a column see, by its index, then those of several
-	open   map[place]bool  // bindings, to add each once
-	ids    map[string]bool // ids that are taken
-	rows   int64           // so far
-	first  int64           // number of the first of them
+	keys   []keyColumn             // of the chunk at hand
+	rowsOf []rows                  // what the checks of a column see, by its index, then those of several
+	hidden []bool                  // columns by index: their values are masked
+	plain  map[string]*plainColumn // sensitive columns whose values a check needs
+	open   map[place]bool          // bindings, to add each once
+	ids    map[string]bool         // ids that are taken
+	rows   int64                   // so far
+	first  int64                   // number of the first of them
 	// of the checks that need several columns of a chunk at once
 	cond     *conditions
 	cuts     []*cut
@@ -161,7 +165,7 @@ func New(plan Plan) *Evaluation {
 	}
 	rule, rest := takeParsable(plan.Checks)
 	plan.Checks = rest
-	e := &Evaluation{plan: plan, parsableRule: rule, open: map[place]bool{}, ids: map[string]bool{}, profiles: map[*subset]subsetProfiles{}}
+	e := &Evaluation{plan: plan, parsableRule: rule, open: map[place]bool{}, plain: map[string]*plainColumn{}, ids: map[string]bool{}, profiles: map[*subset]subsetProfiles{}}
 	e.divide()
 	return e
 }
@@ -181,6 +185,7 @@ func (e *Evaluation) Begin(columns []batch.Column, c *batch.Chunk) error {
 		if err != nil {
 			return err
 		}
+		e.mask(v, i)
 		e.keys = append(e.keys, keyColumn{k, v})
 	}
 	return nil
@@ -191,10 +196,19 @@ func (e *Evaluation) Begin(columns []batch.Column, c *batch.Chunk) error {
 // is kept but the values of failing rows, and its dictionary until the column
 // has another one.
 func (e *Evaluation) Column(c *batch.Chunk, i int) {
+	e.mask(&c.Vectors[i], i)
 	r := &e.rowsOf[i] // outlives the call, so that it costs no memory
 	*r = rows{chunk: c, v: &c.Vectors[i], keys: e.keys}
 	for _, b := range e.single[i] {
 		b.eval.observe(r)
+	}
+}
+
+// mask marks a column of a chunk whose values must not be shown. That of a key
+// is marked before its column is judged.
+func (e *Evaluation) mask(v *batch.Vector, i int) {
+	if e.hidden[i] && !v.Masked {
+		v.Masked = true
 	}
 }
 
@@ -256,6 +270,12 @@ func (e *Evaluation) bind(columns []batch.Column) {
 	for _, c := range columns[from:] {
 		e.names = append(e.names, c.Name)
 		e.single = append(e.single, nil)
+		e.hidden = append(e.hidden, e.plan.Sensitive.Has(c.Name))
+	}
+	for i := from; i < len(e.names); i++ {
+		if e.hidden[i] {
+			e.bindPlain(i)
+		}
 	}
 	e.rowsOf = make([]rows, len(e.names)+1)
 	for order, c := range e.plan.Checks {
@@ -430,6 +450,7 @@ func (e *Evaluation) eachExact(f func(exactEvaluator)) {
 func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
 	c := b.check
 	res := c.result(b.id, b.column)
+	res.hide = e.plan.Sensitive.hides(c.Columns) || b.index >= 0 && e.hidden[b.index]
 	var col *profile.Column
 	if b.index >= 0 {
 		col = &s.Columns[b.index]
@@ -441,6 +462,9 @@ func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
 	}
 	if b.joint != nil {
 		return e.judgeJoint(b, in, s, col, res)
+	}
+	if name := e.revealed(c, b.column); name != "" {
+		return e.judgePlain(b, name, *in, res)
 	}
 	switch j := c.judge.(type) {
 	case rowJudge:

@@ -79,6 +79,9 @@ func (f *freshness) result(in *Input, _ *profile.Column, res Result) Result {
 		if col == nil {
 			return res.lacks(f.column, "there is no column %q", f.column)
 		}
+		if col.Sensitive {
+			return res.unknownOfSensitive("the newest " + f.column)
+		}
 		_, hi, ok := col.Bounds()
 		switch {
 		case col.Count == 0:

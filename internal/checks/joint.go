@@ -203,6 +203,9 @@ func (e *Evaluation) judgeJoint(b *binding, in *Input, s *profile.Summary, col *
 		}
 		r, problem := e.cond.resolve(e.cond.index(c.Where), s)
 		if problem != "" {
+			if e.plan.Sensitive.hides(c.Where.Columns()) {
+				return res.errorf("the condition of where cannot be judged for its columns, which are sensitive")
+			}
 			return res.errorf("where %s: %s", c.Where.Text(), problem)
 		}
 		which = c.Where.Index(r, true)
@@ -221,7 +224,11 @@ func (e *Evaluation) judgeJoint(b *binding, in *Input, s *profile.Summary, col *
 		res.FailingRows = nil // the first one was drawn for the message
 	}
 	if c.Where != nil {
-		res.Message = fmt.Sprintf("where %s: %s", c.Where.Text(), res.Message)
+		text := c.Where.Text()
+		if e.plan.Sensitive.hides(c.Where.Columns()) {
+			text = "the condition holds"
+		}
+		res.Message = fmt.Sprintf("where %s: %s", text, res.Message)
 	}
 	return res
 }

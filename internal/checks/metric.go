@@ -95,16 +95,7 @@ func metricSpecs() []*Spec {
 // areShares reports limits of a share that no share can reach.
 func areShares(p params, errs *diag.List, zones ...*zone) bool {
 	for _, z := range zones {
-		if z == nil {
-			continue
-		}
-		ends := slices.Clone(z.oneOf)
-		for _, l := range []*literal{z.lo, z.hi} {
-			if l != nil {
-				ends = append(ends, *l)
-			}
-		}
-		for _, l := range ends {
+		for _, l := range z.literals() {
 			if f := asFloat(l.value); f < 0 || f > 1 {
 				hint := ""
 				if !strings.HasSuffix(l.text, "%") && f > 1 && f <= 100 {
@@ -172,16 +163,7 @@ func (k metricKind) example() string {
 // onlyNumbers reports limits that are no numbers.
 func onlyNumbers(kind string, p params, errs *diag.List, zones ...*zone) bool {
 	for _, z := range zones {
-		if z == nil {
-			continue
-		}
-		limits := slices.Clone(z.oneOf)
-		for _, l := range []*literal{z.lo, z.hi} {
-			if l != nil {
-				limits = append(limits, *l)
-			}
-		}
-		for _, l := range limits {
+		for _, l := range z.literals() {
 			if !l.value.Type.Numeric() {
 				errs.Errorf(p.where(), len(kind), yamldoc.CodeType, "check %q needs numbers or percentages without quotes, got %q", kind, l.text)
 				return false
@@ -196,6 +178,20 @@ type zone struct {
 	lo, hi         *literal
 	loOpen, hiOpen bool
 	oneOf          []literal
+}
+
+// literals returns all limits of a zone; nil has none.
+func (z *zone) literals() []literal {
+	if z == nil {
+		return nil
+	}
+	all := slices.Clone(z.oneOf)
+	for _, l := range []*literal{z.lo, z.hi} {
+		if l != nil {
+			all = append(all, *l)
+		}
+	}
+	return all
 }
 
 // parseZones reads the limits of a metric: the parameters are the allowed zone
@@ -413,6 +409,9 @@ type metric struct {
 func (m *metric) needs(string) []Need { return nil }
 
 func (m *metric) result(in *Input, col *profile.Column, res Result) Result {
+	if col != nil && col.Sensitive && telling[m.kind.name] {
+		return res.unknownOfSensitive(m.subject(col))
+	}
 	v := m.measure(in.Profile.Summary(), col)
 	if !v.ok && col != nil && col.Count > 0 && !col.Distinct.Exact && (m.kind.name == "unique_rate" || m.kind.name == "top_share") {
 		res.Limit = zoneLimit(m.warn, m.fail, m.kind.share)

@@ -131,6 +131,9 @@ func (c *mostCommon) words() string {
 }
 
 func (c *mostCommon) result(in *Input, col *profile.Column, res Result) Result {
+	if col.Sensitive {
+		return res.unknownOfSensitive("the most common value of " + col.Name)
+	}
 	res.Limit = c.words()
 	values, missing := in.Profile.Values(col.Name, maxTied)
 	byCount(values)

@@ -46,6 +46,9 @@ func parseQuantile(_ *Check, p params, errs *diag.List) judge {
 func (k *quantile) needs(string) []Need { return nil }
 
 func (k *quantile) result(in *Input, col *profile.Column, res Result) Result {
+	if col.Sensitive {
+		return res.unknownOfSensitive("quantile " + k.text + " of " + col.Name)
+	}
 	return res.judgeNumber("quantile "+k.text+" of "+col.Name, k.measure(in.Profile, col), limits{warn: k.warn, fail: k.fail})
 }
 

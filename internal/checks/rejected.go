@@ -20,6 +20,7 @@ type Rejected struct {
 	Warns bool
 
 	columns []string // that the reason shows
+	hidden  []bool   // those of them that are sensitive
 	several bool
 	phrase  string
 }
@@ -39,6 +40,12 @@ func (e *Evaluation) Rejected() []Rejected {
 		if b.column != "" {
 			r.columns, r.several = []string{b.column}, false
 		}
+		for _, name := range r.columns {
+			r.hidden = append(r.hidden, e.plan.Sensitive.Has(name))
+		}
+		if slices.Contains(r.hidden, true) {
+			r.phrase = maskedPhrase(j, false)
+		}
 		out = append(out, r)
 	}
 	return out
@@ -56,7 +63,9 @@ func (r *Rejected) Reason(columns []batch.Column, c *batch.Chunk, i int) (string
 			if err != nil {
 				return "", err
 			}
-			value = scalarAt(v, i)
+			if value = scalarAt(v, i); r.hidden[k] && !value.IsNull() {
+				value = masked
+			}
 		}
 		switch {
 		case r.several:

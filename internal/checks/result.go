@@ -104,6 +104,10 @@ type Result struct {
 	absent string
 	// drift is what a rule over several columns looks at once all are compared.
 	drift *driftDecision
+
+	// hide says that the check is about a sensitive column: its message must not
+	// have values.
+	hide bool
 }
 
 // Moved is a bin or a value of a distribution: its shares of the rows before and

@@ -306,6 +306,9 @@ func (r *rows) part(k int, v *batch.Vector, i int) string {
 
 func scalarAt(v *batch.Vector, i int) profile.Scalar {
 	plain, j := v.At(i)
+	if v.Masked && plain.Types[j] != batch.Null {
+		return masked
+	}
 	return scalarOf(plain, j)
 }
 
@@ -364,7 +367,7 @@ func (c *Check) rowResult(res Result, j rowJudge, o outcome) Result {
 	}
 	res.Limit = limit.String()
 	res.FailLimit, res.WarnLimit = c.Fail.zone(o.evaluated), c.Warn.zone(o.evaluated)
-	res.Message = rowMessage(j, o, share)
+	res.Message = rowMessage(j, o, share, res.hide)
 	return res
 }
 
@@ -380,21 +383,25 @@ func (t *Tolerance) zone(evaluated int64) Zone {
 	return Zone{Upper: &share}
 }
 
-func rowMessage(j rowJudge, o outcome, share float64) string {
+func rowMessage(j rowJudge, o outcome, share float64, hide bool) string {
+	good, phrase := j.good(), j.phrase()
+	if hide {
+		good, phrase = maskedPhrase(j, true), maskedPhrase(j, false)
+	}
 	if o.evaluated == 0 {
 		return "no rows to judge"
 	}
 	if o.failed == 0 {
 		if o.evaluated == 1 {
-			return "the 1 row is " + j.good()
+			return "the 1 row is " + good
 		}
-		return fmt.Sprintf("all %s are %s", rowsText(o.evaluated), j.good())
+		return fmt.Sprintf("all %s are %s", rowsText(o.evaluated), good)
 	}
 	verb := "are"
 	if o.failed == 1 {
 		verb = "is"
 	}
-	msg := fmt.Sprintf("%s of %s (%s) %s %s", count(o.failed), rowsText(o.evaluated), percent(share), verb, j.phrase())
+	msg := fmt.Sprintf("%s of %s (%s) %s %s", count(o.failed), rowsText(o.evaluated), percent(share), verb, phrase)
 	if len(o.failing) > 0 {
 		f := o.failing[0]
 		msg += fmt.Sprintf("; first: row %s is %s", count(f.Row), shown(f.Value))
@@ -405,9 +412,15 @@ func rowMessage(j rowJudge, o outcome, share float64) string {
 	return msg
 }
 
+// masked is shown for a value of a sensitive column.
+var masked = profile.TextScalar(profile.Masked)
+
 func shown(s profile.Scalar) string {
-	if s.IsNull() {
+	switch {
+	case s.IsNull():
 		return "null"
+	case s == masked:
+		return profile.Masked
 	}
 	if _, ok := s.Float(); ok {
 		return s.String()

@@ -189,7 +189,10 @@ func (s *sampler) fold(parts []outcome) (o outcome) {
 func (g *segmented) numbers(res Result) Result {
 	c, sub := g.b.check, g.b.joint.subsets[g.which]
 	parts, total := g.e.profilesOf(sub, g.in)
-	if c.Where == nil {
+	hidden := g.e.revealed(c, g.b.column)
+	if c.Where == nil && hidden != "" {
+		total = g.e.plain[hidden].finish(g.in.Profile.Dataset)
+	} else if c.Where == nil {
 		total = g.in.Profile
 	}
 	var evals []rowEvaluator
@@ -209,7 +212,11 @@ func (g *segmented) numbers(res Result) Result {
 	res.Reason = ""
 	judged := func(p *profile.Profile, eval rowEvaluator, value profile.Scalar, name string) Segment {
 		r := g.number(p, eval, frame)
-		return Segment{Value: value, Status: r.Status, Observed: r.Value, name: name, limit: r.Limit}
+		observed := r.Value
+		if hidden != "" && r.Reason == "" {
+			observed = masked
+		}
+		return Segment{Value: value, Status: r.Status, Observed: observed, name: name, limit: r.Limit}
 	}
 	for _, i := range listed {
 		res.Segments = append(res.Segments, judged(parts[i], at(evals, i), g.cut.segments[i].value, g.name(i)))
@@ -232,11 +239,17 @@ func (g *segmented) numbers(res Result) Result {
 	if g.b.column != "" {
 		subject += " of " + g.b.column
 	}
+	if hidden != "" {
+		subject += " is masked"
+	}
 	if v := res.Value; !v.IsNull() {
 		subject += " is " + metricWords(c, v)
 	}
 	res.Message = subject
 	return g.conclude(res, func(s *Segment) string {
+		if hidden != "" {
+			return s.name
+		}
 		if s.Observed.IsNull() {
 			return s.name + " has no value"
 		}
@@ -255,7 +268,11 @@ func (g *segmented) number(p *profile.Profile, eval rowEvaluator, res Result) Re
 	if j, ok := g.b.check.judge.(scanJudge); ok {
 		return j.result(&in, col, eval, res)
 	}
-	return g.b.check.judge.(batchJudge).result(&in, col, res)
+	res = g.b.check.judge.(batchJudge).result(&in, col, res)
+	if hidden := g.e.revealed(g.b.check, g.b.column); hidden != "" {
+		return g.b.check.concealed(res, hidden)
+	}
+	return res
 }
 
 // merged joins the states of several segments of a number that is taken from
@@ -342,6 +359,10 @@ func (g *segmented) conclude(res Result, words func(*Segment) string, bad string
 		names = append(names, words(s))
 	}
 	res.Message += strings.Join(names, ", ")
+	if slices.Equal(slices.Compact(slices.Clone(names)), []string{profile.Masked}) { // there is nothing to tell
+		res.Message = strings.TrimSuffix(res.Message, ": ")
+		return res
+	}
 	if more := suspects - len(names); more > 0 {
 		res.Message += " and " + count(int64(more)) + " more"
 	}

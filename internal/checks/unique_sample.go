@@ -184,10 +184,14 @@ func (e *keys) readRecord(b []byte) (f FailingRow) {
 // appendScalar appends row i as scalarOf shows it, without allocating: the
 // type, and an integer, a float or a text with its length.
 func appendScalar(b []byte, v *batch.Vector, i int) []byte {
+	hide := v.Masked
 	v, i = v.At(i)
 	switch typ := v.Types[i]; {
 	case typ == batch.Null:
 		return append(b, byte(batch.Null))
+	case hide:
+		b = binary.AppendUvarint(append(b, byte(batch.String)), uint64(len(profile.Masked)))
+		return append(b, profile.Masked...)
 	case typ == batch.Integer && (!v.Inferred || v.Bytes(i)[0] != '0' || len(v.Bytes(i)) == 1):
 		return binary.AppendVarint(append(b, byte(batch.Integer)), v.Ints[i])
 	case typ == batch.Number && v.Floats[i]-v.Floats[i] == 0: // finite

@@ -6,8 +6,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/profilerhq/profiler/internal/app"
+	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/report"
+	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/source"
 )
 
@@ -35,6 +37,18 @@ the verdict: 0 pass or warn, 1 fail, 3 could not judge.`,
 	f.parts.register(cmd)
 	cmd.Flags().StringVar(&f.judge.failOn, "fail-on", "fail", "exit 1 from this `verdict` on: warn, fail or never")
 	return cmd
+}
+
+// sensitive names the columns that are sensitive in any of the batches.
+func (f *checkFlags) sensitive(lib *rules.Library, inputs []source.Input) checks.Sensitive {
+	out := checks.Sensitive(f.source.sensitive)
+	for _, in := range inputs {
+		sets, err := f.judge.setsFor(lib, f.source.datasetOf(in), f.source.dataset != "")
+		if err == nil { // else it is told when the batch is judged
+			out = append(out, rules.SensitiveOf(sets)...)
+		}
+	}
+	return out
 }
 
 func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
@@ -79,7 +93,7 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 		return err
 	}
 	opts := f.judge.options(e, cfg, m)
-	if opts.Baseline, err = e.baseline(cmd.Context(), &f.judge, &f.source); err != nil {
+	if opts.Baseline, err = e.baseline(cmd.Context(), &f.judge, &f.source, opts, f.sensitive(lib, inputs)); err != nil {
 		return err
 	}
 	opts.MarkRows = parts != nil
@@ -93,7 +107,7 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 	for _, in := range inputs {
 		o, err := e.observe(cmd.Context(), a, in, &f.source, observeOptions{complete: func(s *monitor.Subject, _ source.Input) error {
 			sets, err := f.judge.setsFor(lib, s.Dataset, f.source.dataset != "")
-			s.Rules = sets
+			s.Rules, s.Sensitive = sets, f.source.sensitive
 			return err
 		}})
 		if err != nil && cmd.Context().Err() != nil {

@@ -56,6 +56,7 @@ type env struct {
 	lookup         func(string) (string, bool)
 	global         globalFlags
 	log            *slog.Logger
+	sensitive      sensitiveNotes
 }
 
 type globalFlags struct {

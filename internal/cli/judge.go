@@ -15,6 +15,7 @@ import (
 	"github.com/profilerhq/profiler/internal/config"
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/metrics"
+	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/source"
@@ -56,6 +57,7 @@ func (f *judgeFlags) options(e *env, cfg *config.Config, m *metrics.Metrics) app
 	if f.incidents != "" {
 		o.Incidents = f.incidents
 	}
+	o.Keys = e.keys(f.noRecord)
 	if o.FailingRows == 0 {
 		o.FailingRows = -1
 	}
@@ -102,6 +104,19 @@ func verdictCode(v, threshold checks.Status) int {
 // loadRules reads the named rule files, else those of the configuration, else
 // the folder rules/ if there is one.
 func (e *env) loadRules(paths []string, cfg *config.Config) (*rules.Library, error) {
+	lib, diags, err := e.readRules(paths, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if diags.HasErrors() {
+		e.printDiagnostics(diags, lib.Source)
+		return nil, diags
+	}
+	return lib, nil
+}
+
+// readRules is loadRules for callers that look at the mistakes themselves.
+func (e *env) readRules(paths []string, cfg *config.Config) (*rules.Library, diag.List, error) {
 	if len(paths) == 0 {
 		paths = cfg.Rules
 	}
@@ -112,13 +127,9 @@ func (e *env) loadRules(paths []string, cfg *config.Config) (*rules.Library, err
 	}
 	lib, diags, err := rules.Load(paths, e.lookup)
 	if err != nil {
-		return nil, readError("rules", err)
+		return nil, nil, readError("rules", err)
 	}
-	if diags.HasErrors() {
-		e.printDiagnostics(diags, lib.Source)
-		return nil, diags
-	}
-	return lib, nil
+	return lib, diags, nil
 }
 
 // setsFor chooses the rules of a dataset. A single rule file that is named
@@ -151,8 +162,10 @@ func (f *judgeFlags) setsFor(lib *rules.Library, dataset string, named bool) ([]
 	return nil, usage("no rule is about the dataset %s; %s", dataset, hint)
 }
 
-// baseline reads what --baseline names: a saved profile, or a source.
-func (e *env) baseline(ctx context.Context, f *judgeFlags, src *sourceFlags) (*profile.Profile, error) {
+// baseline reads what --baseline names: a saved profile, or a source, whose
+// values are hashed as those of the batch are. opts are those of the app that
+// judges the batch.
+func (e *env) baseline(ctx context.Context, f *judgeFlags, src *sourceFlags, opts app.Options, sensitive checks.Sensitive) (*profile.Profile, error) {
 	if f.baseline == "" {
 		return nil, nil
 	}
@@ -167,16 +180,24 @@ func (e *env) baseline(ctx context.Context, f *judgeFlags, src *sourceFlags) (*p
 	if err != nil {
 		return nil, asUsage(err)
 	}
-	a, err := app.New(ctx, app.Options{Logger: e.log})
-	if err != nil {
-		return nil, err
+	store := ""
+	if len(sensitive) > 0 {
+		store = opts.Store // it may have the key
 	}
+	a, err := app.New(ctx, app.Options{Logger: e.log, Store: store, NoRecord: true, Keys: opts.Keys})
+	if err != nil {
+		return nil, storeOrUsage(err)
+	}
+	defer a.Close() //nolint:errcheck // nothing was written
 	flags := *src
 	flags.rows, flags.progress = 0, nil
 	if out, tty := terminal(e.stderr); tty && !e.global.quiet {
 		flags.progress = newProgress(out, in)
 	}
-	o, err := e.observe(ctx, a, in[0], &flags, observeOptions{})
+	o, err := e.observe(ctx, a, in[0], &flags, observeOptions{complete: func(s *monitor.Subject, _ source.Input) error {
+		s.Sensitive = sensitive
+		return nil
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -186,6 +207,7 @@ func (e *env) baseline(ctx context.Context, f *judgeFlags, src *sourceFlags) (*p
 // appOptions are the parts of an app that the configuration decides.
 func (e *env) appOptions(cfg *config.Config) app.Options {
 	o := app.Options{Logger: e.log, Messages: e.stderr, Incidents: cfg.Incidents, Alerts: cfg.Alerts.Options(), Channels: map[string]alert.Receiver{}, ExternalURL: cfg.ExternalURL, AlertInterval: time.Second}
+	o.Keys = e.keys(false)
 	for _, c := range cfg.Alerts.Channels {
 		o.Channels[c.Name] = c.Receiver
 	}

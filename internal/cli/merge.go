@@ -59,6 +59,9 @@ func (e *env) runMerge(args []string, f *mergeFlags) error {
 	if errors.Is(err, profile.ErrMismatch) {
 		return usage("%v; name the whole with --dataset", err)
 	}
+	if errors.Is(err, profile.ErrKey) {
+		return &exitError{exitUnjudged, err.Error() + "; profile the parts with the same " + keyVariable}
+	}
 	if errors.Is(err, profile.ErrSamples) {
 		return &exitError{exitUnjudged, err.Error() + "; profile the parts with the same --sample"}
 	}

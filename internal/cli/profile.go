@@ -80,6 +80,10 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 	if err := f.source.keptNowhere(e, so, &f.output, cfg.Store.Reveal() != "", recorded...); err != nil {
 		return err
 	}
+	sensitive, err := e.sensitiveRules(cfg)
+	if err != nil {
+		return err
+	}
 	opts := e.appOptions(cfg)
 	opts.Store, opts.Metrics = givenStore(f.store, cfg), m
 	a, err := app.New(cmd.Context(), opts)
@@ -90,7 +94,10 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 	var out bytes.Buffer
 	worst := exitOK
 	for _, in := range inputs {
-		o, err := e.observe(cmd.Context(), a, in, &f.source, observeOptions{})
+		o, err := e.observe(cmd.Context(), a, in, &f.source, observeOptions{complete: func(s *monitor.Subject, _ source.Input) error {
+			s.Sensitive = append(sensitive(s.Dataset), f.source.sensitive...)
+			return nil
+		}})
 		if err != nil && cmd.Context().Err() != nil {
 			return err
 		}
@@ -207,5 +214,7 @@ func (e *env) observe(ctx context.Context, a *app.App, in source.Input, f *sourc
 			return nil, err
 		}
 	}
-	return a.Observe(ctx, r, s)
+	o, err := a.Observe(ctx, r, s)
+	e.noteSensitive(o)
+	return o, err
 }

@@ -19,7 +19,7 @@ import (
 type sourceFlags struct {
 	format, delimiter, quote, comment, encoding, timezone string
 	noHeader, each                                        bool
-	nulls, columns                                        []string
+	nulls, columns, sensitive                             []string
 	rows, unpackLimit                                     int64
 	sample                                                string
 	dataset, batch, at                                    string
@@ -38,6 +38,7 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fl.BoolVar(&f.noHeader, "no-header", false, "the first record is a row; columns are column_1, column_2 …")
 	fl.StringArrayVar(&f.nulls, "null", nil, "`text` that means null, beside the empty field (repeatable)")
 	fl.StringSliceVar(&f.columns, "columns", nil, "read only these `columns`, separated by commas")
+	fl.StringSliceVar(&f.sensitive, "sensitive", nil, "mask the values of these `columns` or patterns, beside those that the rules call sensitive")
 	fl.Int64Var(&f.rows, "rows", 0, "stop after `N` rows")
 	fl.StringVar(&f.sample, "sample", "", "take this `share` of the rows that are read, like 0.1, always the same ones")
 	fl.Int64Var(&f.unpackLimit, "unpack-limit", source.DefaultUnpackLimit, "refuse packed data that unpacks to more than `N` times its size, beyond the first GiB (0: no limit)")

@@ -210,7 +210,12 @@ func (r *tapRun) judged(ctx context.Context) error {
 	if f.judge.baseline == source.Stdin {
 		return usage("--baseline - is the stream itself; name a file")
 	}
-	if r.options.Baseline, err = e.baseline(ctx, &f.judge, &f.source); err != nil {
+	if sets, err := f.judge.setsFor(lib, r.dataset, f.source.dataset != ""); err == nil {
+		r.sensitive = append(rules.SensitiveOf(sets), f.source.sensitive...)
+	} else {
+		r.sensitive = f.source.sensitive
+	}
+	if r.options.Baseline, err = e.baseline(ctx, &f.judge, &f.source, r.options, r.sensitive); err != nil {
 		return err
 	}
 	if len(lib.Sets) == 0 && len(f.judge.rules) == 0 {
@@ -257,6 +262,7 @@ type tapRun struct {
 	f         *tapFlags
 	dataset   string
 	sets      []*rules.Set
+	sensitive checks.Sensitive
 	source    source.Options
 	location  *time.Location
 	at        time.Time
@@ -314,11 +320,12 @@ func (r *tapRun) observe(ctx context.Context, w *tap.Window) error {
 	}
 	defer in.Close() //nolint:errcheck // only read
 	s := app.Subject(r.dataset, in.Source(), r.sets)
-	s.Batch, s.At, s.Location = r.f.source.batch, r.at, r.location
+	s.Batch, s.At, s.Location, s.Sensitive = r.f.source.batch, r.at, r.location, r.sensitive
 	if r.windowed() {
 		s.Batch, s.At = w.Start.UTC().Format(time.RFC3339Nano), w.Start
 	}
 	o, err := r.app.Observe(ctx, in, s)
+	r.e.noteSensitive(o)
 	if o == nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -45,6 +46,9 @@ type Subject struct {
 	Input *profile.Profile
 	// Rules are the sets that apply.
 	Rules []*rules.Set
+	// Sensitive names columns whose values are masked, beside those that the
+	// rules name.
+	Sensitive checks.Sensitive
 }
 
 // Outcome is a judged batch.
@@ -90,6 +94,8 @@ type Options struct {
 	// Space is the memory and the disk of all checks that count exactly; nil is
 	// the default memory alone, for each batch.
 	Space *exact.Space
+	// Key returns the key of sensitive columns; nil is one of this process alone.
+	Key func(ctx context.Context) (*profile.Key, error)
 	// Workers is how many goroutines work on the columns of a batch; 0 is one
 	// for each processor. The outcome does not depend on it.
 	Workers int
@@ -103,6 +109,10 @@ type Monitor struct{ opts Options }
 func New(opts Options) *Monitor {
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Key == nil {
+		own := sync.OnceValues(profile.RandomKey)
+		opts.Key = func(context.Context) (*profile.Key, error) { return own() }
 	}
 	return &Monitor{opts: opts}
 }
@@ -144,9 +154,13 @@ func (m *Monitor) Judge(ctx context.Context, r batch.Reader, s Subject) (*Outcom
 	if s.At.IsZero() {
 		s.At = start
 	}
-	builder := profile.NewBuilder()
 	plan := rules.Plan(s.Rules, m.opts.FailingRows)
 	plan.MarkRows = m.opts.MarkRows
+	plan.Sensitive = append(plan.Sensitive, s.Sensitive...)
+	builder, err := m.builder(ctx, plan.Sensitive)
+	if err != nil {
+		return nil, err
+	}
 	plan.Known = known(ctx, plan.References())
 	if m.opts.Space != nil {
 		plan.Space = m.opts.Space.Until(ctx)
@@ -183,6 +197,20 @@ func (m *Monitor) Judge(ctx context.Context, r batch.Reader, s Subject) (*Outcom
 	}
 	o.Took = m.opts.Now().Sub(start)
 	return o, nil
+}
+
+// builder starts a profile that keeps no value of sensitive columns.
+func (m *Monitor) builder(ctx context.Context, sensitive checks.Sensitive) (*profile.Builder, error) {
+	b := profile.NewBuilder()
+	if len(sensitive) == 0 {
+		return b, nil
+	}
+	key, err := m.opts.Key(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the key of sensitive columns: %w", err)
+	}
+	b.Protect(key, sensitive.Has)
+	return b, nil
 }
 
 // past answers the needs: those about the step's input here, all others by the

@@ -125,8 +125,8 @@ func valuesText(c *profile.Column, room int) string {
 	switch {
 	case c.Count == 0:
 		return "no values"
-	case len(c.Top) == 0 && c.Length == nil && !blankType(c):
-		return "values are not shown" // of sensitive columns
+	case c.Sensitive:
+		return cut(maskedText(c), room)
 	case len(c.Top) == 0:
 		return cut(lengthText(c), room)
 	case c.Distinct.Value == 1 && c.Distinct.Exact:
@@ -149,6 +149,15 @@ func valuesText(c *profile.Column, room int) string {
 		}
 		return cut(quoted(t.Value), longest(room)) + " " + about + percent(share(t.Count, c.Count))
 	}, more)
+}
+
+// maskedText describes a sensitive column.
+func maskedText(c *profile.Column) string {
+	text := "masked"
+	if l := lengthText(c); l != "" {
+		text += ", " + l
+	}
+	return text
 }
 
 // masksText lists the frequent shapes of the texts of a column with their

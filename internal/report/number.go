@@ -132,6 +132,9 @@ func exact(s profile.Scalar) string {
 	if _, ok := s.Float(); ok {
 		return s.String()
 	}
+	if s.String() == profile.Masked {
+		return profile.Masked
+	}
 	return `"` + clean(s.String()) + `"`
 }
 

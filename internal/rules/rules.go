@@ -28,9 +28,11 @@ type Set struct {
 	Owner   string
 	Tags    []string
 	Key     []string
-	OnFail  string // block, warn or quarantine; empty is block
-	Auto    *Auto  // nil where the file does not say
-	Checks  []*checks.Check
+	// Sensitive names the columns whose values are masked.
+	Sensitive checks.Sensitive
+	OnFail    string // block, warn or quarantine; empty is block
+	Auto      *Auto  // nil where the file does not say
+	Checks    []*checks.Check
 	// Scan says what the service reads by itself; nil is nothing.
 	Scan   *Scan
 	keyPos []diag.Position // of Key
@@ -151,11 +153,6 @@ func (s *Set) parse(root *yamldoc.Node, errs *diag.List) {
 	if v, ok := m.Get("version").Int(errs); ok && v != 1 {
 		m.Get("version").Errorf(errs, yamldoc.CodeValue, "version %d is not known; this program reads version 1", v)
 	}
-	for _, key := range []string{"sensitive"} {
-		if n := m.KeyNode(key); n != nil {
-			n.Errorf(errs, yamldoc.CodeUnknownKey, "%q is not supported by this version yet", key)
-		}
-	}
 	s.Auto = parseAuto(m.Get("auto"), errs)
 	if name, ok := m.Get("dataset").String(errs); ok {
 		s.Dataset = DatasetName(name)
@@ -169,12 +166,30 @@ func (s *Set) parse(root *yamldoc.Node, errs *diag.List) {
 			s.Key, s.keyPos = append(s.Key, name), append(s.keyPos, n.Pos())
 		}
 	}
+	s.parseSensitive(m.Get("sensitive"), errs)
 	s.OnFail, _ = m.Get("on_fail").OneOf(errs, "block", "warn", "quarantine")
 	s.parseChecks(m, errs)
 	s.nameChecks(errs)
+	for _, c := range s.Checks {
+		c.LintSensitive(s.Sensitive, errs)
+	}
 	s.parseScan(m, errs)
-	if !m.Has("checks") && !m.Has("columns") && !m.Has("auto") {
+	if !m.Has("checks") && !m.Has("columns") && !m.Has("auto") && len(s.Sensitive) == 0 {
 		root.Errorf(errs, yamldoc.CodeMissingKey, "the file has no checks; write some below checks: or columns:")
+	}
+}
+
+// parseSensitive reads the names and patterns of sensitive columns.
+func (s *Set) parseSensitive(n *yamldoc.Node, errs *diag.List) {
+	for _, item := range n.Items() {
+		name, ok := item.String(errs)
+		switch {
+		case !ok:
+		case strings.TrimSpace(name) == "":
+			item.Errorf(errs, yamldoc.CodeValue, "a sensitive column has a name, or a pattern like \"card_*\"")
+		default:
+			s.Sensitive = append(s.Sensitive, name)
+		}
 	}
 }
 
@@ -292,7 +307,7 @@ func (l *Library) Datasets() []string {
 
 // Plan joins sets into what to judge.
 func Plan(sets []*Set, failingRows int) checks.Plan {
-	p := checks.Plan{FailingRows: failingRows}
+	p := checks.Plan{FailingRows: failingRows, Sensitive: SensitiveOf(sets)}
 	for _, s := range sets {
 		p.Checks = append(p.Checks, s.Checks...)
 		for _, k := range s.Key {
@@ -302,6 +317,15 @@ func Plan(sets []*Set, failingRows int) checks.Plan {
 		}
 	}
 	return p
+}
+
+// SensitiveOf joins the sensitive columns of some sets.
+func SensitiveOf(sets []*Set) checks.Sensitive {
+	var out checks.Sensitive
+	for _, s := range sets {
+		out = append(out, s.Sensitive...)
+	}
+	return out
 }
 
 // Fingerprint identifies the rules of some sets: it changes when a file does.

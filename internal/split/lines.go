@@ -13,24 +13,26 @@ import (
 	"github.com/profilerhq/profiler/internal/profile"
 )
 
-// lines writes rejected rows as lines of JSON.
+// lines writes rejected rows as lines of JSON. The values of sensitive columns are
+// masked in them, and records that are no rows if there are such columns.
 type lines struct {
 	out     *bufio.Writer
 	summary *profile.Summary
 	types   []batch.Type // of the columns, by their index
+	masked  bool         // there are sensitive columns
 	b       []byte
 }
 
 func newLines(w io.Writer, s *profile.Summary) *lines {
-	return &lines{out: bufio.NewWriterSize(w, 64<<10), summary: s}
+	return &lines{out: bufio.NewWriterSize(w, 64<<10), summary: s, masked: s.SensitiveKey != ""}
 }
 
 func (l *lines) flush() error { return l.out.Flush() }
 
 // row writes row i of the chunk: a record of JSON as it stands in the input,
-// else the values of its columns.
+// unless a part of it is sensitive, else the values of its columns.
 func (l *lines) row(w *walk, i int, rule, reason string, row int64) error {
-	if w.reader.Info().Format == "jsonl" {
+	if w.reader.Info().Format == "jsonl" && !l.masked {
 		rec, _ := lineEnd(w.queue.current)
 		l.b = appendRejected(l.b[:0], rec, rule, reason, row)
 		l.b = append(bytes.ReplaceAll(l.b, []byte("\n"), []byte(" ")), '\n')
@@ -45,10 +47,21 @@ func (l *lines) row(w *walk, i int, rule, reason string, row int64) error {
 		}
 		l.b = appendString(l.b, c.Name)
 		l.b = append(l.b, ':')
-		l.b = appendValue(l.b, v, i, l.kind(at, c.Name))
+		l.b = l.value(l.b, v, i, at, c.Name)
 		l.b = append(l.b, ',')
 	}
 	return l.end(rule, reason, row)
+}
+
+// value appends the value of row i of a column.
+func (l *lines) value(b []byte, v *batch.Vector, i, at int, name string) []byte {
+	if l.masked {
+		plain, k := v.At(i)
+		if c := l.summary.Column(name); (c == nil || c.Sensitive) && plain.Types[k] != batch.Null {
+			return appendString(b, profile.Masked)
+		}
+	}
+	return appendValue(b, v, i, l.kind(at, name))
 }
 
 // kind is the type of a column in the whole batch.
@@ -68,6 +81,9 @@ func (l *lines) kind(at int, name string) batch.Type {
 func (l *lines) malformed(text []byte, reason string) error {
 	rec, _ := lineEnd(text)
 	l.b = append(l.b[:0], `{"_record":`...)
+	if l.masked {
+		rec = []byte(profile.Masked)
+	}
 	l.b = appendString(l.b, string(rec))
 	l.b = append(l.b, ',')
 	return l.end(parsable, reason, 0)

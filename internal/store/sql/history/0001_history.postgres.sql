@@ -143,3 +143,8 @@ CREATE TABLE digest (
     body TEXT NOT NULL
 );
 CREATE INDEX digest_open ON digest (channel, opened_us) WHERE closed_us IS NULL;
+
+CREATE TABLE secret (
+    name TEXT NOT NULL PRIMARY KEY,
+    value BYTEA NOT NULL
+);

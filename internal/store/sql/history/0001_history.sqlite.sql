@@ -141,3 +141,8 @@ CREATE TABLE digest (
     body TEXT NOT NULL
 );
 CREATE INDEX digest_open ON digest (channel, opened_us) WHERE closed_us IS NULL;
+
+CREATE TABLE secret (
+    name TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+);
