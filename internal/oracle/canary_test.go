@@ -425,6 +425,7 @@ func findCanaries(t *testing.T, url string) {
 			}
 			code := c.run("", fmt.Sprintf("check %s -o %s -v --failing-rows 50 --metrics-file m%d.prom --alert", in, o, i))
 			require.Contains(t, []int{1, 3}, code, in)
+			c.run("", fmt.Sprintf("check %s -o %s --failing-rows-file f%d.jsonl --split in/good%d in/bad%d", in, o, i, i, i))
 		}
 		data, err := os.ReadFile(in)
 		require.NoError(t, err)
