@@ -101,8 +101,13 @@ func addNumbers(a, b []point, n int) []point {
 	return condense(out, n)
 }
 
-// digestTexts takes the frequent values of a column of texts or booleans.
+// digestTexts takes the frequent values of a column of texts or booleans. Those
+// of a sensitive column are hashes, which another key would change: its shape is
+// not learned.
 func digestTexts(p *profile.Profile, col *profile.Column) digest {
+	if col.Sensitive {
+		return digest{}
+	}
 	values, missing := p.Values(col.Name, digestValues)
 	d := digest{missing: float64(missing)}
 	listed := 0.0

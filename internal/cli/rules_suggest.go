@@ -223,13 +223,21 @@ func (s *suggester) read(cmd *cobra.Command, paths []string) error {
 
 // observe sends inputs through the monitor, with rules and without a store.
 func (s *suggester) observe(ctx context.Context, inputs []source.Input, sets []*rules.Set, each func(*monitor.Outcome)) error {
-	a, err := app.New(ctx, app.Options{Logger: s.env.log})
+	cfg, err := s.env.config()
+	if err != nil {
+		return err
+	}
+	sensitive, err := s.env.sensitiveRules(cfg)
+	if err != nil {
+		return err
+	}
+	a, err := app.New(ctx, app.Options{Logger: s.env.log, Keys: s.env.keys(true)})
 	if err != nil {
 		return err
 	}
 	for _, in := range inputs {
 		o, err := s.env.observe(ctx, a, in, s.flags, observeOptions{complete: func(sub *monitor.Subject, _ source.Input) error {
-			sub.Rules = sets
+			sub.Rules, sub.Sensitive = sets, append(sensitive(sub.Dataset), s.flags.sensitive...)
 			return nil
 		}})
 		if err != nil {

@@ -19,6 +19,7 @@ type File struct {
 	Head, Tail     []string
 	Dataset, Owner string
 	Key, Tags      []string
+	Sensitive      []string
 	Checks         []Item
 	Columns        []*Column
 }
@@ -119,6 +120,9 @@ func (f *File) YAML() []byte {
 	}
 	if len(f.Key) > 0 {
 		w.line("key: " + Texts(f.Key))
+	}
+	if len(f.Sensitive) > 0 {
+		w.line("sensitive: " + Texts(f.Sensitive))
 	}
 	if len(f.Checks) > 0 || len(f.Columns) == 0 {
 		w.line("checks:" + map[bool]string{true: " []"}[len(f.Checks) == 0])

@@ -433,6 +433,7 @@ func findCanaries(t *testing.T, url string) {
 	}
 	for _, bad := range []string{"in/array.json", "in/text.jsonl", "in/missing.csv"} {
 		c.run("", "profile "+bad)
+		c.run("", "rules suggest in/day1.csv in/day2.jsonl in/day3.parquet --each --dataset day1")
 		c.run("", "check -o json "+bad)
 	}
 	c.history(url)

@@ -440,7 +440,7 @@ type ValueCount struct {
 }
 
 // Values returns the most frequent values of a column, at most n, most
-// frequent first. missing is how often a value that is not listed may occur:
+// frequent first; those of a sensitive column are keyed hashes. missing is how often a value that is not listed may occur:
 // 0 if the list is complete. An inexact list may be empty.
 func (p *Profile) Values(name string, n int) (values []ValueCount, missing uint64) {
 	i, ok := p.index[name]

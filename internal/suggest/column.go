@@ -3,6 +3,7 @@ package suggest
 import (
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -20,6 +21,10 @@ func (c *series) suggest(f *draft.File, s *subject) {
 	if !settled {
 		return
 	}
+	if c.sensitive() { // what its values are is not known
+		c.unique(f, kind)
+		return
+	}
 	unique := c.unique(f, kind)
 	formatted := c.format(f, s.opts.Formats[c.name])
 	closed := !unique && !formatted && c.closedSet(f, kind)
@@ -30,6 +35,11 @@ func (c *series) suggest(f *draft.File, s *subject) {
 		c.lengths(f)
 	}
 	c.order(f, kind)
+}
+
+// sensitive reports whether the values of the column are masked in any batch.
+func (c *series) sensitive() bool {
+	return slices.ContainsFunc(c.cols, func(col *profile.Column) bool { return col != nil && col.Sensitive })
 }
 
 // missing suggests not_null, or a limit of the share of nulls.

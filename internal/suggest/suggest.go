@@ -81,6 +81,9 @@ func Rules(batches []Batch, o Options) *draft.File {
 	s.schema(f)
 	s.freshness(f)
 	for _, c := range s.columns {
+		if c.sensitive() {
+			f.Sensitive = append(f.Sensitive, c.name)
+		}
 		c.suggest(f, s)
 	}
 	s.duplicates(f)
