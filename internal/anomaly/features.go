@@ -93,7 +93,16 @@ func appendMeasure(m []measure, k Kind, v, n, extra float64) []measure {
 	if extra-extra != 0 {
 		extra = 0
 	}
-	return append(m, measure{kind: k, value: v, n: n, extra: extra})
+	return append(m, measure{kind: k, value: bounded(v), n: n, extra: extra})
+}
+
+// numbersOf returns the numbers of a column within what can be computed with.
+func numbersOf(p *profile.Profile, name string) (w []point, rankErr float64) {
+	w, rankErr = p.Numbers(name)
+	for i := range w {
+		w[i].Value = bounded(w[i].Value)
+	}
+	return w, rankErr
 }
 
 // rateError is the standard error dp of a share p after the transform.
@@ -169,7 +178,7 @@ func (c *column) numbers(p *profile.Profile, s *profile.Column) {
 	if s.NaN != nil && s.Infinite != nil {
 		c.add(KindNaN, float64(*s.NaN+*s.Infinite)/count, count, 0)
 	}
-	w, rankErr := p.Numbers(s.Name)
+	w, rankErr := numbersOf(p, s.Name)
 	if len(w) == 0 {
 		return
 	}
@@ -188,7 +197,7 @@ func offsetColumn(p *profile.Profile, s *profile.Column) column {
 	lo, _, _ := s.Bounds()
 	base := float64(lo.Int)
 	c := column{name: s.Name, offset: true, kind: s.Kind(), count: s.Count}
-	w, _ := p.Numbers(s.Name)
+	w, _ := numbersOf(p, s.Name)
 	c.position(s, w, base)
 	c.digest.numbers = condense(shifted(w, base), digestPoints)
 	return c
@@ -278,7 +287,7 @@ func (c *column) texts(p *profile.Profile, s *profile.Column) {
 // times takes ages, and where in the day and in the week times lie. Position
 // itself always grows.
 func (c *column) times(p *profile.Profile, s *profile.Column, at time.Time) {
-	w, rankErr := p.Numbers(s.Name)
+	w, rankErr := numbersOf(p, s.Name)
 	if len(w) == 0 {
 		return
 	}
@@ -384,9 +393,9 @@ func (c *column) addQuantiles(at [len(quantileKinds)]float64, base, n, rankErr f
 // a tenth of the true one. Where the quartiles are one value they say nothing.
 func robustSpread(at [len(quantileKinds)]float64, std float64) float64 {
 	if at[2] == at[4] {
-		return std
+		return bounded(std)
 	}
-	return max((at[4]-at[2])/1.349, 0.1*std)
+	return bounded(max((at[4]-at[2])/1.349, 0.1*std))
 }
 
 // midQuantiles returns the quantiles of the mid-distribution function of

@@ -133,6 +133,12 @@ func (k Kind) ofBatch() bool { return k <= KindDuplicates }
 // isRate says that the metric is a share of rows.
 func (k Kind) isRate() bool { return specs[k].form == arcsine }
 
+// Numbers beyond it would not leave room for sums and squares.
+const largest = 1e150
+
+// bounded keeps a number within what can be computed with.
+func bounded(x float64) float64 { return max(-largest, min(largest, x)) }
+
 // apply transforms a natural value.
 func (t transform) apply(x float64) float64 {
 	switch t {
@@ -151,12 +157,12 @@ func (t transform) apply(x float64) float64 {
 func (t transform) invert(y float64) float64 {
 	switch t {
 	case log1p:
-		return max(0, math.Expm1(y))
+		return bounded(max(0, math.Expm1(y)))
 	case arcsine:
 		s := math.Sin(min(math.Pi/2, max(0, y)))
 		return s * s
 	case signed:
-		return math.Copysign(math.Expm1(math.Abs(y)), y)
+		return bounded(math.Copysign(math.Expm1(math.Abs(y)), y))
 	default:
 		return y
 	}

@@ -29,6 +29,7 @@ type Hook struct {
 	sets     map[string][]*rules.Set
 	library  *rules.Library
 	observed func(*monitor.Outcome) // for reports; may be nil
+	trails   trails
 }
 
 var _ runner.Hook = (*Hook)(nil)
@@ -158,6 +159,9 @@ func (h *Hook) judge(ctx context.Context, r *source.Reader, s monitor.Subject, o
 	}
 	if err != nil {
 		return runner.Judgement{}, err
+	}
+	if s.Side == string(runner.SideOutput) {
+		h.began(out)
 	}
 	if h.observed != nil {
 		h.observed(out)

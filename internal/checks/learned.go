@@ -21,6 +21,16 @@ type Learned struct {
 	Slow []Evidence `json:"slow,omitempty"`
 	// Continues says that the batch goes on what the one before was paged for.
 	Continues bool `json:"continues,omitempty"`
+	// FirstBadStep is the step of a pipeline whose output is abnormal while what
+	// it read is not; StepRows are the rows of the steps on the way.
+	FirstBadStep string     `json:"first_bad_step,omitempty"`
+	StepRows     []StepRows `json:"step_rows,omitempty"`
+}
+
+// StepRows is how many rows a step of a pipeline wrote.
+type StepRows struct {
+	Step string `json:"step"`
+	Rows int64  `json:"rows"`
 }
 
 // LearnedBaseline says how much was learned.

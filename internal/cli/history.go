@@ -28,7 +28,7 @@ func (e *env) historyCommand() *cobra.Command {
 		Use: "history", Short: "What was recorded: batches, verdicts, profiles",
 		RunE: needSubcommand,
 	}
-	cmd.AddCommand(e.historyListCommand(), e.historyShowCommand(), e.historyLabelCommand(), e.historyImportCommand(), e.historyExportCommand())
+	cmd.AddCommand(e.historyListCommand(), e.historyShowCommand(), e.historyLabelCommand(), e.historyImportCommand(), e.historyCompareCommand(), e.historyExportCommand())
 	return cmd
 }
 
