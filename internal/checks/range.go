@@ -205,42 +205,73 @@ func (b *bounds) judge(v *batch.Vector, i int, family batch.Type) verdict {
 }
 
 // sure returns the loop over the rows of a plain vector that are inside the
-// limits in all readings: as numbers or times whose limits are exact in 64 bits,
-// and as texts if that is a reading. It is nil for other limits.
+// limits in all readings: as numbers that are exact as float64, or as timestamps,
+// and as texts if that is a reading. The limits themselves are left to judge. It
+// is nil for other limits.
 func (b *bounds) sure() func(v *batch.Vector, i int) int {
-	low, high := int64(math.MinInt64), int64(math.MaxInt64)
-	typ := batch.Null
-	for _, l := range []*literal{b.lo, b.hi} {
-		switch {
-		case l == nil:
-			continue
-		case l.value.Type != batch.Integer && l.value.Type != batch.Timestamp || l.value.Type == batch.Timestamp && l.value.Float != 0:
-			return nil
-		case typ != batch.Null && typ != l.value.Type:
-			return nil
-		}
-		typ = l.value.Type
+	inside := b.numbersInside()
+	if inside == nil {
+		inside = b.timesInside()
 	}
-	if b.lo != nil {
-		low = b.lo.value.Int
-	}
-	if b.hi != nil {
-		high = b.hi.value.Int
+	if inside == nil {
+		return nil
 	}
 	texts := b.families[len(b.families)-1] == batch.String
 	var buf []byte
 	return func(v *batch.Vector, i int) int {
-		for ; i < len(v.Types); i++ {
-			// The limits themselves, and what lies within a microsecond of them,
-			// are left to judge.
-			if x := v.Ints[i]; v.Types[i] != typ || b.lo != nil && x <= low || b.hi != nil && x >= high {
-				break
-			}
+		for ; i < len(v.Types) && inside(v, i); i++ {
 			if texts && b.judgeText(textOf(v, i, &buf)) != accepted {
 				break
 			}
 		}
 		return i
+	}
+}
+
+// numbersInside returns whether a row is a number between the limits; nil if they
+// are no numbers.
+func (b *bounds) numbersInside() func(v *batch.Vector, i int) bool {
+	const exact = 1 << 53
+	low, high := math.Inf(-1), math.Inf(1)
+	for l, limit := range map[*literal]*float64{b.lo: &low, b.hi: &high} {
+		switch {
+		case l == nil:
+		case l.value.Type == batch.Integer && l.value.Int >= -exact && l.value.Int <= exact:
+			*limit = float64(l.value.Int)
+		case l.value.Type == batch.Number:
+			*limit = l.value.Float
+		default:
+			return nil
+		}
+	}
+	return func(v *batch.Vector, i int) bool {
+		switch v.Types[i] {
+		case batch.Integer:
+			x := v.Ints[i]
+			return x >= -exact && x <= exact && float64(x) > low && float64(x) < high
+		case batch.Number:
+			return v.Floats[i] > low && v.Floats[i] < high
+		default:
+			return false
+		}
+	}
+}
+
+// timesInside returns whether a row is a timestamp between the limits; nil if
+// they are no timestamps of whole microseconds.
+func (b *bounds) timesInside() func(v *batch.Vector, i int) bool {
+	low, high := int64(math.MinInt64), int64(math.MaxInt64)
+	for l, limit := range map[*literal]*int64{b.lo: &low, b.hi: &high} {
+		switch {
+		case l == nil:
+		case l.value.Type == batch.Timestamp && l.value.Float == 0:
+			*limit = l.value.Int
+		default:
+			return nil
+		}
+	}
+	return func(v *batch.Vector, i int) bool {
+		return v.Types[i] == batch.Timestamp && v.Ints[i] > low && v.Ints[i] < high
 	}
 }
 
