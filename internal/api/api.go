@@ -44,6 +44,8 @@ type Options struct {
 	// Reload loads the configuration again, all or nothing. It is never called
 	// twice at a time. nil leaves /-/reload unknown.
 	Reload func(context.Context) error
+	// Work gives units to workers; nil leaves those addresses unknown.
+	Work Work
 	// Ready says why the service is not ready; nil, as a function and as an
 	// error, means that it is.
 	Ready func() error
@@ -107,6 +109,7 @@ func (s *Server) routes(pages http.Handler) http.Handler {
 	handle("/api/v1/datasets/{namespace}/{name}", methods{http.MethodGet: s.dataset})
 	handle("/api/v1/datasets/{namespace}/{name}/profiles", methods{http.MethodGet: s.profiles})
 	handle("/api/v1/datasets/{namespace}/{name}/incidents", methods{http.MethodGet: s.incidents})
+	s.work(handle)
 	unknown := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, http.StatusNotFound, "there is nothing at "+r.URL.Path)
 	})

@@ -98,16 +98,28 @@ func (a *App) runners(ctx context.Context, pipelines []*pipeline.Pipeline, o Run
 	return all, closeQueue, nil
 }
 
-// ServePipelines begins runs of pipelines at their times, and works on their
-// units, until ctx ends.
-func (a *App) ServePipelines(ctx context.Context, pipelines []*pipeline.Pipeline, o RunOptions) error {
-	all, closeQueue, err := a.runners(ctx, pipelines, o)
-	if err != nil {
-		return err
-	}
-	defer closeQueue()
-	return runner.Serve(ctx, all)
+// Pipelines are the pipelines of a service.
+type Pipelines struct {
+	runners []*runner.Runner
+	// Broker gives units to workers that speak HTTP.
+	Broker *runner.Broker
 }
+
+// Pipelines prepares pipelines for the service. The app needs a store.
+func (a *App) Pipelines(ctx context.Context, pipelines []*pipeline.Pipeline, o RunOptions) (*Pipelines, error) {
+	all, _, err := a.runners(ctx, pipelines, o) // the queue is the store's
+	if err != nil {
+		return nil, err
+	}
+	b, err := runner.NewBroker(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	return &Pipelines{all, b}, nil
+}
+
+// Serve begins runs at their times and works on all units until ctx ends.
+func (p *Pipelines) Serve(ctx context.Context) error { return runner.Serve(ctx, p.runners) }
 
 // Ledger reads and decides about the units of pipelines in the store.
 func (a *App) Ledger(ctx context.Context) (*runner.Ledger, error) {

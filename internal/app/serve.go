@@ -95,12 +95,17 @@ type ServeOptions struct {
 	Version string
 	// Reload loads configuration and rules again; nil leaves that out.
 	Reload func(context.Context) error
+	// Pipelines are those that the service runs; nil is none.
+	Pipelines *Pipelines
 }
 
 // Serve answers HTTP and watches the store until the context ends. The app
 // needs a store.
 func (a *App) Serve(ctx context.Context, o ServeOptions) error {
 	opts := api.Options{History: a.Store, Reload: o.Reload, Logger: a.log, Version: o.Version, Now: a.opts.Now}
+	if o.Pipelines != nil {
+		opts.Work = o.Pipelines.Broker
+	}
 	if a.opts.Metrics != nil {
 		opts.Metrics = a.opts.Metrics.Handler()
 	}

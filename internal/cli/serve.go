@@ -14,6 +14,7 @@ import (
 	"github.com/profilerhq/profiler/internal/api"
 	"github.com/profilerhq/profiler/internal/app"
 	"github.com/profilerhq/profiler/internal/config"
+	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/metrics"
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/rules"
@@ -76,7 +77,7 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 	go e.reloadOnHangup(cmd.Context(), reload)
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
-	ended, err := e.servePipelines(ctx, a, cfg, lib)
+	served, ended, err := e.servePipelines(ctx, a, cfg, lib)
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 		ServeOptions: api.ServeOptions{
 			Address: f.listen, WebConfigFile: f.webConfig, AllowExternal: f.external,
 		},
-		Version: e.version, Reload: reload,
+		Version: e.version, Reload: reload, Pipelines: served,
 	})
 	if err != nil {
 		return usage("%v", err)
@@ -100,33 +101,42 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 	return nil
 }
 
-// servePipelines runs the configured pipelines. ended is closed when their units
-// are given back.
-func (e *env) servePipelines(ctx context.Context, a *app.App, cfg *config.Config, lib *rules.Library) (ended chan struct{}, err error) {
+// servePipelines runs the configured pipelines; nil if there are none. ended is
+// closed when their units are given back.
+func (e *env) servePipelines(ctx context.Context, a *app.App, cfg *config.Config, lib *rules.Library) (served *app.Pipelines, ended chan struct{}, err error) {
 	ended = make(chan struct{})
 	files, err := pipelineFiles(cfg.Pipelines)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var all []*pipeline.Pipeline
 	for _, path := range files {
 		p, err := e.loadPipeline(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all = append(all, p)
 	}
+	if len(all) == 0 {
+		close(ended)
+		return nil, ended, nil
+	}
+	served, err = a.Pipelines(ctx, all, app.RunOptions{Library: lib, Env: e.lookup, Logger: e.log, Unmetered: true})
+	var diags diag.List
+	if errors.As(err, &diags) {
+		e.printDiagnostics(diags, readSource)
+		return nil, nil, diags
+	}
+	if err != nil {
+		return nil, nil, err
+	}
 	go func() {
 		defer close(ended)
-		if len(all) == 0 {
-			return
-		}
-		err := a.ServePipelines(ctx, all, app.RunOptions{Library: lib, Env: e.lookup, Logger: e.log, Unmetered: true})
-		if err != nil && ctx.Err() == nil {
+		if err := served.Serve(ctx); err != nil && ctx.Err() == nil {
 			e.log.Error("pipelines are not served", "err", err)
 		}
 	}()
-	return ended, nil
+	return served, ended, nil
 }
 
 // declare makes the counters of what is configured start at 0.

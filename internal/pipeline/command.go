@@ -198,7 +198,7 @@ func (p *Pipeline) Check() error {
 		if len(s.Run) > 0 {
 			program = s.Run[0]
 		}
-		if why := p.lookup(program); s.HTTP == nil && why != "" {
+		if why := p.lookup(program); s.HTTP == nil && !s.Worker && why != "" {
 			errs.Add(diag.Diagnostic{
 				Pos: s.CommandPos, Code: CodeCommand,
 				Message: fmt.Sprintf("step %q: %s", s.Name, why),

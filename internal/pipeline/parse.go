@@ -306,8 +306,8 @@ func (p *parser) step(name string, e yamldoc.Entry) {
 		return
 	}
 	p.keys(m, where,
-		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http"},
-		[]string{"sql", "worker", "group", "split", "fan_in", "canary"})
+		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http", "worker"},
+		[]string{"sql", "group", "split", "fan_in", "canary"})
 	p.commandOf(&s, m, e.Key, where)
 	if n := m.Get("needs"); n != nil {
 		p.needsOf(&s, n)
@@ -333,12 +333,16 @@ func (p *parser) commandOf(s *Step, m *yamldoc.Mapping, key *yamldoc.Node, where
 		p.http(s, m, h, where)
 		return
 	}
+	if w := m.Get("worker"); w != nil {
+		p.worker(s, m, w, where)
+		return
+	}
 	switch {
 	case run != nil && sh != nil:
 		m.KeyNode("sh").Errorf(&p.errs, CodeCommand, "%s has run and sh; a step has exactly one command", where)
 	case run == nil && sh == nil:
-		// sql and worker are commands too, and already reported.
-		if !m.Has("sql") && !m.Has("worker") {
+		// sql is a command too, and already reported.
+		if !m.Has("sql") {
 			key.Errorf(&p.errs, CodeCommand, `%s has no command; give it one with run: ["program", "argument"] or sh: "text for the shell"`, where)
 		}
 	case run != nil:
@@ -370,6 +374,25 @@ func (p *parser) commandOf(s *Step, m *yamldoc.Mapping, key *yamldoc.Node, where
 			sh.Errorf(&p.errs, CodeCommand, "a text for the shell cannot contain a NUL character")
 		}
 		s.Shell = text
+	}
+}
+
+// worker reads that a step is for workers of the lease API.
+func (p *parser) worker(s *Step, m *yamldoc.Mapping, n *yamldoc.Node, where string) {
+	s.CommandPos = n.Pos()
+	yamldoc.Set(&s.Worker, n, (*yamldoc.Node).Bool, &p.errs)
+	if !s.Worker {
+		n.Errorf(&p.errs, CodeCommand, "worker is true, or it is left out")
+	}
+	for _, other := range []string{"run", "sh", "sql"} {
+		if m.Has(other) {
+			m.KeyNode(other).Errorf(&p.errs, CodeCommand, "%s has worker and %s; a step has exactly one command", where, other)
+		}
+	}
+	for _, key := range []string{"rejects", "resources"} {
+		if m.Has(key) {
+			m.KeyNode(key).Errorf(&p.errs, CodeCommand, "%s is for workers of the lease API, which has no %s here", where, key)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"time"
 
@@ -156,4 +157,34 @@ func fenced(res affected) error {
 		err = ErrFenced
 	}
 	return err
+}
+
+// Held returns the lease of an attempt that is running. The error is ErrFenced if
+// it is not, with the unit as it is, and ErrNotFound if there is no such unit.
+func (q *Queue) Held(ctx context.Context, k Key, attempt int) (Lease, Row, error) {
+	r, err := q.Get(ctx, k)
+	if err != nil {
+		return Lease{}, r, err
+	}
+	if r.Attempt != attempt || r.State != Running {
+		return Lease{}, r, ErrFenced
+	}
+	return Lease{
+		Key: r.Key, Run: r.Run, Correlation: r.Correlation, Source: r.Source, Input: r.Input, Attempt: r.Attempt, Tries: r.Tries,
+		Replay: r.Replay, Body: r.Body, ReadyUS: r.ReadyUS, StartedUS: r.StartedUS, worker: r.Worker,
+	}, r, nil
+}
+
+// Secret returns the key that signs leases for workers outside. All processes of
+// a database have the same one.
+func (q *Queue) Secret(ctx context.Context) ([]byte, error) {
+	_, err := q.db.Exec(ctx, "INSERT INTO queue_secret (id, secret) VALUES (1, ?) ON CONFLICT (id) DO NOTHING", rand.Text())
+	if err != nil {
+		return nil, err
+	}
+	var text string
+	if err := q.db.Get(ctx, &text, "SELECT secret FROM queue_secret WHERE id = 1"); err != nil {
+		return nil, err
+	}
+	return []byte(text), nil
 }

@@ -73,7 +73,7 @@ func (x *executor) fill(ctx context.Context) error {
 		if limit := p.Steps[i].Workers; limit > 0 {
 			free = min(free, limit-x.inStep[i])
 		}
-		if free <= 0 {
+		if free <= 0 || p.Steps[i].Worker {
 			continue
 		}
 		leases, err := x.r.options.Queue.Claim(ctx, queue.ClaimRequest{

@@ -68,7 +68,8 @@ func fingerprint(p *pipeline.Pipeline, s *pipeline.Step) (string, error) {
 		Workers int
 		URL     string `json:",omitempty"`
 		Batch   int    `json:",omitempty"`
-	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers, s.HTTP.Address(), s.HTTP.BatchSize()})
+		Worker  bool   `json:",omitempty"`
+	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers, s.HTTP.Address(), s.HTTP.BatchSize(), s.Worker})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint of step %q: %w", s.Name, err)
 	}

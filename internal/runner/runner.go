@@ -205,6 +205,11 @@ func (r *Runner) Dir() string { return r.work }
 func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	p := r.options.Pipeline
 	empty := newSummary(p, r.options.RunID)
+	for i := range p.Steps {
+		if p.Steps[i].Worker {
+			return empty, fmt.Errorf("step %q waits for workers of the lease API; run the pipeline in profiler serve (pipelines: in profiler.yaml)", p.Steps[i].Name)
+		}
+	}
 	unlock, err := lock(r.options.Queue)
 	if err != nil {
 		return empty, err

@@ -119,3 +119,8 @@ CREATE TABLE reject (
 );
 CREATE INDEX reject_unit ON reject (pipeline, step, unit, n);
 CREATE INDEX reject_dead ON reject (pipeline, step, id) WHERE state = 'dead';
+
+CREATE TABLE queue_secret (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    secret TEXT NOT NULL
+);
