@@ -180,6 +180,18 @@ type brokenReader struct{ batch.Reader }
 func (brokenReader) Next(context.Context, *batch.Chunk) error { return errBroken }
 func (brokenReader) Columns() []batch.Column                  { return nil }
 
+// TestAScrapeNeedsNoStore scrapes after the store has gone.
+func TestAScrapeNeedsNoStore(t *testing.T) {
+	t.Parallel()
+	m, err := metrics.New(metrics.Options{Process: true})
+	require.NoError(t, err)
+	a, err := app.New(t.Context(), app.Options{Store: "sqlite:" + filepath.Join(t.TempDir(), "h.db"), Metrics: m})
+	require.NoError(t, err)
+	batchOf(t, a, 1, 100, good)
+	require.NoError(t, a.Close())
+	shows(t, m, `profiler_dataset_rows{dataset="shop/orders"} 100`, `go_sql_open_connections{db_name="store"} 0`)
+}
+
 func TestFailedProfilesAreCounted(t *testing.T) {
 	t.Parallel()
 	m, err := metrics.New(metrics.Options{})

@@ -111,16 +111,42 @@ func (m *Metrics) Declare(k Known) {
 	m.mu.Lock()
 	defer m.unlock()
 	d, p := m.part(k.Dataset, k.Step)
-	p.describe(k.Pipeline, k.SourceKind, k.Owner)
 	if k.Columns != nil {
 		d.ruleColumns = k.Columns
 	}
-	for _, c := range k.Checks {
-		s := p.check(clean(c.ID))
-		s.kind, s.owner, s.file = clean(c.Kind), clean(c.Owner), clean(c.RuleFile)
+	parts := []*part{p}
+	if k.Step == "" { // rules do not know at which steps their dataset appears
+		for _, other := range d.parts {
+			if other != p && !other.at.IsZero() {
+				parts = append(parts, other)
+			}
+		}
 	}
-	m.recount(p)
+	for _, p := range parts {
+		p.describe(k.Pipeline, k.SourceKind, k.Owner)
+		for _, c := range k.Checks {
+			s := p.check(clean(c.ID))
+			s.kind, s.owner, s.file = clean(c.Kind), clean(c.Owner), clean(c.RuleFile)
+		}
+		m.recount(p)
+	}
+	d.settle()
 	m.account(d)
+}
+
+// settle removes what was only declared, of no step, once the dataset has
+// appeared at steps: it would be a second row without any profile.
+func (d *dataset) settle() {
+	p := d.parts[""]
+	if p == nil || !p.at.IsZero() || p.profiles > 0 {
+		return
+	}
+	for step, other := range d.parts {
+		if step != "" && !other.at.IsZero() {
+			delete(d.parts, "")
+			return
+		}
+	}
 }
 
 func (p *part) describe(pipeline, kind, owner string) {
@@ -174,6 +200,7 @@ func (m *Metrics) Observe(b Batch) {
 	p.last = &b
 	m.build(p)
 	p.last = nil // the profile is not kept alive
+	d.settle()
 	m.account(d)
 }
 

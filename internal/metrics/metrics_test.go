@@ -421,6 +421,33 @@ func TestCountersStartAtZero(t *testing.T) {
 	require.Empty(t, series(text, "profiler_dataset_rows"))
 }
 
+// TestDeclaredDatasetSettlesAtItsSteps wants one row for each step of a dataset,
+// and none beside them that was only declared.
+func TestDeclaredDatasetSettlesAtItsSteps(t *testing.T) {
+	t.Parallel()
+	m := newMetrics(t, metrics.Options{})
+	declare := func(ids ...string) {
+		k := metrics.Known{Dataset: "shop/orders"}
+		for _, id := range ids {
+			k.Checks = append(k.Checks, metrics.KnownCheck{ID: id, Kind: "range"})
+		}
+		m.Declare(k)
+	}
+	declare("a.range")
+	require.Contains(t, scrape(t, m), `profiler_check_failures_total{check="a.range",dataset="shop/orders"} 0`)
+	r := report(result("a.range", "a", checks.Fail))
+	r.Origin = checks.Origin{Pipeline: "p", Step: "clean"}
+	m.Observe(metrics.Batch{Summary: summary(8, "a:integer"), Report: r})
+	require.Len(t, series(scrape(t, m), "profiler_dataset_info{"), 1)
+	declare("a.range", "b.range") // the rules were reloaded
+	text := scrape(t, m)
+	require.Len(t, series(text, "profiler_dataset_info{"), 1)
+	require.Contains(t, text, `profiler_check_failures_total{check="a.range",dataset="shop/orders",step="clean"} 1`)
+	require.Contains(t, text, `profiler_check_failures_total{check="b.range",dataset="shop/orders",step="clean"} 0`)
+	m.ProfileFailed("shop/orders", "")
+	require.Len(t, series(scrape(t, m), "profiler_dataset_info{"), 2, "it is profiled outside of a pipeline too")
+}
+
 func TestDeclareAndFailureKeepTheLastProfile(t *testing.T) {
 	t.Parallel()
 	m := newMetrics(t, metrics.Options{Columns: "all"})
