@@ -92,7 +92,7 @@ func write(path string, data []byte) (File, error) {
 		return f, err
 	}
 	if err := os.Rename(part, path); err != nil {
-		os.Remove(part)
+		os.Remove(part) //nolint:errcheck // the error of the rename tells
 		return f, err
 	}
 	return f, nil

@@ -254,6 +254,7 @@ func (w *runWatcher) depths(ctx context.Context) error {
 		case queue.Dead, queue.Quarantined:
 			dead[s] += int(d.Units)
 			w.steps[s] = true
+		default: // finished, or waiting for other steps
 		}
 	}
 	for _, a := range attached {

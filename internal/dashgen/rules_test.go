@@ -25,8 +25,8 @@ const (
 
 // rule is an alerting or a recording rule.
 type rule struct {
-	file, alert, record, expr, severity, text string
-	annotations                               map[string]string
+	file, alert, record, expr, severity string
+	annotations                         map[string]string
 }
 
 func readRules(t *testing.T) (all []rule) {

@@ -115,7 +115,7 @@ func Address(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer l.Close() //nolint:errcheck // the address is what counts
 	return l.Addr().String()
 }
 
