@@ -21,6 +21,7 @@ const (
 	NewStatus   Fault = "new category" // a status that was never there
 	CentAmounts Fault = "unit"         // amounts in cents
 	HalfTheRows Fault = "lost rows"    // the second half of the day is missing
+	FrozenItems Fault = "frozen"       // two thirds of the orders have one item
 )
 
 // Shop makes the orders of a shop: a weekly season, growth of 0.2 % a day, and
@@ -87,6 +88,10 @@ func (s Shop) WriteOrders(w io.Writer, day time.Time, fault Fault) (int, error) 
 			}
 		case CentAmounts:
 			amount *= 100
+		case FrozenItems:
+			if lot < 0.67 {
+				items = 1
+			}
 		case NoFault, HalfTheRows:
 		}
 		at := day.Add(time.Duration(i) * 24 * time.Hour / time.Duration(rows+1)).Truncate(time.Second)

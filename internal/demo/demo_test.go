@@ -15,7 +15,7 @@ func TestDemoFindsItsMishaps(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, Prepare(dir))
-	days, mishaps := 10, 2
+	days, mishaps := 12, 3
 	if testing.Short() {
 		days, mishaps = 6, 1
 	}

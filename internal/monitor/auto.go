@@ -150,7 +150,7 @@ func autoMessage(d *anomaly.Decision, l *checks.Learned) string {
 	}
 	var parts []string
 	for i := range lines {
-		parts = append(parts, EvidenceText(&lines[i]))
+		parts = append(parts, lines[i].String())
 	}
 	found := strings.Join(parts, "; ")
 	switch d.Status {
@@ -177,86 +177,11 @@ func autoMessage(d *anomaly.Decision, l *checks.Learned) string {
 	if len(l.Slow) > 0 && d.G < 1 {
 		parts = parts[:0]
 		for i := range l.Slow[:min(3, len(l.Slow))] {
-			parts = append(parts, EvidenceText(&l.Slow[i]))
+			parts = append(parts, l.Slow[i].String())
 		}
 		return "a slow change: " + strings.Join(parts, "; ")
 	}
 	return "a little unlike the " + batches + " before: " + found
-}
-
-// EvidenceText writes a line of evidence as people read it: "null_rate of
-// amount is 30 %, expected 0 % … 1.2 % (null)".
-func EvidenceText(e *checks.Evidence) string {
-	what := strings.ReplaceAll(e.Metric, "_", " ")
-	if e.Column == nil {
-		switch e.Metric {
-		case "fingerprint":
-			return e.Value.String()
-		case "row_count":
-			what = "row count"
-		}
-	} else {
-		what += " of " + *e.Column
-	}
-	if e.Metric == "column" && e.Column != nil {
-		return fmt.Sprintf("column %s is %s", *e.Column, e.Value)
-	}
-	v, ok := e.Value.Float()
-	if !ok {
-		return fmt.Sprintf("%s is %s, it was %s", what, e.Value, e.Expected)
-	}
-	text := what + " is " + measureText(e.Metric, v)
-	lo, _ := e.Low.Float()
-	hi, _ := e.High.Float()
-	text += ", expected " + measureText(e.Metric, lo) + " … " + measureText(e.Metric, hi)
-	if e.Since != "" {
-		text += ", since " + e.Since
-	}
-	if e.New != "" {
-		text += fmt.Sprintf(", new: %q", e.New)
-	}
-	if e.Gone != "" {
-		text += fmt.Sprintf(", gone: %q", e.Gone)
-	}
-	return text + " (" + e.Shape + ")"
-}
-
-// measureText writes a value of a metric with its unit.
-func measureText(metric string, v float64) string {
-	if strings.HasSuffix(metric, "_rate") || strings.HasSuffix(metric, "_share") {
-		return trimZeros(strconv.FormatFloat(100*v, 'f', 2, 64)) + " %"
-	}
-	if a := math.Abs(v); a != 0 && (a < 0.001 || a >= 1e9) {
-		return strconv.FormatFloat(v, 'g', 4, 64)
-	}
-	digits := 3
-	if math.Abs(v) >= 100 {
-		digits = 0
-	}
-	return grouped(trimZeros(strconv.FormatFloat(v, 'f', digits, 64)))
-}
-
-func trimZeros(s string) string {
-	if !strings.Contains(s, ".") {
-		return s
-	}
-	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
-}
-
-// grouped writes commas between thousands.
-func grouped(s string) string {
-	sign := ""
-	if strings.HasPrefix(s, "-") {
-		sign, s = "-", s[1:]
-	}
-	whole, rest, _ := strings.Cut(s, ".")
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	if rest != "" {
-		whole += "." + rest
-	}
-	return sign + whole
 }
 
 func plural(n int, one, many string) string {

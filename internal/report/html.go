@@ -48,6 +48,8 @@ type htmlResult struct {
 	Rows                                                        [][]string // the first few
 	Hidden                                                      [][]string // the others that were kept
 	More                                                        string     // tells of those that were not
+	EvidenceHeader                                              []string
+	Evidence                                                    [][]string
 	SegmentHeader                                               []string
 	Segments                                                    [][]string // the worst
 	OtherSegments                                               [][]string // the others
@@ -146,6 +148,7 @@ func htmlResultOf(r *checks.Result) htmlResult {
 	if !strings.Contains(r.Message, r.Limit) {
 		h.Limit = clean(r.Limit)
 	}
+	h.EvidenceHeader, h.Evidence = htmlEvidence(r)
 	h.SegmentHeader, h.Segments, h.OtherSegments = htmlSegments(r)
 	if len(r.FailingRows) > 0 {
 		h.Header, h.Rows = failingTable(r, r.FailingRows)

@@ -137,6 +137,7 @@ func markdownCheck(b *bytes.Buffer, r *checks.Report, o Options) {
 		markdownResults(b, header, loud)
 	}
 	for i := range results {
+		markdownEvidence(b, &results[i])
 		markdownSegments(b, &results[i], o)
 		markdownFailing(b, &results[i], o)
 	}

@@ -175,6 +175,7 @@ func writeResult(b *strings.Builder, r *checks.Result, o Options) {
 	if r.Owner != "" && o.Verbose {
 		indented(b, blank+"owner: ", clean(r.Owner), o.columns())
 	}
+	writeEvidence(b, r, o)
 	writeSegments(b, r, o)
 	writeFailing(b, r, o)
 }

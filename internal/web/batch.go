@@ -10,6 +10,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/report"
 	"github.com/profilerhq/profiler/internal/store"
 )
 
@@ -87,6 +88,7 @@ type content struct {
 
 type resultView struct {
 	Status, ID, Name, Column, Message, Limit, Value, Note, Owner, Place string
+	Caption                                                             string // of the table
 	Header                                                              []string
 	Rows, Hidden                                                        [][]string
 	More                                                                string
@@ -181,9 +183,20 @@ func resultOf(r *checks.Result) resultView {
 			v.Place += ":" + strconv.Itoa(r.Rule.Line)
 		}
 	}
+	if header, rows := report.EvidenceTable(r); len(rows) > 0 {
+		v.Caption, v.Header = "Evidence", header
+		for _, row := range rows {
+			for i := range row {
+				row[i] = cut(shown(row[i]), 200)
+			}
+			v.Rows = append(v.Rows, row)
+		}
+		return v
+	}
 	if len(r.FailingRows) == 0 {
 		return v
 	}
+	v.Caption = "Failing rows"
 	keys := map[string]bool{}
 	for i := range r.FailingRows {
 		for k := range r.FailingRows[i].Key {
