@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/exact"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/rowset"
@@ -508,7 +509,9 @@ func (c *Check) missing(column, id string, s *profile.Summary) Result {
 		what = "column that matches"
 	}
 	hint := ""
-	if len(names) > 0 {
+	if near := diag.Hint(column, names); near != "" {
+		hint = "; " + near
+	} else if len(names) > 0 {
 		hint = "; there are " + list(names, 8)
 	}
 	return res.lacks(column, "there is no %s %q%s", what, column, hint)

@@ -404,7 +404,11 @@ func rowMessage(j rowJudge, o outcome, share float64, hide bool) string {
 	msg := fmt.Sprintf("%s of %s (%s) %s %s", count(o.failed), rowsText(o.evaluated), percent(share), verb, phrase)
 	if len(o.failing) > 0 {
 		f := o.failing[0]
-		msg += fmt.Sprintf("; first: row %s is %s", count(f.Row), shown(f.Value))
+		if _, several := j.(*rowExpression); several {
+			msg += fmt.Sprintf("; first: row %s has %s", count(f.Row), f.Value)
+		} else {
+			msg += fmt.Sprintf("; first: row %s is %s", count(f.Row), shown(f.Value))
+		}
 		if k := keyText(f.Key); k != "" {
 			msg += " (" + k + ")"
 		}

@@ -28,7 +28,27 @@ type Segment struct {
 	Evaluated *int64 `json:"evaluated"`
 	Failed    *int64 `json:"failed"`
 
-	name, limit string // in a message
+	name, limit string  // in a message
+	excess      float64 // how far a number is out of its zone
+}
+
+// excessOf returns how far a number is out of the zones of its result, of those
+// of fail first.
+func excessOf(r *Result) float64 {
+	f, ok := r.Value.Float()
+	if !ok {
+		return 0
+	}
+	excess := 0.0
+	for _, z := range []Zone{r.WarnLimit, r.FailLimit} {
+		if z.Lower != nil {
+			excess = max(excess, *z.Lower-f)
+		}
+		if z.Upper != nil {
+			excess = max(excess, f-*z.Upper)
+		}
+	}
+	return excess
 }
 
 // linked is a judge of rows that depend on each other, so that the rows of
@@ -216,7 +236,7 @@ func (g *segmented) numbers(res Result) Result {
 		if hidden != "" && r.Reason == "" {
 			observed = masked
 		}
-		return Segment{Value: value, Status: r.Status, Observed: observed, name: name, limit: r.Limit}
+		return Segment{Value: value, Status: r.Status, Observed: observed, name: name, limit: r.Limit, excess: excessOf(&r)}
 	}
 	for _, i := range listed {
 		res.Segments = append(res.Segments, judged(parts[i], at(evals, i), g.cut.segments[i].value, g.name(i)))
@@ -323,7 +343,7 @@ func (g *segmented) conclude(res Result, words func(*Segment) string, bad string
 		all = append(all, res.Other)
 	}
 	slices.SortStableFunc(all, func(a, b *Segment) int {
-		return cmp.Or(-cmp.Compare(a.Status, b.Status), -cmp.Compare(a.failShare(), b.failShare()), -cmp.Compare(a.failures(), b.failures()))
+		return cmp.Or(-cmp.Compare(a.Status, b.Status), -cmp.Compare(a.failShare(), b.failShare()), -cmp.Compare(a.failures(), b.failures()), -cmp.Compare(a.excess, b.excess))
 	})
 	res.Status, res.Limit = all[0].Status, all[0].limit
 	isRow := g.b.check.Level == RowLevel
@@ -333,7 +353,8 @@ func (g *segmented) conclude(res Result, words func(*Segment) string, bad string
 		res.Message += ", as expected (" + res.Limit + ")"
 	}
 	_, folded := g.order()
-	segments := count(int64(len(res.Segments)+len(folded))) + " segments of " + g.b.check.By
+	n := int64(len(res.Segments) + len(folded))
+	segments := count(n) + " segments of " + g.b.check.By
 	if g.cut.rest >= 0 {
 		segments = "more than " + count(maxSegments) + " segments of " + g.b.check.By
 	}
@@ -342,7 +363,9 @@ func (g *segmented) conclude(res Result, words func(*Segment) string, bad string
 		suspects = len(all)
 	}
 	if suspects == 0 {
-		res.Message += " in each of " + segments
+		if res.Message += " in each of " + segments; n == 1 {
+			res.Message = strings.TrimSuffix(res.Message, " in each of "+segments) + " in the one segment of " + g.b.check.By
+		}
 		return res
 	}
 	failing := slices.IndexFunc(all, func(s *Segment) bool { return s.Status <= Learning })
