@@ -22,7 +22,8 @@ const (
 	slotIndexBits = 16
 	slotIndex     = 1<<slotIndexBits - 1
 
-	minSlots = 512 // of a table
+	minSlots      = 512 // of a table
+	minSlotsDense = 128 // of one of many
 
 	// golden is 2^64 over the golden ratio: products with it lie further apart
 	// than random numbers for fields that differ in a few digits (D. Knuth, "The
@@ -67,7 +68,11 @@ func (e *Encoder) encode(text []byte, fields []Field, v *Vector) {
 	if e.dict == nil {
 		e.dict = &Vector{HasText: true, Inferred: e.opts.Inferred}
 		e.seed = golden
-		e.resize(minSlots)
+		if e.roomy() {
+			e.resize(minSlots)
+		} else {
+			e.resize(minSlotsDense)
+		}
 	}
 	v.HasText, v.Inferred, v.Dict = true, e.opts.Inferred, e.dict
 	v.Codes = resize(v.Codes, len(fields))
@@ -223,10 +228,11 @@ func (e *Encoder) add(at, home, tag uint64, meta uint32, text []byte) uint32 {
 // full reports whether the table should grow. A small one is kept so empty that
 // the first place that is looked at is nearly always the right one: a value that
 // comes often and has to be looked for would be mispredicted each time. A large
-// one has to fit the cache.
+// one has to fit the cache, and so have those of many columns together.
 func (e *Encoder) full() bool {
 	n, slots := len(e.dict.Types), len(e.slots)
 	switch {
+	case !e.roomy():
 	case slots < 4096:
 		return 16*n > slots
 	case slots < 16_384:
@@ -234,6 +240,9 @@ func (e *Encoder) full() bool {
 	}
 	return 4*n > 3*slots
 }
+
+// roomy reports whether the table has few enough beside it to be kept empty.
+func (e *Encoder) roomy() bool { return e.opts.Limit >= DictLimit(1) }
 
 // widen makes the table one for a field that is longer than all before.
 func (e *Encoder) widen(f Field) {
