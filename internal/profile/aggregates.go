@@ -123,6 +123,7 @@ type numbers struct {
 	floats           uint64         // how many were no integers
 	intN             uint64
 	minInt, maxInt   int64
+	bounds           floatBounds // of the finite ones that are no integers
 	zeros, negatives uint64
 	infinite, nan    uint64
 	maxInf, minInf   bool // +Inf, -Inf seen
@@ -163,7 +164,32 @@ func (s *numbers) add(v batch.Value, n uint64) {
 	case f < 0:
 		s.negatives += n
 	}
+	s.bounds.add(v.Float)
 	s.moments.AddWeighted(v.Float, n)
+}
+
+// floatBounds are the smallest and the largest of some finite numbers.
+type floatBounds struct {
+	low, high float64
+	some      bool
+}
+
+func (b *floatBounds) add(f float64) {
+	switch {
+	case !b.some:
+		b.low, b.high, b.some = f, f, true
+	case f < b.low:
+		b.low = f
+	case f > b.high:
+		b.high = f
+	}
+}
+
+func (b *floatBounds) merge(o floatBounds) {
+	if o.some {
+		b.add(o.low)
+		b.add(o.high)
+	}
 }
 
 func (s *numbers) merge(o *numbers) {
@@ -175,6 +201,7 @@ func (s *numbers) merge(o *numbers) {
 		}
 		s.minInt, s.maxInt = min(s.minInt, o.minInt), max(s.maxInt, o.maxInt)
 	}
+	s.bounds.merge(o.bounds)
 	s.floats += o.floats
 	s.intN += o.intN
 	s.zeros += o.zeros

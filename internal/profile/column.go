@@ -50,10 +50,14 @@ type sketches struct {
 	strings group // String values, by text
 	typed   group // all others, by meaning
 	texts   group // all others, by their source text; unused where there is none
-	nums    *sketch.KLL[float64]
-	times   [batch.TypeCount]*sketch.KLL[int64] // by family
-	seed    uint64
-	masks   masks // of texts
+	// Spellings of NaN and infinity, which are numbers in a column of numbers and
+	// texts in every other: by meaning, and by their source text. They are in
+	// texts too.
+	words, wordTexts group
+	nums             *sketch.KLL[float64]
+	times            [batch.TypeCount]*sketch.KLL[int64] // by family
+	seed             uint64
+	masks            masks // of texts
 
 	stream *stream // what comes by the vector; nil until it does
 }
@@ -244,7 +248,7 @@ func newSketches(name string, counters uint16) *sketches {
 	counters = max(counters, 256)
 	g := group{counters: counters}
 	seed := seedOf(name)
-	return &sketches{seed: seed, masks: masks{random: ^seed}, strings: g, typed: g, texts: g}
+	return &sketches{seed: seed, masks: masks{random: ^seed}, strings: g, typed: g, texts: g, words: g, wordTexts: g}
 }
 
 // merge adds the state of the same column of another part. o is unchanged.
@@ -313,6 +317,8 @@ func (s *sketches) merge(o *sketches) {
 	s.strings.merge(o.strings)
 	s.typed.merge(o.typed)
 	s.texts.merge(o.texts)
+	s.words.merge(o.words)
+	s.wordTexts.merge(o.wordTexts)
 	s.masks.merge(&o.masks)
 	if o.nums != nil {
 		if s.nums == nil {

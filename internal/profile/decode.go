@@ -163,7 +163,7 @@ func (p *Profile) decodeColumn(r *reader) error {
 }
 
 func (r *reader) columnPart(tag uint64, c *column) {
-	if (tag > tagDict && tag <= tagTimesKLL || tag == tagMasks) && c.sk == nil {
+	if (tag > tagDict && tag <= tagTimesKLL || tag == tagMasks || tag == tagWords) && c.sk == nil {
 		c.sk = newSketches(c.name, c.counters)
 	}
 	switch tag {
@@ -194,10 +194,7 @@ func (r *reader) columnPart(tag uint64, c *column) {
 		r.aggregates(&c.agg)
 	case tagGroups:
 		for _, g := range []*group{&c.sk.strings, &c.sk.typed, &c.sk.texts} {
-			g.hll, g.top = sketchOf(r, sketch.NewHLL), sketchOf(r, sketch.NewFrequent)
-			if (g.hll == nil) != (g.top == nil) {
-				r.fail()
-			}
+			r.group(g)
 		}
 	case tagNumbersKLL:
 		c.sk.nums = sketchOf(r, func() *sketch.KLL[float64] { return sketch.NewKLL[float64](c.sk.seed) })
@@ -215,6 +212,15 @@ func (r *reader) columnPart(tag uint64, c *column) {
 			}
 			c.agg.lengths = append(c.agg.lengths, r.uint())
 		}
+	case tagWords:
+		b := &c.agg.nums.bounds
+		b.some, b.low, b.high = r.bool(), r.float(), r.float()
+		if b.some && !(b.low <= b.high) {
+			r.fail()
+		}
+		for _, g := range []*group{&c.sk.words, &c.sk.wordTexts} {
+			r.group(g)
+		}
 	case tagKeyed:
 		c.sensitive = true
 		r.aggregates(&c.agg)
@@ -222,6 +228,13 @@ func (r *reader) columnPart(tag uint64, c *column) {
 		m := &c.sk.masks
 		m.n = r.uint()
 		m.strings, m.others = sketchOf(r, sketch.NewFrequent), sketchOf(r, sketch.NewFrequent)
+	}
+}
+
+func (r *reader) group(g *group) {
+	g.hll, g.top = sketchOf(r, sketch.NewHLL), sketchOf(r, sketch.NewFrequent)
+	if (g.hll == nil) != (g.top == nil) {
+		r.fail()
 	}
 }
 

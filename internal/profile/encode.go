@@ -42,6 +42,7 @@ const (
 	tagMasks   // since 1.1
 	tagLengths // since 1.2
 	tagKeyed   // since 1.2, of sensitive columns alone
+	tagWords   // since 1.2
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -266,6 +267,17 @@ func (w *writer) column(c *column) {
 			w.sketch(g.top != nil, g.top)
 		}
 	})
+	if n := &c.agg.nums; n.bounds.some || c.sk.words.hll != nil {
+		w.section(tagWords, func(w *writer) {
+			w.bool(n.bounds.some)
+			w.float(n.bounds.low)
+			w.float(n.bounds.high)
+			for _, g := range []group{c.sk.words, c.sk.wordTexts} {
+				w.sketch(g.hll != nil, g.hll)
+				w.sketch(g.top != nil, g.top)
+			}
+		})
+	}
 	w.section(tagNumbersKLL, func(w *writer) { w.sketch(c.sk.nums != nil, c.sk.nums) })
 	w.section(tagTimesKLL, func(w *writer) {
 		for t, k := range c.sk.times {

@@ -472,7 +472,7 @@ func (c *column) frequent(typ batch.Type, n int) (values []ValueCount, missing u
 	}
 	missing = 2 * g.top.Error()
 	for _, it := range g.top.Top(n) {
-		values = append(values, ValueCount{Text: it.Text, Count: it.Count, Error: it.Error})
+		values = append(values, ValueCount{Text: c.frequentText(it.Text, typ), Count: it.Count, Error: it.Error})
 	}
 	if len(values) == n {
 		missing = max(missing, values[n-1].Count+values[n-1].Error)

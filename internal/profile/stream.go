@@ -74,7 +74,8 @@ func (s *stream) canonical(i int) []byte {
 	if s.v.Types[row] == batch.Binary {
 		return cutText(s.v.Bytes(row))
 	}
-	s.buf = s.v.Value(row).AppendText(s.buf[:0], false)
+	v := s.v.Value(row)
+	s.buf = canonical(v, v.Type).AppendText(s.buf[:0], false)
 	return s.buf
 }
 
@@ -121,8 +122,10 @@ func (c *column) addMixed(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) 
 			c.meet(plain, j, at.RowAt(i))
 		}
 		c.types[typ]++
+		var flags uint8
 		if texts || typ == batch.String {
-			chars, flags := describe(text, typ, c.inferred)
+			var chars uint32
+			chars, flags = describe(text, typ, c.inferred)
 			a.facts.add(flags, chars, 1)
 			a.text.addLength(chars, 1)
 			if typ == batch.String {
@@ -138,11 +141,22 @@ func (c *column) addMixed(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) 
 		if texts {
 			s.others.hashes, s.others.rows = append(s.others.hashes, hash), append(s.others.rows, int32(j)) //nolint:gosec // an index of a chunk
 			hash = hashTyped(val, text)
+			if flags&flagWord != 0 {
+				c.sk.addWord(val, hash, text)
+				s.collect(a, val)
+				continue
+			}
 		}
 		s.typed.hashes, s.typed.rows = append(s.typed.hashes, hash), append(s.typed.rows, int32(j)) //nolint:gosec // an index of a chunk
 		s.collect(a, val)
 	}
 	s.feed(c.sk, a)
+}
+
+// addWord counts a spelling of NaN or infinity; hash is that of its meaning.
+func (s *sketches) addWord(v batch.Value, hash uint64, text []byte) {
+	s.words.add(hash, v.AppendText(nil, false), 1)
+	s.wordTexts.add(hashText(text), text, 1)
 }
 
 func (s *stream) begin(v *batch.Vector) {
@@ -262,6 +276,7 @@ func (s *numbers) addInts(ints []int64) {
 func (s *numbers) addFloats(floats []float64) {
 	s.floats += uint64(len(floats))
 	for _, f := range floats {
+		s.bounds.add(f)
 		if f <= 0 {
 			s.zeros += uint64(b2i(f == 0))
 			s.negatives += uint64(b2i(f < 0))

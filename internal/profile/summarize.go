@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"math"
-	"math/big"
 	"slices"
 	"time"
 
@@ -370,10 +369,15 @@ func (c *column) topOf(vals []counted) []TopValue {
 func (c *column) groupOf(typ batch.Type) group {
 	g := group{}
 	g.merge(c.sk.strings)
-	if typ == batch.String && c.hasText {
+	switch {
+	case typ == batch.String && c.hasText:
 		g.merge(c.sk.texts)
-	} else {
+	case typ.Numeric() || typ == batch.String:
 		g.merge(c.sk.typed)
+		g.merge(c.sk.words)
+	default:
+		g.merge(c.sk.typed)
+		g.merge(c.sk.wordTexts)
 	}
 	if typ == batch.String && c.empties > 0 {
 		g.add(hashText(nil), nil, c.empties)
@@ -395,12 +399,23 @@ func (c *column) estimate(s *Column, d decision) {
 		s.Entropy = g.estimateEntropy(d.values)
 	}
 	for _, it := range g.top.Top(maxTop) {
-		text := validText(it.Text)
-		if c.zoned && d.typ == batch.Timestamp {
-			text += "Z"
-		}
-		s.Top = append(s.Top, TopValue{Value: text, Count: int64(it.Count), Error: int64(it.Error)})
+		s.Top = append(s.Top, TopValue{Value: c.frequentText(it.Text, d.typ), Count: int64(it.Count), Error: int64(it.Error)})
 	}
+}
+
+// frequentText is the text of a value of the sketches under the type of the
+// column: a day among timestamps is its midnight.
+func (c *column) frequentText(text string, typ batch.Type) string {
+	if typ != batch.Timestamp {
+		return validText(text)
+	}
+	if len(text) == len(time.DateOnly) && text[4] == '-' {
+		text += "T00:00:00"
+	}
+	if c.zoned && len(text) > len(time.DateOnly) && text[len(time.DateOnly)] == 'T' {
+		text += "Z"
+	}
+	return validText(text)
 }
 
 func (c *column) summarizeNumbers(s *Column, n *numbers) {
@@ -409,16 +424,7 @@ func (c *column) summarizeNumbers(s *Column, n *numbers) {
 	if n.moments.N() == 0 {
 		return
 	}
-	lo, hi := batch.Value{Type: batch.Number, Float: n.moments.Min()}, batch.Value{Type: batch.Number, Float: n.moments.Max()}
-	if n.intN > 0 && float64(n.minInt) <= lo.Float {
-		lo = batch.Value{Type: batch.Integer, Int: n.minInt}
-	}
-	if n.intN > 0 && float64(n.maxInt) >= hi.Float {
-		hi = batch.Value{Type: batch.Integer, Int: n.maxInt}
-	}
-	if c.dict != nil {
-		lo, hi = c.dict.bounds(lo, hi)
-	}
+	lo, hi := n.extremes()
 	s.minVal, s.maxVal = lo, hi
 	s.Min, s.Max = numberScalar(lo), numberScalar(hi)
 	s.Mean, s.StdDev = FloatScalar(n.moments.Mean()), FloatScalar(n.moments.StdDev())
@@ -440,33 +446,33 @@ func (c *column) summarizeNumbers(s *Column, n *numbers) {
 	s.Histogram = histogramOf(w, asFloat(lo), asFloat(hi), s.kind == batch.Integer, FloatScalar)
 }
 
-// bounds returns the smallest and the largest finite number, given them rounded
-// to float64: an integer beyond 2^53 is told from the number next to it.
-func (d *dict) bounds(lo, hi batch.Value) (low, high batch.Value) {
-	for i := range d.entries {
-		v := d.entries[i].value()
-		if !v.Type.Numeric() {
-			continue
-		}
-		if f := asFloat(v); f == asFloat(lo) && lessNumber(v, lo) {
-			lo = v
-		} else if f == asFloat(hi) && lessNumber(hi, v) {
-			hi = v
-		}
+// extremes returns the smallest and the largest finite number, compared exactly;
+// an integer stands for a number that equals it. Profiles of version 1.1 know the
+// bounds of numbers that are no integers only together with those of the integers,
+// rounded to float64.
+func (n *numbers) extremes() (lo, hi batch.Value) {
+	low, high := n.bounds.low, n.bounds.high
+	if !n.bounds.some {
+		low, high = n.moments.Min(), n.moments.Max()
+	}
+	lo, hi = batch.Value{Type: batch.Number, Float: low}, batch.Value{Type: batch.Number, Float: high}
+	onlyInts := !n.bounds.some && n.floats == 0
+	if n.intN > 0 && (onlyInts || n.reaches(n.minInt, low, -1)) {
+		lo = batch.Value{Type: batch.Integer, Int: n.minInt}
+	}
+	if n.intN > 0 && (onlyInts || n.reaches(n.maxInt, high, 1)) {
+		hi = batch.Value{Type: batch.Integer, Int: n.maxInt}
 	}
 	return lo, hi
 }
 
-// lessNumber compares two numbers that are equal as float64, exactly.
-func lessNumber(a, b batch.Value) bool {
-	exact := func(v batch.Value) *big.Int {
-		if v.Type == batch.Integer {
-			return big.NewInt(v.Int)
-		}
-		i, _ := big.NewFloat(v.Float).Int(nil)
-		return i
+// reaches reports whether an integer lies beyond a number in the direction of
+// sign, or equals it.
+func (n *numbers) reaches(i int64, f float64, sign int) bool {
+	if !n.bounds.some { // f is of integers too
+		return float64(i) == f
 	}
-	return a.Type != b.Type && exact(a).Cmp(exact(b)) < 0 || a.Type == batch.Integer && b.Type == batch.Integer && a.Int < b.Int
+	return sign*compareIntFloat(i, f) >= 0
 }
 
 func asFloat(v batch.Value) float64 {

@@ -32,12 +32,26 @@ func (s *stream) uniform(v *batch.Vector) (typ batch.Type, ok bool) {
 		typ, rows = t, append(rows, int32(i)) //nolint:gosec // a row of a chunk
 	}
 	s.rows = rows
+	if typ == batch.Number && v.Inferred && hasWords(v, rows) {
+		return batch.Null, false
+	}
 	switch typ {
 	case batch.String, batch.Integer, batch.Number, batch.Date, batch.Time, batch.Timestamp:
 		return typ, true
 	default:
 		return batch.Null, false
 	}
+}
+
+// hasWords reports whether numbers may be spellings of NaN or infinity, which
+// are kept apart.
+func hasWords(v *batch.Vector, rows []int32) bool {
+	for _, row := range rows {
+		if f := v.Floats[row]; f-f != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // addUniform is addSketched for the rows that uniform chose.

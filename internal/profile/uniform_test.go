@@ -82,11 +82,13 @@ func TestUniformIsMixed(t *testing.T) {
 		"epochs":   func(r *rand.Rand) string { return fmt.Sprint(700_000_000_000 + r.IntN(3_000_000_000_000)) },
 		"numbers":  func(r *rand.Rand) string { return fmt.Sprintf("%.*f", 1+r.IntN(3), r.NormFloat64()*1e5) },
 		"longs":    func(r *rand.Rand) string { return letters(r, 20+r.IntN(45), "0123456789") },
-		"words":    func(r *rand.Rand) string { return [...]string{"NaN", "inf", "-Infinity", "1e999", "2.5"}[r.IntN(5)] },
-		"dates":    func(r *rand.Rand) string { return stamp(r)[:10] },
-		"clocks":   func(r *rand.Rand) string { return stamp(r)[11:] },
-		"stamps":   stamp,
-		"nanos":    func(r *rand.Rand) string { return stamp(r) + fmt.Sprintf(".%09d", r.IntN(1e9)) },
+		"words": func(r *rand.Rand) string {
+			return [...]string{"NaN", "inf", "-Infinity", "1e999", "2.5"}[min(4, r.IntN(2000))]
+		},
+		"dates":  func(r *rand.Rand) string { return stamp(r)[:10] },
+		"clocks": func(r *rand.Rand) string { return stamp(r)[11:] },
+		"stamps": stamp,
+		"nanos":  func(r *rand.Rand) string { return stamp(r) + fmt.Sprintf(".%09d", r.IntN(1e9)) },
 		"mixed": func(r *rand.Rand) string {
 			if r.IntN(200) == 0 {
 				return "x"
