@@ -128,6 +128,8 @@ type pager struct {
 	unpack   unpacker
 	packed   []byte // the page as it is in the file
 	body     []byte // the same unpacked, with a header
+	old      []byte // the same with levels that are written anew, without a header
+	renewed  []byte
 }
 
 // pagers are those that nobody uses. There are about as many as workers, since
@@ -166,7 +168,8 @@ func (p *pagers) close() {
 
 // load reads, unpacks and checks the next page.
 func (c *chunk) load() error {
-	p := &c.pages[0]
+	next := c.pages[0]
+	p := &next
 	c.pages = c.pages[1:]
 	if c.pager == nil {
 		c.pager = c.r.pagers.get()
@@ -186,19 +189,43 @@ func (c *chunk) load() error {
 			return errors.New("its levels are longer than the page")
 		}
 	}
-	header, err := thrift.Marshal(&r.protocol, p.unpackedHeader())
-	if err != nil {
-		return err
-	}
 	codec := c.codec
 	if p.plainBody {
 		codec = format.Uncompressed
+	}
+	if p.hasOldLevels(c.f) {
+		return c.loadOld(p, codec)
+	}
+	header, err := thrift.Marshal(&r.protocol, p.unpackedHeader())
+	if err != nil {
+		return err
 	}
 	r.body = append(append(r.body[:0], header...), r.packed[:levels]...)
 	if r.body, err = r.unpack.append(r.body, r.packed[levels:], int(p.unpacked)-levels, codec); err != nil {
 		return err
 	}
 	if err := c.check(p, r.body[len(header):]); err != nil {
+		return err
+	}
+	c.left = r.body
+	return nil
+}
+
+// loadOld is the rest of load for a page whose levels are written anew.
+func (c *chunk) loadOld(p *page, codec format.CompressionCodec) (err error) {
+	r := c.pager
+	if r.old, err = r.unpack.append(r.old[:0], r.packed, int(p.unpacked), codec); err != nil {
+		return err
+	}
+	if r.renewed, err = p.renewLevels(c.f, r.old, r.renewed[:0]); err != nil {
+		return err
+	}
+	header, err := thrift.Marshal(&r.protocol, p.unpackedHeader())
+	if err != nil {
+		return err
+	}
+	r.body = append(append(r.body[:0], header...), r.renewed...)
+	if err := c.check(p, r.renewed); err != nil {
 		return err
 	}
 	c.left = r.body
