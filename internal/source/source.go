@@ -276,6 +276,8 @@ type Reader struct {
 	stats   batch.Stats    // of the files that are closed
 	hash    *contentHash
 	bytes   int64
+	before  int64 // bytes of the files before the open one
+	opening bool
 }
 
 var _ batch.Reader = (*Reader)(nil)
@@ -386,7 +388,9 @@ func (r *Reader) open(ctx context.Context) error {
 	path := r.in.Files[r.next]
 	r.next++
 	r.hash.name(filepath.Base(path))
+	r.before, r.opening = r.bytes, true
 	f, err := openFile(path, r.opts, r.count)
+	r.opening = false
 	if err != nil {
 		return err
 	}
@@ -403,9 +407,27 @@ func (r *Reader) open(ctx context.Context) error {
 func (r *Reader) count(b []byte) {
 	r.bytes += int64(len(b))
 	r.hash.write(b)
-	if r.opts.Progress != nil {
-		r.opts.Progress(r.bytes)
+	if !r.opening { // when some formats read the whole file for its hash
+		r.progress()
 	}
+}
+
+// measured is a file that is read in pieces here and there and knows which share
+// of it was given out.
+type measured interface{ Share() float64 }
+
+// progress tells how many bytes are done.
+func (r *Reader) progress() {
+	if r.opts.Progress == nil {
+		return
+	}
+	done := r.bytes
+	if r.file != nil {
+		if m, ok := r.file.Reader.(measured); ok {
+			done = r.before + int64(m.Share()*float64(r.bytes-r.before))
+		}
+	}
+	r.opts.Progress(done)
 }
 
 // MaxColumns is how many columns a batch may have. Every column takes memory,
@@ -483,6 +505,9 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 			return err
 		}
 		r.arrange(c)
+		if _, ok := r.file.Reader.(measured); ok {
+			r.progress()
+		}
 		return nil
 	}
 }

@@ -162,6 +162,14 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 	return nil
 }
 
+// Share returns the share of the rows that were given out, from 0 to 1.
+func (r *Reader) Share() float64 {
+	if r.meta.NumRows <= 0 {
+		return 1
+	}
+	return min(1, float64(r.rows)/float64(r.meta.NumRows))
+}
+
 // openGroup goes to the next row group. Its chunks get as many rows as make a
 // good chunk by their mean size.
 func (r *Reader) openGroup() {
