@@ -13,6 +13,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/anomaly"
 	"github.com/profilerhq/profiler/internal/db"
+	"github.com/profilerhq/profiler/internal/profile"
 )
 
 // Learning is what a batch teaches. The store folds it into the state of the
@@ -134,6 +135,11 @@ func replay(ctx context.Context, q querier, dataset, before int64, except string
 			continue
 		}
 		f, o, err := r.read()
+		if errors.Is(err, anomaly.ErrFormat) {
+			if f, err = extractAgain(ctx, q, r); f == nil && err == nil {
+				continue // neither features of this version nor a profile are kept
+			}
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("features of batch %s: %w", r.Name, err)
 		}
@@ -151,6 +157,24 @@ func replay(ctx context.Context, q querier, dataset, before int64, except string
 		}
 	}
 	return state, all, nil
+}
+
+// extractAgain takes the features of a batch from its stored profile; nil if that
+// is no longer kept.
+func extractAgain(ctx context.Context, q querier, r *lesson) (*anomaly.Features, error) {
+	var data []byte
+	err := q.Get(ctx, &data, "SELECT data FROM profile WHERE batch_id = ?", r.ID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := profile.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return anomaly.Extract(p, fromMicros(r.At)), nil
 }
 
 func (r *lesson) read() (*anomaly.Features, anomaly.Options, error) {

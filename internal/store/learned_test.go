@@ -96,6 +96,14 @@ func TestLearningDoesNotDependOnTheOrder(t *testing.T) {
 		require.Equal(t, want, got)
 		require.Equal(t, held, heldToo)
 
+		// Features and states of another version are taken from the profiles again.
+		for _, table := range []string{"feature", "learned"} {
+			_, err := shuffled.DB().Exec(t.Context(), "UPDATE "+table+" SET data = ?", []byte("ANOX\x00"))
+			require.NoError(t, err)
+		}
+		got, _ = learnedOf(t, shuffled)
+		require.Equal(t, want, got)
+
 		require.NoError(t, s.SetLabel(t.Context(), "a/b", "day 17", store.LabelFine, "ann"))
 		answered, held := learnedOf(t, s)
 		require.NotEqual(t, want, answered)
