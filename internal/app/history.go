@@ -195,3 +195,14 @@ func AsOf(r *store.Recorded) time.Time {
 	}
 	return r.At
 }
+
+// PastHistory answers needs of batches that were recorded earlier.
+type PastHistory struct{ h storeHistory }
+
+// History returns the history of a store.
+func History(s *store.Store) PastHistory { return PastHistory{storeHistory{s}} }
+
+// PastOf answers the needs of a recorded batch.
+func (p PastHistory) PastOf(ctx context.Context, dataset, batch string, at time.Time, needs []checks.Need) map[checks.Need]checks.Past {
+	return p.h.Past(ctx, monitor.Subject{Dataset: dataset, Batch: batch, At: at}, needs)
+}

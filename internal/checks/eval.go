@@ -135,6 +135,8 @@ type Evaluation struct {
 	ids    map[string]bool         // ids that are taken
 	rows   int64                   // so far
 	first  int64                   // number of the first of them
+	// withoutRows is set when a batch is judged again that is gone.
+	withoutRows bool
 	// of the checks that need several columns of a chunk at once
 	cond     *conditions
 	cuts     []*cut
@@ -311,6 +313,9 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 	id = e.ownID(id)
 	b := &binding{check: c, id: id, column: column, index: index, order: order}
 	e.bound = append(e.bound, b)
+	if e.withoutRows {
+		return
+	}
 	if c.isJoint() {
 		e.bindJoint(b)
 		return
@@ -388,7 +393,9 @@ func Match(pattern, name string) bool {
 // Needs returns what of the past the checks want to compare with. columns are
 // the final columns of the batch.
 func (e *Evaluation) Needs(columns []batch.Column) []Need {
-	e.bind(columns)
+	if !e.withoutRows {
+		e.bind(columns)
+	}
 	var out []Need
 	for _, b := range e.bound {
 		j, ok := b.check.judge.(batchJudge)
@@ -413,9 +420,7 @@ func (e *Evaluation) Results(in Input) []Result {
 	s := in.Profile.Summary()
 	e.eachExact(exactEvaluator.settle)
 	out := []Result{e.parsable(s)}
-	slices.SortStableFunc(e.bound, func(a, b *binding) int {
-		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.index, b.index))
-	})
+	e.sortBound()
 	done := make([]bool, len(e.plan.Checks))
 	next := 0
 	for order, c := range e.plan.Checks {
@@ -432,6 +437,13 @@ func (e *Evaluation) Results(in Input) []Result {
 		}
 	}
 	return out
+}
+
+// sortBound orders the bindings by the rules and then by the columns.
+func (e *Evaluation) sortBound() {
+	slices.SortStableFunc(e.bound, func(a, b *binding) int {
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.index, b.index))
+	})
 }
 
 // Close gives back the memory and the files of an evaluation, whether its
@@ -493,7 +505,7 @@ func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
 func (c *Check) result(id, column string) Result {
 	return Result{
 		ID: id, Kind: c.Kind, Name: c.Name, Column: column, Severity: c.Severity, Owner: c.Owner, Tags: c.Tags, Note: c.Note,
-		OnFail: c.OnFail, Rule: &Rule{File: c.Pos.File, Line: c.Pos.Line, Column: c.Pos.Column},
+		OnFail: c.OnFail, Condition: c.condition(column), Rule: &Rule{File: c.Pos.File, Line: c.Pos.Line, Column: c.Pos.Column},
 	}
 }
 

@@ -83,6 +83,9 @@ type Result struct {
 	Tags        []string     `json:"tags,omitempty"`
 	Note        string       `json:"note,omitempty"`
 	OnFail      string       `json:"on_fail,omitempty"`
+	// Condition identifies what the check counts and its limits, so that counts
+	// can be judged again; see Evaluation.Replay.
+	Condition string `json:"-"`
 	// Warn and Fail are the numeric limits in force, for metrics and charts.
 	WarnLimit Zone `json:"-"`
 	FailLimit Zone `json:"-"`

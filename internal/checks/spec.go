@@ -93,7 +93,8 @@ type Check struct {
 	By        string        // the column of segments; empty is none
 	Pos       diag.Position
 
-	judge judge
+	judge           judge
+	counted, judged string // see condition
 }
 
 // ColumnNames returns the columns that the check names, patterns left out.
@@ -356,6 +357,7 @@ func (c *Check) finish(spec *Spec, node *yamldoc.Node, item *yamldoc.Mapping, er
 	if c.ID == "" {
 		c.ID = c.defaultID()
 	}
+	c.fingerprint(spec, node, item)
 	return c
 }
 

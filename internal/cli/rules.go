@@ -27,6 +27,7 @@ func (e *env) rulesCommand() *cobra.Command {
 		e.rulesSchemaCommand(),
 		e.rulesSuggestCommand(),
 		e.rulesImportCommand(),
+		e.rulesBacktestCommand(),
 	)
 	return cmd
 }

@@ -291,6 +291,21 @@ func (p *Profile) merge(o *Profile) error {
 	return nil
 }
 
+// Select returns the profile of some of the columns. It shares their state with
+// p and is for reading and for merging into others; duplicate rows are not known
+// of it.
+func (p *Profile) Select(names []string) *Profile {
+	q := empty()
+	q.Info, q.rows = p.Info, p.rows
+	for _, name := range names {
+		if i, ok := p.index[name]; ok {
+			q.index[name] = len(q.columns)
+			q.columns = append(q.columns, p.columns[i])
+		}
+	}
+	return q
+}
+
 // isNeutral reports whether a profile is that of no batch.
 func (p *Profile) isNeutral() bool { return len(p.columns) == 0 && p.rows == 0 }
 

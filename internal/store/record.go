@@ -471,7 +471,7 @@ func (w *writer) batch(ctx context.Context, dataset int64, p *prepared, l labell
 }
 
 func (w *writer) results(ctx context.Context, batch int64, p *prepared) error {
-	args := make([]any, 0, 12*len(p.bodies))
+	args := make([]any, 0, 13*len(p.bodies))
 	for i := range p.o.Report.Results {
 		r := &p.o.Report.Results[i]
 		var value *float64
@@ -479,9 +479,9 @@ func (w *writer) results(ctx context.Context, batch int64, p *prepared) error {
 			value = &v
 		}
 		args = append(args, batch, i, clean(r.ID), clean(r.Kind), clean(r.Column), r.Status.String(), value,
-			r.WarnLimit.Lower, r.WarnLimit.Upper, r.FailLimit.Lower, r.FailLimit.Upper, p.bodies[i])
+			r.WarnLimit.Lower, r.WarnLimit.Upper, r.FailLimit.Lower, r.FailLimit.Upper, r.Condition, p.bodies[i])
 	}
-	return w.insert(ctx, "INSERT INTO result (batch_id, n, check_id, kind, column_name, status, value, warn_lower, warn_upper, fail_lower, fail_upper, body) VALUES ", "", 12, args)
+	return w.insert(ctx, "INSERT INTO result (batch_id, n, check_id, kind, column_name, status, value, warn_lower, warn_upper, fail_lower, fail_upper, condition, body) VALUES ", "", 13, args)
 }
 
 // insertRows is how many rows one statement inserts. More are not faster.

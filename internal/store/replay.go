@@ -67,10 +67,11 @@ func (s *Store) replayProfiles(ctx context.Context, q Query, index map[int64]*Re
 func (s *Store) replayResults(ctx context.Context, q Query, index map[int64]*Recorded) error {
 	where, args := q.where()
 	var rows []struct {
-		ID   int64  `db:"id"`
-		Body string `db:"body"`
+		ID        int64  `db:"id"`
+		Condition string `db:"condition"`
+		Body      string `db:"body"`
 	}
-	err := s.db.Select(ctx, &rows, `SELECT b.id, r.body FROM dataset d JOIN batch b ON b.dataset_id = d.id JOIN result r ON r.batch_id = b.id`+where+`, r.n`, args...)
+	err := s.db.Select(ctx, &rows, `SELECT b.id, r.condition, r.body FROM dataset d JOIN batch b ON b.dataset_id = d.id JOIN result r ON r.batch_id = b.id`+where+`, r.n`, args...)
 	if err != nil {
 		return fmt.Errorf("read results of %s: %w", q.Dataset, err)
 	}
@@ -79,7 +80,7 @@ func (s *Store) replayResults(ctx context.Context, q Query, index map[int64]*Rec
 		if r == nil {
 			continue
 		}
-		var res checks.Result
+		res := checks.Result{Condition: rows[i].Condition}
 		if err := json.Unmarshal([]byte(rows[i].Body), &res); err != nil {
 			return fmt.Errorf("read results of %s batch %s: %w", q.Dataset, r.Batch.Batch, err)
 		}

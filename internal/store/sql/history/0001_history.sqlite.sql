@@ -49,6 +49,7 @@ CREATE TABLE result (
     warn_upper DOUBLE PRECISION,
     fail_lower DOUBLE PRECISION,
     fail_upper DOUBLE PRECISION,
+    condition TEXT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (batch_id, n)
 ) WITHOUT ROWID;
