@@ -28,6 +28,7 @@ func (e *env) rulesCommand() *cobra.Command {
 		e.rulesSuggestCommand(),
 		e.rulesImportCommand(),
 		e.rulesBacktestCommand(),
+		e.rulesDocsCommand(),
 	)
 	return cmd
 }
