@@ -178,11 +178,15 @@ func (w *world) settled() {
 	w.t.Helper()
 	w.now = w.now.Add(time.Minute)
 	w.tick()
+	ticked := w.now
 	w.deliver(false)
 	w.now = w.now.Add(time.Minute)
 	w.deliver(false)
 	require.Empty(w.t, w.waiting)
 	for _, i := range w.incidents {
+		if i.Status == Open && w.o.silencedBy(i, ticked) == "" {
+			require.Empty(w.t, i.Silenced, "the silence over %s is over", i.ID)
+		}
 		if i.Status == Pending || len(i.Channels) == 0 {
 			continue
 		}
@@ -204,9 +208,8 @@ func TestModel(t *testing.T) {
 	for seed := range seeds {
 		w := &world{
 			t: t, rng: rand.New(rand.NewPCG(uint64(seed), 1)), now: day0, waiting: map[string]Notice{}, opened: map[string]int{}, shown: map[string]Status{},
-			o: Options{Channels: []string{"data"}, Silences: []Silence{{Match: Match{Dataset: "default/d"}, From: day0.Add(5 * time.Hour), To: day0.Add(9 * time.Hour), Why: "x"}}},
+			o: Options{Channels: []string{"data"}, Silences: []Silence{{From: day0.Add(5 * time.Hour), To: day0.Add(9 * time.Hour), Why: "x"}}},
 		}
-		w.o.Silences[0].Match.Dataset = "*" // all of them
 		if seed%3 == 0 {
 			w.o.Confirm = []Confirm{{Batches: 2}}
 		}
