@@ -446,8 +446,9 @@ type acting struct {
 }
 
 func (a *acting) act(_ context.Context, x alert.Action) error {
+	err := a.err // before the test may change it
 	a.got <- x
-	return a.err
+	return err
 }
 
 // TestSocketMode clicks at every control of a message, through a lost
