@@ -121,13 +121,13 @@ func split(ctx context.Context, files []string, s *set) ([]part, error) {
 	return parts, nil
 }
 
-// dropRagged drops the first and the last part, if they have less than half of
-// the rows of their neighbour: the cut went through them.
+// dropRagged drops the first and the last part, if they have less than four
+// fifths of the rows of their neighbour: the file begins or ends within them.
 func dropRagged(parts []part) []part {
-	if n := len(parts); 2*parts[n-1].table.rows() < parts[n-2].table.rows() {
+	if n := len(parts); 5*parts[n-1].table.rows() < 4*parts[n-2].table.rows() {
 		parts = parts[:n-1]
 	}
-	if 2*parts[0].table.rows() < parts[1].table.rows() {
+	if 5*parts[0].table.rows() < 4*parts[1].table.rows() {
 		parts = parts[1:]
 	}
 	return parts
