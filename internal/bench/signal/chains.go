@@ -31,6 +31,8 @@ type chainRun struct {
 	// batches from the first broken one to the page.
 	Found bool `json:"found"`
 	Delay int  `json:"delay"`
+	// Warned says that it was paged, or that the slow lane named the column.
+	Warned bool `json:"warned"`
 	// Quiet says that one episode was all: nothing later than four batches
 	// after the first page.
 	Quiet bool `json:"quiet"`
@@ -105,6 +107,7 @@ func (p *player) chain(ctx context.Context, f chainFault) error {
 		sd, decimals = p.startFacts[column].sd, p.startFacts[column].decimals
 	}
 	var pages []int
+	warned := false
 	for k := range f.length {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -125,17 +128,26 @@ func (p *player) chain(ctx context.Context, f chainFault) error {
 		}
 		o := state.judge(b)
 		state.take(b, o)
+		if column >= 0 && f.shift != nil {
+			name := p.seq.batch(i).names[column]
+			warned = warned || slowly(&o, name) && !slowly(&p.runs[0].healthy[i].outcome, name)
+		}
 		if o.page && !p.runs[0].healthy[i].outcome.page {
 			pages = append(pages, k)
 		}
 	}
-	c := chainRun{Fault: f.name, Size: f.size, Found: len(pages) > 0}
+	c := chainRun{Fault: f.name, Size: f.size, Found: len(pages) > 0, Warned: warned || len(pages) > 0}
 	if c.Found {
 		c.Delay = pages[0]
 		c.Quiet = pages[len(pages)-1]-pages[0] <= 4
 	}
 	p.runs[0].chains = append(p.runs[0].chains, c)
 	return nil
+}
+
+// slowly reports whether the slow lane names a column.
+func slowly(o *outcome, column string) bool {
+	return slices.ContainsFunc(o.decision.Slow, func(e anomaly.Evidence) bool { return e.Column == column })
 }
 
 // varying columns hold numbers that measure and differ.
@@ -207,7 +219,7 @@ func (a *auto) clone() *auto { return &auto{state: a.state.Clone(), options: a.o
 
 func (a *auto) judge(b *observed) outcome {
 	d := a.state.Judge(b.features, a.options)
-	o := outcome{score: d.Score, page: d.Status == anomaly.Fail, goesOn: d.Continues, decision: d}
+	o := outcome{score: d.Score, page: d.Status == anomaly.Fail, warned: d.Status == anomaly.Warn, goesOn: d.Continues, decision: d}
 	if d.NewLevel {
 		o.score = 0 // whatever the limit, it is no page
 	}

@@ -30,6 +30,10 @@ type Figures struct {
 	Episodes float64 `json:"fp_episodes"`
 	// Labelled are the pages, of those in FP, that lie in a labelled window.
 	Labelled int `json:"labelled_pages"`
+	// Warnings on 1,000 healthy batches, and those of them that tell of a slow
+	// change.
+	Warnings     float64 `json:"warnings"`
+	SlowWarnings float64 `json:"slow_warnings"`
 	// Recall is by size S, M, L.
 	Recall   [sizeCount]Interval `json:"recall"`
 	RecallAt []RecallAt          `json:"recall_at"`
@@ -93,6 +97,7 @@ type setRun struct {
 // tally counts what a run holds.
 type tally struct {
 	judged, pages, episodes, labelled int
+	warnings, slow                    int
 	found, broken                     [sizeCount]int
 }
 
@@ -103,6 +108,10 @@ func (r *run) tally() (t tally) {
 			continue
 		}
 		t.judged++
+		if h.outcome.warned {
+			t.warnings++
+			t.slow += b2i(len(h.outcome.decision.Slow) > 0)
+		}
 		if h.outcome.page {
 			t.pages++
 			if !paged {
@@ -128,6 +137,8 @@ func (t *tally) add(o tally) {
 	t.pages += o.pages
 	t.episodes += o.episodes
 	t.labelled += o.labelled
+	t.warnings += o.warnings
+	t.slow += o.slow
 	for s := range t.found {
 		t.found[s] += o.found[s]
 		t.broken[s] += o.broken[s]
@@ -164,6 +175,7 @@ func figuresOf(group string, runs []setRun) *Figures {
 	}
 	f.Healthy, f.Labelled = all.judged, all.labelled
 	f.FP.Value, f.Episodes = perMille(all.pages, all.judged), perMille(all.episodes, all.judged)
+	f.Warnings, f.SlowWarnings = perMille(all.warnings, all.judged), perMille(all.slow, all.judged)
 	f.Median, f.P90 = quantile(rates, 0.5), quantile(rates, 0.9)
 	for s := range f.Recall {
 		f.Broken += all.broken[s]

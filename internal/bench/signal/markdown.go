@@ -170,24 +170,26 @@ func (m *markdown) chains() {
 	}
 	m.title("Faults of several batches")
 	m.line("Delay is the mean number of batches from the first broken one to the page. Quiet is the share in which no page came later than four batches after the first.\n")
-	m.table("sets", "fault", "size", ">played", ">found %", ">delay", ">quiet %")
+	m.table("sets", "fault", "size", ">played", ">paged %", ">paged or warned %", ">delay", ">quiet %")
 	for _, c := range m.report.Chains {
-		m.row(c.Group, c.Fault, c.Size, fmt.Sprint(c.Count), number(100*c.Found, 0), number(c.Delay, 1), number(100*c.Quiet, 0))
+		m.row(c.Group, c.Fault, c.Size, fmt.Sprint(c.Count), number(100*c.Found, 0), number(100*c.Warned, 0), number(c.Delay, 1), number(100*c.Quiet, 0))
 	}
 }
 
 func (m *markdown) life() {
-	m.title("FP by the age of the history")
+	m.title("FP by the age of the history, and warnings")
 	columns := []string{"sets"}
 	for _, a := range ages {
 		columns = append(columns, ">"+span(a[0], a[1]))
 	}
+	columns = append(columns, ">warnings per 1,000", ">of a slow change")
 	m.table(columns...)
 	for _, f := range m.report.Detectors[0].Groups {
 		cells := []string{f.Group}
 		for _, a := range f.Ages {
 			cells = append(cells, fmt.Sprintf("%.1f of %d", a.FP, a.Healthy))
 		}
+		cells = append(cells, number(f.Warnings, 1), number(f.SlowWarnings, 1))
 		m.row(cells...)
 	}
 }

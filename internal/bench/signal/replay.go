@@ -31,6 +31,7 @@ type observed struct {
 type outcome struct {
 	score    float64 // in units of the limit: a page from 1 on
 	page     bool
+	warned   bool
 	goesOn   bool     // the page goes on an earlier one
 	columns  []string // in the order of the evidence, each once; "" is the number of rows
 	decision anomaly.Decision

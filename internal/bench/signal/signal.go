@@ -128,8 +128,10 @@ type ChainFigures struct {
 	Group string  `json:"group"`
 	Count int     `json:"count"`
 	Found float64 `json:"found"`
-	Delay float64 `json:"delay"` // mean, of those that were found
-	Quiet float64 `json:"quiet"` // share of those that were found
+	// Warned is the share that was paged or that the slow lane warned of.
+	Warned float64 `json:"warned"`
+	Delay  float64 `json:"delay"` // mean, of those that were found
+	Quiet  float64 `json:"quiet"` // share of those that were found
 }
 
 // The groups of sets.
@@ -371,6 +373,7 @@ func chainFigures(group string, runs []setRun) []ChainFigures {
 				out = append(out, ChainFigures{Fault: c.Fault, Size: c.Size, Group: group})
 			}
 			out[i].Count++
+			out[i].Warned += float64(b2i(c.Warned))
 			if c.Found {
 				out[i].Found++
 				out[i].Delay += float64(c.Delay)
@@ -381,6 +384,7 @@ func chainFigures(group string, runs []setRun) []ChainFigures {
 	for i := range out {
 		f := &out[i]
 		f.Delay, f.Quiet, f.Found = ratio(f.Delay, f.Found), ratio(f.Quiet, f.Found), f.Found/float64(f.Count)
+		f.Warned /= float64(f.Count)
 	}
 	return out
 }
