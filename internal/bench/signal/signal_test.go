@@ -23,10 +23,11 @@ func TestDetectorKeepsItsFigures(t *testing.T) {
 	f := r.Detectors[0].Group(GroupSynthetic)
 	require.Equal(t, 2, f.Sets)
 	require.Equal(t, 2*(90-firstJudged), f.Healthy)
-	require.LessOrEqual(t, f.FP.Value, 30.0, "pages on healthy batches: %v", r.Sets)
-	require.GreaterOrEqual(t, f.Recall[Middle].Value, 0.75)
-	require.GreaterOrEqual(t, f.Recall[Large].Value, 0.92)
-	require.GreaterOrEqual(t, f.Attribution3, 0.85)
+	require.LessOrEqual(t, f.FP.Value, 7.0, "pages on healthy batches: %v", r.Sets)
+	require.GreaterOrEqual(t, f.Recall[Small].Value, 0.70)
+	require.GreaterOrEqual(t, f.Recall[Middle].Value, 0.93)
+	require.GreaterOrEqual(t, f.Recall[Large].Value, 0.97)
+	require.GreaterOrEqual(t, f.Attribution3, 0.95)
 	for _, fault := range f.Faults {
 		switch fault.Fault {
 		case "unit x100", "type change", "stale copy", "duplicate load", "outliers x1000":
