@@ -11,6 +11,7 @@ import (
 func (r *Report) Markdown(w io.Writer) error {
 	m := &markdown{report: r}
 	m.head()
+	m.goals()
 	m.detectors()
 	m.sets()
 	m.faults()
