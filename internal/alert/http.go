@@ -124,7 +124,7 @@ func Post(ctx context.Context, client *http.Client, r Request) *Error {
 	if err != nil {
 		return TransportError(r.Who, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	body, readErr := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer))
 	e := StatusError(r.Who, resp)
 	switch {

@@ -176,6 +176,7 @@ func (e Event) news() bool {
 	switch e {
 	case EventOpened, EventRaised, EventRepeated, EventReopened, EventWoke, EventResolved:
 		return true
+	default:
 	}
 	return false
 }
@@ -185,6 +186,7 @@ func (e Event) edits() bool {
 	switch e {
 	case EventUpdated, EventAcknowledged, EventSnoozed, EventAnswered:
 		return true
+	default:
 	}
 	return false
 }

@@ -345,7 +345,7 @@ func TestWebhookBody(t *testing.T) {
 	require.Empty(t, rec.headers[2].Get(webhook.SignatureHeader), "without a secret there is nothing to sign with")
 }
 
-// TestSignature is computed with openssl: printf '1793534400.{"a":1}' | openssl dgst -sha256 -hmac key
+// TestSignature is computed with openssl: printf '1793534400.{"a":1}' | openssl dgst -sha256 -hmac key.
 func TestSignature(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "t=1793534400,v1=4e11c9ce6182943135beab90ba9557b92bb8341300fa1f12d4d650b59e47ac66", webhook.Sign("key", time.Unix(1793534400, 0), []byte(`{"a":1}`)))

@@ -47,15 +47,15 @@ func NewWeekly(all []Incident, from, to time.Time) Weekly {
 		if i.Status == Resolved {
 			w.Resolved++
 		}
-		answered, real := 0, 0
+		answered, useful := 0, 0
 		if i.Answer != "" {
 			answered = 1
 		}
 		if i.Answer == AnswerReal {
-			real = 1
+			useful = 1
 		}
 		w.Answered += answered
-		w.Real += real
+		w.Real += useful
 		if len(i.Findings) == 0 {
 			continue
 		}
@@ -69,7 +69,7 @@ func NewWeekly(all []Incident, from, to time.Time) Weekly {
 		n.Incidents++
 		n.Batches += i.Batches
 		n.Answered += answered
-		n.Real += real
+		n.Real += useful
 		n.Flaps += i.Flaps
 	}
 	for _, n := range by {

@@ -216,14 +216,14 @@ func (s *State) admitLate(h *held) {
 	at := h.f.at.UnixMicro()
 	for _, v := range h.values {
 		c := s.column(v.column)
-		switch x := c.series[v.kind]; {
-		case x == nil:
-			x = &series{}
-			c.series[v.kind] = x
-			x.admit(h.seq, at, v.x, v.n, s.mode)
-		default:
+		x := c.series[v.kind]
+		if x != nil {
 			x.admitLate(h.seq, v.x, v.n, s.mode)
+			continue
 		}
+		x = &series{}
+		c.series[v.kind] = x
+		x.admit(h.seq, at, v.x, v.n, s.mode)
 	}
 	s.admitRest(h.f, h.seq)
 }

@@ -303,6 +303,7 @@ func (c *column) times(p *profile.Profile, s *profile.Column, at time.Time) {
 			ages[len(w)-1-i] = point{Value: (now - w[i].Value) * 1e-6, Weight: w[i].Weight}
 		}
 		c.ages(ages, float64(s.Count), rankErr)
+	default:
 	}
 	c.clock(w, kind, at)
 }

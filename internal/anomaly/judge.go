@@ -312,6 +312,7 @@ func (t *takes) column(key columnKey, measures []measure, spread float64, masked
 				fd.newest = t.change.newest
 			case KindLost:
 				fd.gone = t.change.gone
+			default:
 			}
 			t.v.findings = append(t.v.findings, fd)
 		}

@@ -130,9 +130,6 @@ func (k Kind) toPool() bool { return k >= KindKS && k <= KindWeekdays }
 // ofBatch says that the metric is of the batch, not of a column.
 func (k Kind) ofBatch() bool { return k <= KindDuplicates }
 
-// isRate says that the metric is a share of rows.
-func (k Kind) isRate() bool { return specs[k].form == arcsine }
-
 // Numbers beyond it would not leave room for sums and squares.
 const largest = 1e150
 

@@ -6,10 +6,10 @@ import (
 )
 
 // scaleK is what differences of a metric are divided by in K.
-func (x *series) scaleK(noise, floor float64) float64 {
+func (s *series) scaleK(noise, floor float64) float64 {
 	spread := 0.0
-	if x.high > x.low {
-		spread = x.high - x.low
+	if s.high > s.low {
+		spread = s.high - s.low
 	}
 	return max(math.Hypot(spread, 4*noise)+2*floor, 1e-12)
 }

@@ -85,6 +85,7 @@ func finite(t *testing.T, v reflect.Value, path string) {
 		if !v.IsNil() {
 			finite(t, v.Elem(), path)
 		}
+	default:
 	}
 }
 
@@ -150,7 +151,8 @@ func TestABatchIsNotItsOwnBaseline(t *testing.T) {
 			want, ok := expected[key]
 			if ok {
 				seen++
-				require.InDelta(t, want[0], e.Expected, 1e-9*(1+math.Abs(want[0])), key)
+				got := e.Expected
+				require.InDelta(t, want[0], got, 1e-9*(1+math.Abs(want[0])), key)
 			}
 			expected[key] = [2]float64{e.Expected}
 		}

@@ -66,7 +66,7 @@ func (s *scheduled) file(name, text string) {
 
 // pass lets time pass.
 func (s *scheduled) pass(d time.Duration) {
-	time.Sleep(d) // of the bubble: it takes none
+	time.Sleep(d) //nolint:forbidigo // of the bubble of synctest: it takes no time
 	synctest.Wait()
 }
 

@@ -284,6 +284,7 @@ func (e *Encoder) hash(text []byte, meta uint32) (hash, tag uint64) {
 	case width16:
 		m := &lowBytes[size]
 		return hash16(binary.LittleEndian.Uint64(text)&m[0], binary.LittleEndian.Uint64(text[8:])&m[1], meta, e.seed)
+	default:
 	}
 	return hash32(text, 0, size, meta, e.seed)
 }

@@ -54,7 +54,6 @@ type ownCase struct {
 	name, item, data string
 	past             map[string]float64 // a metric of the batch before
 	base             string             // values of v of the batch before
-	at               string
 	status           checks.Status
 	words            string // of the message or the reason
 }

@@ -155,8 +155,8 @@ func (c *comparer) pair(a, b *Check) {
 		}
 	default:
 		x, y := intervalOf(a), intervalOf(b)
-		comparable := a.Kind == b.Kind && a.Kind != "quantile" || a.Kind == "range" || b.Kind == "range" // a min and a max may be apart
-		if x != nil && y != nil && comparable && x.about == y.about && x.apart(y) {
+		alike := a.Kind == b.Kind && a.Kind != "quantile" || a.Kind == "range" || b.Kind == "range" // a min and a max may be apart
+		if x != nil && y != nil && alike && x.about == y.about && x.apart(y) {
 			c.report(diag.Error, CodeContradiction, b, "it contradicts %s: no value is both %s and %s", a.place(b), x.words, y.words)
 		}
 	}

@@ -72,6 +72,7 @@ func (s *shape) add(re *syntax.Regexp) bool {
 			step.max = 1
 		case syntax.OpRepeat:
 			step.min, step.max = re.Min, re.Max
+		default:
 		}
 		s.append(step)
 		return ok && re.Flags&syntax.NonGreedy == 0

@@ -23,7 +23,7 @@ type benchSignalFlags struct {
 
 func (e *env) benchSignalCommand() *cobra.Command {
 	var f benchSignalFlags
-	real, generated := signal.SetNames()
+	public, generated := signal.SetNames()
 	cmd := &cobra.Command{
 		Use: "signal", Short: "Measure how often auto pages wrongly, and which faults it finds", Args: cobra.NoArgs,
 		Long: `Profiles sequences of batches, replays them in order with the defaults, and prints how many
@@ -31,7 +31,7 @@ healthy batches are paged and how many broken ones are found, by fault and size,
 tools' rules on the same profiles.
 
 Generated sets: ` + strings.Join(generated, ", ") + `.
-Real sets, below --data: ` + strings.Join(real, ", ") + `.
+Real sets, below --data: ` + strings.Join(public, ", ") + `.
 Sets whose data is absent are named as absent.`,
 		Example: "  profiler bench signal\n  profiler bench signal --data ../data --output-file signal.md\n  profiler bench signal --only tiny,small --batches 60 --no-peers --output json",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return e.benchSignal(cmd, &f) },
@@ -66,10 +66,10 @@ func (f *benchSignalFlags) options() (signal.Options, error) {
 	case !contains([]string{"markdown", "json", "prometheus"}, f.format):
 		return o, usage("unknown output format %q; write markdown, json or prometheus", f.format)
 	}
-	real, generated := signal.SetNames()
+	public, generated := signal.SetNames()
 	for _, name := range f.only {
-		if !contains(real, name) && !contains(generated, name) {
-			return o, usage("unknown set %q; write some of %s", name, strings.Join(append(real, generated...), ", "))
+		if !contains(public, name) && !contains(generated, name) {
+			return o, usage("unknown set %q; write some of %s", name, strings.Join(append(public, generated...), ", "))
 		}
 	}
 	return o, nil

@@ -170,6 +170,7 @@ func autoMessage(d *anomaly.Decision, l *checks.Learned) string {
 			found += " (" + learning + ")"
 		}
 		return head + found
+	default:
 	}
 	if d.NewLevel {
 		return "a new level is accepted: " + found

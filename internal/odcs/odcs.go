@@ -83,7 +83,6 @@ type object struct {
 	namespace string
 	names     []string // of the properties, as YAML
 	types     []string // lines of the schema
-	required  []string
 	keys      []string // columns of the primary key
 }
 

@@ -318,7 +318,7 @@ func (c *canary) searchStore(url string) {
 	c.t.Helper()
 	d, err := db.Open(c.t.Context(), url, db.Options{ReadOnly: true})
 	require.NoError(c.t, err)
-	defer d.Close() //nolint:errcheck // only read
+	defer d.Close()
 	query := "SELECT name FROM sqlite_master WHERE type = 'table'"
 	if strings.HasPrefix(url, "postgres") {
 		query = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
@@ -360,7 +360,7 @@ func (c *canary) searchService(url string) {
 	require.NoError(c.t, err)
 	a, err := app.New(c.t.Context(), app.Options{Store: url, Metrics: m})
 	require.NoError(c.t, err)
-	defer a.Close() //nolint:errcheck // only read
+	defer a.Close()
 	l, err := (&net.ListenConfig{}).Listen(c.t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(c.t, err)
 	ctx, stop := context.WithCancel(c.t.Context())

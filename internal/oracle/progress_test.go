@@ -30,7 +30,7 @@ func TestProgressOfFilesThatAreReadInPieces(t *testing.T) {
 	var told []int64
 	r, err := source.Open(t.Context(), in[0], source.Options{Progress: func(n int64) { told = append(told, n) }})
 	require.NoError(t, err)
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close()
 	var c batch.Chunk
 	for {
 		if err := r.Next(t.Context(), &c); errors.Is(err, io.EOF) {

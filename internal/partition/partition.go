@@ -69,6 +69,7 @@ func (u Unit) span(us int64) (start time.Time, name string) {
 	case Month:
 		start = time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
 		return start, start.Format("2006-01")
+	default:
 	}
 	return day, day.Format(time.DateOnly)
 }

@@ -152,17 +152,18 @@ func (a *aggregates) describe(v batch.Value, t *token, texts bool) {
 		a.text.addLength(t.chars, 1)
 	}
 	n := &a.nums
-	switch f := v.Float; {
-	case v.Type == batch.Integer:
+	switch f := v.Float; v.Type {
+	case batch.Integer:
 		n.zeros += uint64(b2i(v.Int == 0))
 		n.negatives += uint64(b2i(v.Int < 0))
-	case v.Type == batch.Number:
+	case batch.Number:
 		n.zeros += uint64(b2i(f == 0))
 		n.negatives += uint64(b2i(f < 0))
 		n.infinite += uint64(b2i(math.IsInf(f, 0)))
 		n.nan += uint64(b2i(f != f))
-	case v.Type == batch.List:
+	case batch.List:
 		a.lists.addLength(uint32(min(v.Int, math.MaxUint32)), 1)
+	default:
 	}
 }
 

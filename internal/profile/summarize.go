@@ -450,26 +450,26 @@ func (c *column) summarizeNumbers(s *Column, n *numbers) {
 // an integer stands for a number that equals it. Profiles of version 1.1 know the
 // bounds of numbers that are no integers only together with those of the integers,
 // rounded to float64.
-func (n *numbers) extremes() (lo, hi batch.Value) {
-	low, high := n.bounds.low, n.bounds.high
-	if !n.bounds.some {
-		low, high = n.moments.Min(), n.moments.Max()
+func (s *numbers) extremes() (lo, hi batch.Value) {
+	low, high := s.bounds.low, s.bounds.high
+	if !s.bounds.some {
+		low, high = s.moments.Min(), s.moments.Max()
 	}
 	lo, hi = batch.Value{Type: batch.Number, Float: low}, batch.Value{Type: batch.Number, Float: high}
-	onlyInts := !n.bounds.some && n.floats == 0
-	if n.intN > 0 && (onlyInts || n.reaches(n.minInt, low, -1)) {
-		lo = batch.Value{Type: batch.Integer, Int: n.minInt}
+	onlyInts := !s.bounds.some && s.floats == 0
+	if s.intN > 0 && (onlyInts || s.reaches(s.minInt, low, -1)) {
+		lo = batch.Value{Type: batch.Integer, Int: s.minInt}
 	}
-	if n.intN > 0 && (onlyInts || n.reaches(n.maxInt, high, 1)) {
-		hi = batch.Value{Type: batch.Integer, Int: n.maxInt}
+	if s.intN > 0 && (onlyInts || s.reaches(s.maxInt, high, 1)) {
+		hi = batch.Value{Type: batch.Integer, Int: s.maxInt}
 	}
 	return lo, hi
 }
 
 // reaches reports whether an integer lies beyond a number in the direction of
 // sign, or equals it.
-func (n *numbers) reaches(i int64, f float64, sign int) bool {
-	if !n.bounds.some { // f is of integers too
+func (s *numbers) reaches(i int64, f float64, sign int) bool {
+	if !s.bounds.some { // f is of integers too
 		return float64(i) == f
 	}
 	return sign*compareIntFloat(i, f) >= 0

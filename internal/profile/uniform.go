@@ -145,6 +145,7 @@ func hasNoFacts(text []byte, typ batch.Type) bool {
 	case batch.Number:
 		// So many digits are an integer; the words are letters at their end.
 		return n > 0 && n <= 18 && text[n-1]-'0' <= 9
+	default:
 	}
 	return false
 }
@@ -205,17 +206,17 @@ func (s *stream) collectUniform(a *aggregates, v *batch.Vector, typ batch.Type, 
 }
 
 // boundRows takes rows of one type into the bounds alone.
-func (t *times) boundRows(v *batch.Vector, typ batch.Type, rows []int32) {
+func (s *times) boundRows(v *batch.Vector, typ batch.Type, rows []int32) {
 	low, high := v.Ints[rows[0]], v.Ints[rows[0]]
 	for _, row := range rows {
 		low, high = min(low, v.Ints[row]), max(high, v.Ints[row])
 	}
-	if t.haveBounds && low > t.min.Int && high < t.max.Int {
+	if s.haveBounds && low > s.min.Int && high < s.max.Int {
 		return
 	}
 	for _, row := range rows {
 		if x := v.Ints[row]; x == low || x == high {
-			t.bound(batch.Value{Type: typ, Int: x, Float: v.Floats[row]})
+			s.bound(batch.Value{Type: typ, Int: x, Float: v.Floats[row]})
 		}
 	}
 }

@@ -12,8 +12,8 @@ const channel = "profiler_queue"
 
 // Bounds of the pause between two tries to reach a server that went away.
 const (
-	listenMin = 100 * time.Millisecond
-	listenMax = 10 * time.Second
+	shortestPause = 100 * time.Millisecond
+	longestPause  = 10 * time.Second
 )
 
 // Listen passes what other processes announce on to Changed until ctx ends. On
@@ -24,8 +24,8 @@ func (q *Queue) Listen(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	l := pq.NewListener(q.db.URL(), listenMin, listenMax, nil)
-	defer l.Close()
+	l := pq.NewListener(q.db.URL(), shortestPause, longestPause, nil)
+	defer l.Close() //nolint:errcheck // nothing is written
 	if err := l.Listen(channel); err != nil {
 		return err
 	}

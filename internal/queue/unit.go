@@ -80,12 +80,12 @@ func (f *Filter) where() (string, []any) {
 		}
 	}
 	if len(f.IDs) > 0 {
-		var any []string
+		var either []string
 		for _, id := range f.IDs {
-			any = append(any, "unit LIKE ? ESCAPE '\\' OR correlation_id LIKE ? ESCAPE '\\'")
+			either = append(either, "unit LIKE ? ESCAPE '\\' OR correlation_id LIKE ? ESCAPE '\\'")
 			args = append(args, likePrefix(id), likePrefix(id))
 		}
-		parts = append(parts, "("+strings.Join(any, " OR ")+")")
+		parts = append(parts, "("+strings.Join(either, " OR ")+")")
 	}
 	if len(f.States) > 0 {
 		marks := strings.TrimSuffix(strings.Repeat("?, ", len(f.States)), ", ")

@@ -113,12 +113,6 @@ func variety(c *profile.Column) string {
 	return "none frequent"
 }
 
-// blankType reports whether values of the type are never shown.
-func blankType(c *profile.Column) bool {
-	t, _ := batch.ParseType(c.Type)
-	return t == batch.List || t == batch.Struct || t == batch.Binary
-}
-
 // valuesText describes the values of a column that is not charted in at most
 // room cells: its frequent values with their shares, or a few examples.
 func valuesText(c *profile.Column, room int) string {

@@ -245,6 +245,7 @@ func formSchema(p checks.Param) object {
 		return object{"type": []string{"string", "number", "boolean"}}
 	case checks.FormNumbers:
 		return object{"type": "array", "minItems": 1, "items": ref("number")}
+	default:
 	}
 	return ref(map[checks.Form]string{
 		checks.FormFlag: "flag", checks.FormCount: "count", checks.FormNumber: "number", checks.FormShare: "number", checks.FormSpan: "span",

@@ -57,6 +57,7 @@ func asEditor(n *yamldoc.Node) any {
 			m[e.Key.Raw()] = asEditor(e.Value)
 		}
 		return m
+	default:
 	}
 	return n.Raw()
 }
@@ -131,7 +132,7 @@ func TestTheSchemaAcceptsWhatTheParserAccepts(t *testing.T) {
 	require.Greater(t, accepted, 60)
 }
 
-// every form of every kind, made from the catalogue
+// Every form of every kind, made from the catalogue.
 func TestEverySpellingOfEveryKind(t *testing.T) {
 	t.Parallel()
 	s := compiledSchema(t)

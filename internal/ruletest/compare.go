@@ -192,6 +192,7 @@ func equal(want *yamldoc.Node, got any) bool {
 	case yamldoc.Int, yamldoc.Float:
 		n, ok := got.(json.Number)
 		return ok && equalNumber(want, string(n))
+	default:
 	}
 	switch g := got.(type) {
 	case string:

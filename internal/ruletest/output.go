@@ -37,8 +37,8 @@ func Table(w io.Writer, outcomes []*Outcome, color bool) {
 		}
 	}
 	fmt.Fprintln(w)
-	switch {
-	case failed == 0:
+	switch failed {
+	case 0:
 		fmt.Fprintf(w, "%s passed\n", plural(len(outcomes), "test"))
 	default:
 		fmt.Fprintf(w, "%d of %s failed\n", failed, plural(len(outcomes), "test"))

@@ -320,6 +320,7 @@ func admits(q pipeline.Quality, state State) bool {
 		return true
 	case Quarantined, Blocked:
 		return q == pipeline.Any
+	default:
 	}
 	return false
 }

@@ -160,8 +160,8 @@ func (c *item) zones(column, kind, extra string) {
 		return "{" + extra + ", " + strings.TrimPrefix(zone, "{")
 	}
 	i := draft.Item{Kind: kind}
-	switch {
-	case c.warn == nil:
+	switch c.warn {
+	case nil:
 		i.Value = join(c.fail.Zone(unit))
 	default:
 		parts := "{warn: " + c.warn.Zone(unit)

@@ -36,7 +36,7 @@ func observeDay(t *testing.T, in source.Input, sets []*rules.Set) *monitor.Outco
 	t.Helper()
 	r, err := source.Open(t.Context(), in, source.Options{})
 	require.NoError(t, err)
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close()
 	p, ok := source.PartitionOf(in, nil)
 	require.True(t, ok)
 	o, err := monitor.New(monitor.Options{}).Observe(t.Context(), r, monitor.Subject{Dataset: "retail/sales", Batch: p.Name, At: p.From, AsOf: p.To, Rules: sets})

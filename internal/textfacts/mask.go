@@ -96,7 +96,8 @@ func appendShort(dst, text []byte) (out []byte, ok bool) {
 		return dst, false
 	}
 	n := len(dst)
-	out = append(dst, text...)
+	dst = append(dst, text...)
+	out = dst
 	run, longest, union := 0, 0, byte(0)
 	last := byte(0xff)
 	for i, c := range out[n:] {

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -82,7 +83,7 @@ type conditionParser struct {
 
 func (p *conditionParser) unexpected() error {
 	if p.at >= len(p.tokens) {
-		return fmt.Errorf("the condition ends too early")
+		return errors.New("the condition ends too early")
 	}
 	return fmt.Errorf("the condition has %q, which has no counterpart in expressions", p.tokens[p.at].text)
 }
@@ -132,7 +133,7 @@ func (p *conditionParser) not() (string, error) {
 		return "!(" + inner + ")", err
 	}
 	if p.depth++; p.depth > deepest {
-		return "", fmt.Errorf("the condition nests too deep")
+		return "", errors.New("the condition nests too deep")
 	}
 	defer func() { p.depth-- }()
 	if p.at < len(p.tokens) && p.tokens[p.at].text == "(" && p.tokens[p.at].kind == sqlSign {
@@ -252,7 +253,7 @@ func (p *conditionParser) operand() (string, error) {
 		return "-" + inner, err
 	case t.kind == sqlSign && t.text == "(":
 		if p.depth++; p.depth > deepest {
-			return "", fmt.Errorf("the condition nests too deep")
+			return "", errors.New("the condition nests too deep")
 		}
 		defer func() { p.depth-- }()
 		inner, err := p.sum()

@@ -103,6 +103,7 @@ func asData(n *yamldoc.Node) any {
 		return n.Raw() == "true"
 	case yamldoc.Int, yamldoc.Float:
 		return json.Number(n.Raw())
+	default:
 	}
 	return n.Raw()
 }

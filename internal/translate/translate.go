@@ -255,6 +255,7 @@ func (im *Import) walk(n *yamldoc.Node, path string) bool {
 		})
 	case yamldoc.Null:
 		return true
+	default:
 	}
 	return false
 }
@@ -274,16 +275,16 @@ func (im *Import) walkAll(_ string, parts func(func(name string, key, value *yam
 		key  *yamldoc.Node
 	}
 	var left []part
-	some, any := false, false
+	some, found := false, false
 	parts(func(name string, key, value *yamldoc.Node) {
-		any = true
+		found = true
 		if im.walk(value, name) {
 			some = true
 		} else {
 			left = append(left, part{name, key})
 		}
 	})
-	if !some && any {
+	if !some && found {
 		return false
 	}
 	for _, p := range left {

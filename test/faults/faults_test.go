@@ -128,7 +128,7 @@ func (p *plant) queue() (*queue.Queue, *db.DB) {
 	}
 	d, err := db.Open(p.t.Context(), url, db.Options{})
 	require.NoError(p.t, err)
-	p.t.Cleanup(func() { d.Close() }) //nolint:errcheck // only read
+	p.t.Cleanup(func() { d.Close() })
 	q, err := queue.Open(p.t.Context(), d, queue.Options{})
 	require.NoError(p.t, err)
 	return q, d

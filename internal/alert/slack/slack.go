@@ -236,6 +236,7 @@ func (c *Channel) notifyHook(ctx context.Context, m *alert.Message) *alert.Error
 	switch m.Event {
 	case alert.EventUpdated, alert.EventAcknowledged, alert.EventSnoozed, alert.EventAnswered:
 		return nil
+	default:
 	}
 	if m.Digest != nil && m.Digest.Revision > 1 && !m.Digest.Over() {
 		return nil

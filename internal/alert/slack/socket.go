@@ -77,6 +77,7 @@ func (c *Channel) listen(ctx context.Context, act func(context.Context, alert.Ac
 				return errAppToken
 			case socketmode.EventTypeConnectionError:
 				c.log.LogAttrs(ctx, slog.LevelWarn, "socket mode of slack cannot connect, trying again")
+			default:
 			}
 			if e.Type != socketmode.EventTypeInteractive || e.Request == nil {
 				continue

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -186,10 +185,4 @@ func parseTime(text string) (at time.Time, layout string, ok bool) {
 		}
 	}
 	return time.Time{}, "", false
-}
-
-// hasData reports whether the folder of data is there.
-func hasData(dir string) bool {
-	info, err := os.Stat(dir)
-	return err == nil && info.IsDir()
 }

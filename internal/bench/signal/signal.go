@@ -144,18 +144,18 @@ const (
 )
 
 // SetNames lists the sets: real ones, then synthetic ones.
-func SetNames() (real, generated []string) {
+func SetNames() (public, generated []string) {
 	m, err := readManifest("manifest.yaml", manifestText)
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
 	for _, s := range m.sets {
-		real = append(real, s.name)
+		public = append(public, s.name)
 	}
 	for _, f := range families {
 		generated = append(generated, f.name)
 	}
-	return real, generated
+	return public, generated
 }
 
 // Run measures. Sets that are absent below Data are listed in the report.

@@ -12,7 +12,7 @@ import (
 // which the format gave up in 2013 and which the decoder does not read.
 func (p *page) hasOldLevels(f *field) bool {
 	return p.kind == format.DataPage &&
-		(f.maxRep > 0 && p.repEncoding == format.BitPacked || f.maxDef > 0 && p.defEncoding == format.BitPacked) //nolint:staticcheck // old files have it
+		(f.maxRep > 0 && p.repEncoding == format.BitPacked || f.maxDef > 0 && p.defEncoding == format.BitPacked)
 }
 
 // renewLevels writes the levels of a page anew as RLE, in the memory of out, and
@@ -32,7 +32,7 @@ func (p *page) renewLevels(f *field, body, out []byte) ([]byte, error) {
 		switch {
 		case width == 0:
 			continue
-		case *level.encoding != format.BitPacked: //nolint:staticcheck // old files have it
+		case *level.encoding != format.BitPacked:
 			if len(body) < 4 || int(binary.LittleEndian.Uint32(body)) > len(body)-4 {
 				return nil, errShort
 			}

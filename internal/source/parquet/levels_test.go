@@ -142,7 +142,7 @@ func old(t *testing.T, p *page, f *field, body []byte) (out []byte) {
 		size := int(binary.LittleEndian.Uint32(body))
 		out = append(out, bitPacked(levelsOf(t, body[4:4+size], width, int(p.values)), width)...)
 		body = body[4+size:]
-		*level.encoding = format.BitPacked //nolint:staticcheck // it is what is tested
+		*level.encoding = format.BitPacked
 	}
 	return append(out, body...)
 }

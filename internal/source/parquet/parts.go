@@ -18,8 +18,8 @@ type Parts struct {
 	rows   parquet.Rows
 	buffer []parquet.Row
 	at, n  int
-	good   *parquet.Writer
-	bad    *parquet.Writer
+	good   *parquet.GenericWriter[any]
+	bad    *parquet.GenericWriter[any]
 	leaves int
 	row    parquet.Row
 }
@@ -38,8 +38,8 @@ func NewParts(src io.ReaderAt, size int64, good, bad io.Writer, names [3]string)
 		if groups := file.Metadata().RowGroups; len(groups) > 0 && len(groups[0].Columns) > 0 {
 			options = append(options, parquet.Compression(parquet.LookupCompressionCodec(groups[0].Columns[0].MetaData.Codec)))
 		}
-		p.good = parquet.NewWriter(good, append(options, schema)...)
-		p.bad = parquet.NewWriter(bad, append(options, parquet.NewSchema(schema.Name(), extend(schema, names)))...)
+		p.good = parquet.NewGenericWriter[any](good, append(options, schema)...)
+		p.bad = parquet.NewGenericWriter[any](bad, append(options, parquet.NewSchema(schema.Name(), extend(schema, names)))...)
 		return nil
 	})
 	return p, err

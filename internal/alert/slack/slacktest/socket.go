@@ -3,6 +3,7 @@ package slacktest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -116,7 +117,7 @@ func (s *Server) sendClick(user, action, option string) (id string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.messages) == 0 || s.socket.conn == nil {
-		return "", fmt.Errorf("there is nothing to click at")
+		return "", errors.New("there is nothing to click at")
 	}
 	m := s.messages[len(s.messages)-1]
 	var blocks []block
