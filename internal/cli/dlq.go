@@ -16,10 +16,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/profilerhq/profiler/internal/app"
+	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/queue"
 	"github.com/profilerhq/profiler/internal/report"
 	"github.com/profilerhq/profiler/internal/runner"
+	"github.com/profilerhq/profiler/internal/store"
 )
 
 // recordPrefix stands before the number of a rejected record.
@@ -304,7 +306,7 @@ func (f *letterFlags) decision() queue.Decision {
 }
 
 // decided carries a decision out for each dead letter that is picked.
-func (e *env) decided(cmd *cobra.Command, args []string, f *letterFlags, what string, each func(*runner.Ledger, *runner.DeadLetter) error, records func(*runner.Ledger, []queue.Reject) error) error {
+func (e *env) decided(cmd *cobra.Command, args []string, f *letterFlags, what string, each func(*app.App, *runner.Ledger, *runner.DeadLetter) error, records func(*runner.Ledger, []queue.Reject) error) error {
 	if err := f.chosen(args, cmd.Name()); err != nil {
 		return err
 	}
@@ -329,7 +331,7 @@ func (e *env) decided(cmd *cobra.Command, args []string, f *letterFlags, what st
 	}
 	n := 0
 	for i := range letters {
-		err := each(l, &letters[i])
+		err := each(a, l, &letters[i])
 		if errors.Is(err, queue.ErrNotFound) {
 			e.note("%s at %s is not a dead letter any more, or of the wrong kind for this", short(letters[i].Unit), letters[i].Step)
 			continue
@@ -376,7 +378,7 @@ Records of one step become one new unit. --edit takes their corrected bodies fro
 a file in the form that profiler dlq show prints.`,
 		Example: "  profiler dlq replay --step parse --cause timeout\n  profiler dlq show --records rec-1 > r.json && $EDITOR r.json && profiler dlq replay rec-1 --edit r.json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			each := func(l *runner.Ledger, d *runner.DeadLetter) error {
+			each := func(_ *app.App, l *runner.Ledger, d *runner.DeadLetter) error {
 				return l.Replay(cmd.Context(), d.Key(), f.from, f.force, f.decision())
 			}
 			records := func(l *runner.Ledger, all []queue.Reject) error {
@@ -437,9 +439,14 @@ func (e *env) dlqReleaseCommand() *cobra.Command {
 	var f letterFlags
 	cmd := &cobra.Command{
 		Use: "release [ID…]", Short: "Let kept outputs go on: the data is right",
+		Long: `Lets outputs that a gate keeps back go on, and labels their batches fine, so that
+they are part of the baselines. A closed gate opens when no such unit is left.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			each := func(l *runner.Ledger, d *runner.DeadLetter) error {
-				return l.Release(cmd.Context(), d.Key(), f.decision(), nil)
+			each := func(a *app.App, l *runner.Ledger, d *runner.DeadLetter) error {
+				who := f.decision()
+				return l.Release(cmd.Context(), d.Key(), who, func(tx *db.Tx) error {
+					return a.Store.LabelUnit(cmd.Context(), tx, d.Pipeline, d.Step, d.Unit, store.LabelFine, who.Who)
+				})
 			}
 			return e.decided(cmd, args, &f, "released", each, nil)
 		},
@@ -454,7 +461,7 @@ func (e *env) dlqDiscardCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "discard [ID…]", Short: "Give dead letters up for good",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			each := func(l *runner.Ledger, d *runner.DeadLetter) error {
+			each := func(_ *app.App, l *runner.Ledger, d *runner.DeadLetter) error {
 				return l.Discard(cmd.Context(), d.Key(), f.decision())
 			}
 			records := func(l *runner.Ledger, all []queue.Reject) error {

@@ -48,22 +48,47 @@ func (s *Store) SetLabels(ctx context.Context, dataset string, all []Labelled) e
 			return fmt.Errorf("label %s batch %s: %w", dataset, l.Batch, err)
 		}
 	}
-	now := micros(s.now())
-	err := s.db.Tx(ctx, func(tx *db.Tx) error {
-		w := s.writer(tx)
-		var id int64
-		if err := tx.Get(ctx, &id, "UPDATE dataset SET name = name WHERE name = ? RETURNING id", dataset); err != nil {
-			return notFound(err, "dataset")
-		}
-		for _, l := range all {
-			if err := w.label(ctx, id, l, now); err != nil {
-				return fmt.Errorf("batch %s: %w", l.Batch, err)
-			}
-		}
-		return w.relearn(ctx, id)
-	})
+	err := s.db.Tx(ctx, func(tx *db.Tx) error { return s.setLabels(ctx, tx, dataset, all) })
 	if err != nil {
 		return fmt.Errorf("label %s: %w", dataset, err)
+	}
+	return nil
+}
+
+func (s *Store) setLabels(ctx context.Context, tx *db.Tx, dataset string, all []Labelled) error {
+	w := s.writer(tx)
+	var id int64
+	if err := tx.Get(ctx, &id, "UPDATE dataset SET name = name WHERE name = ? RETURNING id", dataset); err != nil {
+		return notFound(err, "dataset")
+	}
+	for _, l := range all {
+		if err := w.label(ctx, id, l, micros(s.now())); err != nil {
+			return fmt.Errorf("batch %s: %w", l.Batch, err)
+		}
+	}
+	return w.relearn(ctx, id)
+}
+
+// LabelUnit gives the batches that a unit of a pipeline left at a step an answer,
+// in the caller's transaction. A step that records nothing has none.
+func (s *Store) LabelUnit(ctx context.Context, tx *db.Tx, pipeline, step, unit string, l Label, who string) error {
+	var found []struct {
+		Dataset string `db:"dataset"`
+		Batch   string `db:"name"`
+	}
+	err := tx.Select(ctx, &found, `SELECT d.name AS dataset, b.name AS name FROM batch b JOIN dataset d ON d.id = b.dataset_id
+		WHERE b.pipeline = ? AND b.step = ? AND b.unit = ? AND b.side = 'output' AND b.superseded_us IS NULL ORDER BY b.id`, pipeline, step, unit)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		answer := Labelled{f.Batch, l, who}
+		if err := answer.validate(); err != nil {
+			return err
+		}
+		if err := s.setLabels(ctx, tx, f.Dataset, []Labelled{answer}); err != nil {
+			return err
+		}
 	}
 	return nil
 }
