@@ -74,7 +74,7 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 	declare(cmd.Context(), a, cfg, lib)
 	a.UseRules(lib)
 	reload := func(ctx context.Context) error { return e.reload(ctx, a) }
-	go e.reloadOnHangup(cmd.Context(), reload)
+	defer e.reloadOnHangup(cmd.Context(), reload)()
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
 	served, ended, err := e.servePipelines(ctx, a, cfg, lib)
@@ -200,21 +200,31 @@ func (e *env) reload(ctx context.Context, a *app.App) error {
 	return nil
 }
 
-// reloadOnHangup reloads at SIGHUP, as POST /-/reload does.
-func (e *env) reloadOnHangup(ctx context.Context, reload func(context.Context) error) {
+// reloadOnHangup reloads at SIGHUP, as POST /-/reload does, from its return on
+// until the context or stop ends it.
+func (e *env) reloadOnHangup(ctx context.Context, reload func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hup:
-			if err := reload(ctx); err != nil {
-				e.log.Error("reload", "err", err)
-				continue
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hup:
+				if err := reload(ctx); err != nil {
+					e.log.Error("reload", "err", err)
+					continue
+				}
+				e.log.Info("reloaded", slog.String("by", "SIGHUP"))
 			}
-			e.log.Info("reloaded", slog.String("by", "SIGHUP"))
 		}
+	}()
+	return func() {
+		signal.Stop(hup)
+		cancel()
+		<-done
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,20 +18,28 @@ import (
 	"github.com/profilerhq/profiler/internal/cli"
 )
 
-// logged collects what the service logs and tells when it listens.
+// logged collects what the service logs and tells when it listens, and how
+// reloads by SIGHUP ended.
 type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-	url chan string
+	mu     sync.Mutex
+	buf    bytes.Buffer
+	url    chan string
+	hungUp chan string // may be nil
 }
 
-var listening = regexp.MustCompile(`msg=listening url=(\S+)`)
+var (
+	listening = regexp.MustCompile(`msg=listening url=(\S+)`)
+	hangup    = regexp.MustCompile(`msg=reload err=.*|msg=reloaded by=SIGHUP`)
+)
 
 func (l *logged) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if m := listening.FindSubmatch(b); m != nil {
 		l.url <- string(m[1])
+	}
+	if m := hangup.Find(b); m != nil && l.hungUp != nil {
+		l.hungUp <- string(m)
 	}
 	return l.buf.Write(b)
 }
@@ -65,7 +74,7 @@ func TestServeKeepsItsRulesIfNewOnesAreBroken(t *testing.T) {
 
 	write("rules/b.yaml", strings.ReplaceAll(good, "orders", "items"))
 	ctx, stop := context.WithCancel(t.Context())
-	log, done := &logged{url: make(chan string, 1)}, make(chan int, 1)
+	log, done := &logged{url: make(chan string, 1), hungUp: make(chan string, 9)}, make(chan int, 1)
 	go func() { done <- serve(ctx, log) }()
 	var url string
 	select {
@@ -99,8 +108,18 @@ func TestServeKeepsItsRulesIfNewOnesAreBroken(t *testing.T) {
 	require.Contains(t, body, `b.yaml:2:11: unknown check \"row_cuont\"; did you mean \"row_count\"?`)
 	require.Contains(t, get("/metrics"), metric+"0\n")
 	require.Contains(t, log.String(), "row_cuont")
+	hup := func() string {
+		require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
+		return <-log.hungUp
+	}
+	said := hup()
+	require.Contains(t, said, "the old one stays in force")
+	require.Contains(t, said, "row_cuont")
+	require.Contains(t, get("/metrics"), metric+"0\n")
 
 	write("rules/b.yaml", good)
+	require.Equal(t, "msg=reloaded by=SIGHUP", hup())
+	require.Contains(t, get("/metrics"), metric+"1\n")
 	code, _ = reload()
 	require.Equal(t, 200, code)
 	require.Contains(t, get("/metrics"), metric+"1\n")
