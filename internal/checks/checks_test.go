@@ -37,7 +37,9 @@ func judge(t testing.TB, ruleText, data string, past map[checks.Need]checks.Past
 		require.NoError(t, ev.Observe(r.Columns(), &c))
 	}
 	ev.Needs(r.Columns())
-	p := b.Finish(r.Columns(), profile.Info{Dataset: "default/in", Stats: r.Stats()})
+	stats := r.Stats()
+	stats.Bytes = int64(len(data)) // which who opens a file counts
+	p := b.Finish(r.Columns(), profile.Info{Dataset: "default/in", Stats: stats})
 	at := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	return ev.Results(checks.Input{Profile: p, At: at, AsOf: at, Past: past})
 }

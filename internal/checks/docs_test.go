@@ -1,6 +1,7 @@
 package checks_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/report"
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/source"
 	"github.com/profilerhq/profiler/internal/source/csv"
@@ -65,14 +67,13 @@ func ofLanguage(all []block, language string) (texts []string) {
 
 func TestEveryKindIsDocumented(t *testing.T) {
 	t.Parallel()
-	index, metrics := page(t, "README.md"), page(t, "metrics.md")
+	index := page(t, "README.md")
 	for _, s := range checks.Catalog() {
-		if s.Level == checks.MetricLevel {
-			require.Regexp(t, "(?m)^\\|[^|]*`"+s.Kind+"`", metrics, "metrics.md has no row about %s", s.Kind)
-			continue
-		}
 		text := page(t, s.Kind+".md")
-		require.True(t, strings.HasPrefix(text, "# `"+s.Kind+"`\n"), "%s.md needs its title", s.Kind)
+		require.True(t, strings.HasPrefix(text, "# `"+s.Kind+"`\n\n"+s.Head()), "%s.md needs its title and head", s.Kind)
+		require.Regexp(t, passing, text, "%s.md needs data that pass, with their report", s.Kind)
+		require.Regexp(t, failing, text, "%s.md needs data that fail, with their report", s.Kind)
+		require.Regexp(t, "(?ms)^## Tuning\n\n.{80}", text, "%s.md needs advice on tuning", s.Kind)
 		require.Contains(t, index, "("+s.Kind+".md)", "README.md has no link to %s.md", s.Kind)
 		for _, p := range s.Params {
 			require.Contains(t, text, "`"+p.Name+"`", "%s.md does not name the parameter %s", s.Kind, p.Name)
@@ -86,6 +87,14 @@ func TestEveryKindIsDocumented(t *testing.T) {
 		}
 	}
 }
+
+// The data that a page shows: those that pass stand before their report, those
+// that fail are followed by theirs, the rule between them where it comes first.
+// What fails arrival are no data at all.
+var (
+	passing = regexp.MustCompile("(?ms)^Data that passes:\n\n```csv\n(.*?)^```\n\n```text\n(.*?)^```$")
+	failing = regexp.MustCompile("(?ms)^Data that fails(: none\\.[^\n]*|[^\n]*:\n\n```csv\n.*?^```)\n\n.*?```text\n[^\n]*(  FAIL  |no batch came)")
+)
 
 // Every YAML block of these pages is a whole rule file.
 func TestRulesOfTheDocumentationHaveNoMistakes(t *testing.T) {
@@ -124,16 +133,21 @@ func TestExamplesWithFilesAreTrue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text := page(t, name)
-			dir, all := folderOf(t, text), blocks(text)
+			dir, all, good := folderOf(t, text), blocks(passing.ReplaceAllString(text, "")), passing.FindStringSubmatch(text)
 			tables := ofLanguage(all, "csv")
 			sets, diags := rules.Parse(filepath.Join(dir, "rules.yaml"), []byte(ofLanguage(all, "yaml")[0]), nil)
 			require.NoError(t, diags.Err())
-			r, err := csv.New(strings.NewReader(tables[len(tables)-1]), csv.Options{Source: "orders.csv"})
-			require.NoError(t, err)
-			o, err := monitor.New(monitor.Options{FailingRows: 20}).Observe(t.Context(), r, monitor.Subject{Dataset: "default/orders", Rules: sets})
-			require.NoError(t, err)
-			require.Equal(t, checks.Fail, o.Report.Verdict)
-			requireReport(t, ofLanguage(all, "text")[0], o.Report.Results)
+			for verdict, shown := range map[checks.Status][2]string{
+				checks.Fail: {tables[len(tables)-1], ofLanguage(all, "text")[0]},
+				checks.Pass: {good[1], good[2]},
+			} {
+				r, err := csv.New(strings.NewReader(shown[0]), csv.Options{Source: "orders.csv"})
+				require.NoError(t, err)
+				o, err := monitor.New(monitor.Options{FailingRows: 20}).Observe(t.Context(), r, monitor.Subject{Dataset: "default/orders", Rules: sets})
+				require.NoError(t, err)
+				require.Equal(t, verdict, o.Report.Verdict)
+				requireReport(t, shown[1], o.Report.Results)
+			}
 		})
 	}
 }
@@ -180,30 +194,56 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	}
 }
 
-// A page with data judges the last table by the first rule file, with the
-// table before it as the baseline, and its first text block is the report.
+// A page with data judges them by its first rule file: those that pass, and the
+// last of the other tables, with the table before it as the baseline, whose
+// report is the first text block.
 func TestExamplesOfTheDocumentationAreTrue(t *testing.T) {
 	t.Parallel()
 	judged := 0
 	for _, name := range pages(t) {
-		all := blocks(page(t, name))
-		tables, files, texts := ofLanguage(all, "csv"), ofLanguage(all, "yaml"), ofLanguage(all, "text")
-		if len(tables) == 0 || named.MatchString(page(t, name)) {
+		text := page(t, name)
+		if named.MatchString(text) || !strings.Contains(text, "```csv") {
 			continue
 		}
 		judged++
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			all := blocks(passing.ReplaceAllString(text, ""))
+			tables, files, texts := ofLanguage(all, "csv"), ofLanguage(all, "yaml"), ofLanguage(all, "text")
 			require.NotEmpty(t, files)
 			require.NotEmpty(t, texts)
 			var baseline *profile.Profile
 			if len(tables) > 1 {
 				baseline = profileOf(t, tables[0])
 			}
-			requireReport(t, texts[0], judge(t, files[0], tables[len(tables)-1], pastOf(t, files[0], baseline)))
+			past := pastOf(t, files[0], baseline)
+			if len(tables) > 0 {
+				requireReport(t, texts[0], judge(t, files[0], tables[len(tables)-1], past))
+			}
+			for _, good := range passing.FindAllStringSubmatch(text, -1) {
+				results := judge(t, files[0], good[1], past)
+				requireReport(t, good[2], results)
+				for _, r := range results {
+					require.Equal(t, checks.Pass, r.Status, r.ID+": "+r.Message)
+				}
+			}
 		})
 	}
-	require.GreaterOrEqual(t, judged, 13)
+	require.GreaterOrEqual(t, judged, 50)
+}
+
+// What a service says of a batch that never came.
+func TestTheExampleOfArrivalIsTrue(t *testing.T) {
+	t.Parallel()
+	all := blocks(passing.ReplaceAllString(page(t, "arrival.md"), ""))
+	sets, diags := rules.Parse("r.yaml", []byte(ofLanguage(all, "yaml")[0]), nil)
+	require.NoError(t, diags.Err())
+	e, ok := sets[0].Checks[0].Expects()
+	require.True(t, ok)
+	last, now := time.Date(2026, 2, 27, 5, 12, 8, 0, time.UTC), time.Date(2026, 3, 2, 6, 0, 0, 0, time.UTC)
+	due, _, ok := e.Due(now)
+	require.True(t, ok)
+	require.Contains(t, ofLanguage(all, "text")[0], e.Missed(due, last, now).Message)
 }
 
 func TestTheExampleOfDriftIsTrue(t *testing.T) {
@@ -213,7 +253,7 @@ func TestTheExampleOfDriftIsTrue(t *testing.T) {
 	}
 	rule := "columns:\n  country: [{drift: {method: tv, fail: 0.15}}]\n"
 	past := pastOf(t, rule, profileOf(t, table(50, 30, 20)))
-	requireReport(t, ofLanguage(blocks(page(t, "drift.md")), "text")[0], judge(t, rule, table(50, 6, 44), past))
+	requireReport(t, ofLanguage(blocks(passing.ReplaceAllString(page(t, "drift.md"), "")), "text")[1], judge(t, rule, table(50, 6, 44), past))
 }
 
 // pastOf answers what the checks of a rule file ask of the past by one profile.
@@ -233,21 +273,24 @@ func pastOf(t *testing.T, ruleText string, baseline *profile.Profile) map[checks
 	return past
 }
 
+var (
+	rowsRead = regexp.MustCompile(`  \d+ rows?  `)
+	ruleFile = regexp.MustCompile(`\S*\br(ules)?\.yaml:`)
+)
+
 // requireReport compares results with a printed report, however its lines are
-// broken: those that pass are named there, the others are there with status,
-// message and the values of their failing rows.
+// broken and however many rows were read.
 func requireReport(t *testing.T, text string, results []checks.Result) {
 	t.Helper()
-	words := func(s string) string { return " " + strings.Join(strings.Fields(s), " ") + " " }
-	text = words(strings.ReplaceAll(text, "orders.csv", "in.csv"))
-	for _, r := range results {
-		if r.Status == checks.Pass {
-			require.Contains(t, text, " "+r.ID+" (")
-			continue
-		}
-		require.Contains(t, text, words(strings.ToUpper(r.Status.String())+" "+r.ID))
-		require.Contains(t, text, words(r.Message))
+	r := checks.Report{Dataset: "default/orders", Batch: "2026-03-02", Verdict: checks.VerdictOf(results), Results: results}
+	var b bytes.Buffer
+	require.NoError(t, report.Check(&b, report.FormatTable, &r, nil, report.Options{Width: 100}))
+	words := func(s string) string {
+		s = rowsRead.ReplaceAllString(s, "  ")
+		s = ruleFile.ReplaceAllString(strings.ReplaceAll(s, "in.csv", "orders.csv"), "rules.yaml:")
+		return strings.Join(strings.Fields(s), " ")
 	}
+	require.Equal(t, words(b.String()), words(text))
 }
 
 // known is a history that answers everything from one profile.

@@ -50,4 +50,23 @@ func (s *Spec) Head() string {
 	return b.String()
 }
 
+// MetricTable returns the table of the metric kinds for the catalogue of pages,
+// between the marks of generated text.
+func MetricTable() string {
+	var b strings.Builder
+	b.WriteString(headBegin + "| kind | where | number |\n| --- | --- | --- |\n")
+	for _, s := range specs {
+		if s.Level != MetricLevel {
+			continue
+		}
+		where := "column"
+		if s.Dataset {
+			where = "dataset"
+		}
+		fmt.Fprintf(&b, "| [`%s`](%s.md) | %s | %s |\n", s.Kind, s.Kind, where, strings.TrimSuffix(s.Summary, "."))
+	}
+	b.WriteString(headEnd)
+	return b.String()
+}
+
 func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
