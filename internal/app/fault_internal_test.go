@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -27,6 +29,7 @@ import (
 	"github.com/profilerhq/profiler/internal/alert/slack"
 	"github.com/profilerhq/profiler/internal/alert/slack/slacktest"
 	"github.com/profilerhq/profiler/internal/alert/webhook"
+	"github.com/profilerhq/profiler/internal/api"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/failpoint"
 	"github.com/profilerhq/profiler/internal/metrics"
@@ -387,6 +390,32 @@ func crash(t *testing.T, point string, nth int) {
 
 // TestSecretsNeverLeave fails to deliver to receivers that say everything back,
 // and looks for marked secrets in whatever the product writes.
+// crawl reads every page that links lead to, and the API.
+func crawl(t *testing.T, a *App) (text string, n int) {
+	t.Helper()
+	server, err := api.New(api.Options{History: a.Store})
+	require.NoError(t, err)
+	todo := []string{"/", "/api/v1/datasets", "/api/v1/datasets/a/d500", "/api/v1/datasets/a/d500/incidents"}
+	seen := map[string]bool{}
+	links := regexp.MustCompile(`(?:href|src)="(/[^"#]*)`)
+	for len(todo) > 0 {
+		path := html.UnescapeString(todo[0])
+		todo = todo[1:]
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
+		w := httptest.NewRecorder()
+		server.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		require.Equal(t, http.StatusOK, w.Code, path)
+		text += w.Body.String()
+		for _, m := range links.FindAllStringSubmatch(w.Body.String(), -1) {
+			todo = append(todo, m[1])
+		}
+	}
+	return text, len(seen)
+}
+
 func TestSecretsNeverLeave(t *testing.T) {
 	t.Parallel()
 	const canary = "c4n4ry-s3cr3t-0123456789abcdef0a"
@@ -432,6 +461,9 @@ func TestSecretsNeverLeave(t *testing.T) {
 		require.NoError(t, a.Store.DB().Select(t.Context(), &texts, query))
 		written += strings.Join(texts, "\n")
 	}
+	pages, n := crawl(t, a)
+	require.Greater(t, n, 10, "pages of five datasets and their batches")
+	written += pages
 	require.NotContains(t, written, canary)
 	require.Contains(t, written, "message not delivered")
 	require.Contains(t, w.Body.String(), `profiler_notification_failures_total{channel="pd",reason="client_error"}`)
