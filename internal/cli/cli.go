@@ -194,6 +194,7 @@ func (e *env) root() *cobra.Command {
 		e.serveCommand(),
 		e.demoCommand(),
 		e.historyCommand(),
+		e.storeCommand(),
 		e.alertCommand(),
 		e.rulesCommand(),
 		e.dashboardsCommand(),
