@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net/url"
 	"os"
@@ -133,8 +134,8 @@ func (p *parser) top(m *yamldoc.Mapping) {
 	if m == nil {
 		return
 	}
-	p.keys(m, "the pipeline", []string{"version", "pipeline", "source", "steps", "schedule", "every", "timezone", "catch_up", "overlap"},
-		[]string{"groups", "canary", "dlq"})
+	p.keys(m, "the pipeline", []string{"version", "pipeline", "source", "steps", "schedule", "every", "timezone", "catch_up", "overlap", "groups"},
+		[]string{"canary", "dlq"})
 	version := m.Required("version", "the pipeline", &p.errs)
 	if v, ok := version.Int(&p.errs); ok && v != 1 {
 		version.Errorf(&p.errs, yamldoc.CodeValue, "version %d of pipeline files is unknown, this program reads version 1", v)
@@ -144,6 +145,7 @@ func (p *parser) top(m *yamldoc.Mapping) {
 		p.source(m.Get("source"))
 	}
 	p.timing(m)
+	p.groups(m.Get("groups"))
 	p.steps(m)
 	if p.pipeline.Name != "" {
 		for i := range p.pipeline.Steps {
@@ -306,8 +308,8 @@ func (p *parser) step(name string, e yamldoc.Entry) {
 		return
 	}
 	p.keys(m, where,
-		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http", "worker"},
-		[]string{"sql", "group", "split", "fan_in", "canary"})
+		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http", "worker", "group"},
+		[]string{"sql", "split", "fan_in", "canary"})
 	p.commandOf(&s, m, e.Key, where)
 	if n := m.Get("needs"); n != nil {
 		p.needsOf(&s, n)
@@ -324,7 +326,33 @@ func (p *parser) step(name string, e yamldoc.Entry) {
 	if text, ok := m.Get("rejects").OneOf(&p.errs, string(RejectsFD3), string(RejectsStderr)); ok {
 		s.Rejects = Rejects(text)
 	}
+	if n := m.Get("group"); n != nil {
+		s.Group, _ = n.String(&p.errs)
+		if _, ok := p.pipeline.Groups[s.Group]; !ok {
+			d := n.Diagnostic(CodeStep, "%s is in the group %q, which the pipeline does not have; write groups: {%s: {max: 4}}", where, clip(s.Group), clip(s.Group))
+			d.Hint = diag.Hint(s.Group, slices.Sorted(maps.Keys(p.pipeline.Groups)))
+			p.errs.Add(d)
+		}
+	}
 	p.settings(&s, m, where)
+}
+
+// groups reads the capacities that steps share.
+func (p *parser) groups(n *yamldoc.Node) {
+	m := n.Mapping(&p.errs)
+	if m == nil {
+		return
+	}
+	p.pipeline.Groups = map[string]int{}
+	for _, e := range m.Entries() {
+		name, ok := p.name(e.Key, "group")
+		g := e.Value.Mapping(&p.errs)
+		if !ok || g == nil {
+			continue
+		}
+		p.keys(g, "the group", []string{"max"}, nil)
+		p.pipeline.Groups[name], _ = p.count(g.Required("max", "the group", &p.errs), 1, maxWorkers)
+	}
 }
 
 func (p *parser) commandOf(s *Step, m *yamldoc.Mapping, key *yamldoc.Node, where string) {

@@ -37,6 +37,8 @@ type Pipeline struct {
 	Source *Source
 	// Timing says when the service begins runs by itself.
 	Timing Timing
+	// Groups are capacities that steps share: units held at once, by all workers.
+	Groups map[string]int
 	// Steps are in topological order: a step stands behind all that it needs, and
 	// otherwise as in the file.
 	Steps []Step
@@ -59,6 +61,20 @@ func (p *Pipeline) Path(name string) string {
 		return name
 	}
 	return filepath.Join(p.Dir, name)
+}
+
+// Shared returns the steps that share the capacity of a step, and how many units
+// they hold at once; 0 is no limit.
+func (p *Pipeline) Shared(s *Step) (steps []string, limit int) {
+	if s.Group == "" {
+		return nil, 0
+	}
+	for i := range p.Steps {
+		if p.Steps[i].Group == s.Group {
+			steps = append(steps, p.Steps[i].Name)
+		}
+	}
+	return steps, p.Groups[s.Group]
 }
 
 // RuleFiles lists the rule files of all steps, each once, as Path gives them.
@@ -236,6 +252,8 @@ type Step struct {
 	// Workers is the number of units that may be in the step at once; 0 is no
 	// limit beside that of the run.
 	Workers int
+	// Group names the capacity that the step shares, or is empty.
+	Group string
 	// Pos is the place of the step's name in the file.
 	Pos diag.Position
 	// CommandPos is the place of the command.

@@ -141,14 +141,14 @@ func TestMistakes(t *testing.T) {
 func TestLaterVersions(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
-		"groups: {db: {max: 4}}", "canary: {every: 10m}", "dlq: {keep: 30d}",
+		"canary: {every: 10m}", "dlq: {keep: 30d}",
 	} {
 		_, err := pipeline.Parse("p.yaml", []byte(line+"\n"+head+"steps: {a: {run: [cat]}}\n"), nil)
 		key, _, _ := strings.Cut(line, ":")
 		require.EqualError(t, err, `p.yaml:1:1: "`+key+`" in the pipeline is not supported by this version yet`)
 	}
 	for _, field := range []string{
-		"sql: {dsn: x}", "run: [cat], group: db", "run: [cat], split: rows(5)", "run: [cat], fan_in: all",
+		"sql: {dsn: x}", "run: [cat], split: rows(5)", "run: [cat], fan_in: all",
 		"run: [cat], canary: skip", "run: [cat], workers: {min: 1}", "run: [cat], workers: {scale_at: 1}",
 	} {
 		_, err := pipeline.Parse("p.yaml", []byte(head+"steps:\n  a: {"+field+"}\n"), nil)
@@ -330,5 +330,24 @@ func TestTiming(t *testing.T) {
 	} {
 		_, err := parse(head)
 		require.ErrorContains(t, err, want, head)
+	}
+}
+
+func TestGroups(t *testing.T) {
+	p, err := pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\ngroups: {db: {max: 4}}\nsteps:\n  a: {run: [cat], group: db}\n  b: {run: [cat]}\n  c: {run: [cat], group: db}\n"), nil)
+	require.NoError(t, err)
+	steps, limit := p.Shared(p.Step("c"))
+	require.Equal(t, []string{"a", "c"}, steps)
+	require.Equal(t, 4, limit)
+	_, limit = p.Shared(p.Step("b"))
+	require.Zero(t, limit)
+	for text, want := range map[string]string{
+		"groups: {db: {}}\nsteps: {a: {run: [cat]}}":                  "max",
+		"groups: {db: {max: 0}}\nsteps: {a: {run: [cat]}}":            "from 1 to",
+		"groups: {db: {max: 1}}\nsteps: {a: {run: [cat], group: bd}}": `did you mean "db"`,
+		"steps: {a: {run: [cat], group: db}}":                         "which the pipeline does not have",
+	} {
+		_, err := pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\n"+text+"\n"), nil)
+		require.ErrorContains(t, err, want, text)
 	}
 }

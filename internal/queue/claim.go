@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/db"
@@ -18,6 +19,11 @@ type ClaimRequest struct {
 	Max int
 	// Lease is how long they are held without a heartbeat.
 	Lease time.Duration
+	// Group are the steps that share a capacity with this one, itself included, and
+	// GroupMax is how many of their units are held at once, by all workers. 0 is
+	// no limit.
+	Group    []string
+	GroupMax int
 }
 
 // Lease is the right to work on a unit until it runs out.
@@ -61,12 +67,16 @@ func (q *Queue) Claim(ctx context.Context, c ClaimRequest) ([]Lease, error) {
 		if err := q.rescue(ctx, tx); err != nil {
 			return err
 		}
+		free, err := q.capacity(ctx, tx, &c)
+		if err != nil || free <= 0 {
+			return err
+		}
 		query := `UPDATE unit SET state = 'running', attempt = attempt + 1, tries = tries + 1, worker = ?, started_us = ` + q.now() + `, lease_us = ` + q.now() + ` + ?
 			WHERE id IN (SELECT id FROM unit WHERE pipeline = ? AND step = ? AND state = 'ready' AND run_at_us <= ` + q.now() + `
 				AND NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = ? AND p.step = ? AND p.paused <> '')
 				ORDER BY priority DESC, run_at_us, id LIMIT ?` + q.db.Dialect.SkipLocked + `)
 			RETURNING pipeline, step, unit, run, correlation_id, source, input, attempt, tries, replay, cause = '` + CauseLost + `' AS lost, body, ready_us, started_us`
-		return tx.Select(ctx, &leases, query, c.Worker, c.Lease.Microseconds(), c.Pipeline, c.Step, c.Pipeline, c.Step, c.Max)
+		return tx.Select(ctx, &leases, query, c.Worker, c.Lease.Microseconds(), c.Pipeline, c.Step, c.Pipeline, c.Step, free)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim units of %s/%s: %w", c.Pipeline, c.Step, err)
@@ -75,6 +85,28 @@ func (q *Queue) Claim(ctx context.Context, c ClaimRequest) ([]Lease, error) {
 		leases[i].worker = c.Worker
 	}
 	return leases, nil
+}
+
+// capacity returns how many units the request may take. Claims of one group take
+// their turns, so that together they do not take too many.
+func (q *Queue) capacity(ctx context.Context, tx *db.Tx, c *ClaimRequest) (int, error) {
+	if c.GroupMax <= 0 {
+		return c.Max, nil
+	}
+	if tx.Dialect().IsPostgres() {
+		_, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", "profiler group "+c.Pipeline+"\x1f"+strings.Join(c.Group, "\x1f"))
+		if err != nil {
+			return 0, err
+		}
+	}
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(c.Group)), ", ")
+	args := []any{c.Pipeline}
+	for _, s := range c.Group {
+		args = append(args, s)
+	}
+	var held int
+	err := tx.Get(ctx, &held, "SELECT count(*) FROM unit WHERE pipeline = ? AND step IN ("+marks+") AND state = 'running'", args...)
+	return min(c.Max, c.GroupMax-held), err
 }
 
 // rescue takes units back whose lease has run out.

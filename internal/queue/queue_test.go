@@ -348,6 +348,42 @@ func TestDeadLetters(t *testing.T) {
 	})
 }
 
+// Steps of a group hold no more units together than it has places, whoever asks.
+func TestGroup(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		q := open(t, url, queue.Options{})
+		for i := range 20 {
+			offer(t, q, queue.Offer{Key: key("a", fmt.Sprint(i))}, queue.Offer{Key: key("b", fmt.Sprint(i))})
+		}
+		grouped := func(step string, n int) queue.ClaimRequest {
+			r := req(step, n)
+			r.Group, r.GroupMax = []string{"a", "b"}, 5
+			return r
+		}
+		var taken atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				got, err := q.Claim(context.Background(), grouped([]string{"a", "b"}[i%2], 3))
+				if err != nil {
+					t.Error(err)
+				}
+				taken.Add(int64(len(got)))
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 5, taken.Load())
+		rows, err := q.Units(t.Context(), queue.Filter{States: []queue.State{queue.Running}, Limit: 1})
+		require.NoError(t, err)
+		l, _, err := q.Held(t.Context(), rows[0].Key, rows[0].Attempt)
+		require.NoError(t, err)
+		require.NoError(t, complete(q, &l, queue.Result{State: queue.Done}))
+		got, err := q.Claim(t.Context(), grouped("b", 3))
+		require.NoError(t, err)
+		require.Len(t, got, 1, "a place is free again")
+	})
+}
+
 func TestRuns(t *testing.T) {
 	each(t, func(t *testing.T, q *queue.Queue, c *clock) {
 		ctx := t.Context()

@@ -146,7 +146,7 @@ func (b *Broker) Lease(ctx context.Context, name, step, worker string, n int, wa
 
 func (b *Broker) claim(ctx context.Context, r *Runner, step, worker string, n int) ([]Assignment, error) {
 	s := r.options.Pipeline.Step(step)
-	leases, err := b.q.Claim(ctx, queue.ClaimRequest{Pipeline: r.options.Pipeline.Name, Step: step, Worker: worker, Max: n, Lease: r.lease(s)})
+	leases, err := b.q.Claim(ctx, r.request(s, worker, n))
 	if err != nil {
 		return nil, err
 	}

@@ -76,9 +76,7 @@ func (x *executor) fill(ctx context.Context) error {
 		if free <= 0 || p.Steps[i].Worker {
 			continue
 		}
-		leases, err := x.r.options.Queue.Claim(ctx, queue.ClaimRequest{
-			Pipeline: p.Name, Step: p.Steps[i].Name, Worker: x.r.options.Worker, Max: free, Lease: x.r.lease(&p.Steps[i]),
-		})
+		leases, err := x.r.options.Queue.Claim(ctx, x.r.request(&p.Steps[i], x.r.options.Worker, free))
 		if err != nil {
 			return err
 		}
@@ -87,6 +85,13 @@ func (x *executor) fill(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// request asks for units of a step.
+func (r *Runner) request(s *pipeline.Step, worker string, n int) queue.ClaimRequest {
+	c := queue.ClaimRequest{Pipeline: r.options.Pipeline.Name, Step: s.Name, Worker: worker, Max: n, Lease: r.lease(s)}
+	c.Group, c.GroupMax = r.options.Pipeline.Shared(s)
+	return c
 }
 
 func (x *executor) start(ctx context.Context, l *queue.Lease, step int) {

@@ -703,6 +703,21 @@ func TestVanishedWorker(t *testing.T) {
 	}
 }
 
+func TestSharedCapacity(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{}
+	for i := range 12 {
+		files[fmt.Sprint(i)] = "x"
+	}
+	b := newBench(t, "", files)
+	b.write("p.yaml", "version: 1\npipeline: p\nsource: {files: 'in/*'}\ngroups: {one: {max: 1}}\nsteps:\n"+
+		"  a: {group: one, sh: 'mkdir busy || exit 65; cat; rmdir busy'}\n  b: {group: one, sh: 'mkdir busy || exit 65; cat; rmdir busy'}\n")
+	b.o.Workers = 6
+	s := b.run()
+	require.Equal(t, 0, s.ExitCode(), s.DeadLetters)
+	require.Equal(t, runner.Units{Done: 12}, s.Steps[1].Units)
+}
+
 func TestUnwritableDirectory(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "  a: {run: [cat]}\n", map[string]string{"1": "", "2": "", "3": ""})

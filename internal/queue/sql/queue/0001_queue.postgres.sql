@@ -42,6 +42,7 @@ CREATE TABLE unit (
 );
 CREATE INDEX unit_ready ON unit (pipeline, step, priority DESC, run_at_us, id) WHERE state = 'ready';
 CREATE INDEX unit_lease ON unit (lease_us) WHERE state = 'running';
+CREATE INDEX unit_running ON unit (pipeline, step) WHERE state = 'running';
 CREATE INDEX unit_kept ON unit (pipeline, step, ended_us) WHERE state IN ('dead', 'quarantined');
 CREATE INDEX unit_run ON unit (run, step);
 CREATE INDEX unit_correlation ON unit (correlation_id);
