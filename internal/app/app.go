@@ -77,6 +77,8 @@ type Options struct {
 	Messages  io.Writer
 	Now       func() time.Time
 	Retention store.Retention
+	// RunRetention is how long what happened to units is kept; 0 is for ever.
+	RunRetention time.Duration
 }
 
 // App is a connected set of parts. Close it when it is no longer needed.

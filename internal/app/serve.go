@@ -80,7 +80,23 @@ func (a *App) refresh(ctx context.Context) {
 	wg.Wait()
 }
 
+// pruneRuns deletes what happened to units of pipelines long ago.
+func (a *App) pruneRuns(ctx context.Context) error {
+	if a.opts.RunRetention <= 0 {
+		return nil
+	}
+	q, _, err := a.queue(ctx, nil) // the store's own
+	if err != nil {
+		return err
+	}
+	_, err = q.Prune(ctx, a.opts.Now().Add(-a.opts.RunRetention))
+	return err
+}
+
 func (a *App) prune(ctx context.Context) {
+	if err := a.pruneRuns(ctx); err != nil && ctx.Err() == nil {
+		a.log.Error("old runs not deleted", "err", err)
+	}
 	if a.opts.Retention == (store.Retention{}) {
 		return
 	}

@@ -43,16 +43,8 @@ func (e *env) config() (*config.Config, error) {
 	if err != nil {
 		return nil, readError("configuration", err)
 	}
-	for _, s := range cfg.Settings() {
-		if idle[s.Key] && s.Origin != "default" {
-			e.note("warning: %s: %s has no effect in this version", s.Origin, s.Key)
-		}
-	}
 	return cfg, nil
 }
-
-// idle are settings of the contract that nothing uses yet.
-var idle = map[string]bool{"pipelines": true, "retention.runs": true}
 
 // storeURL is the store of commands that have one by default: the flag, else
 // the configuration, else profiler.db in the working directory.

@@ -66,6 +66,7 @@ func (e *env) runServe(cmd *cobra.Command, f *serveFlags) error {
 	opts.Store, opts.Metrics, opts.AlertTimeout = storeURL(f.store, cfg), m, time.Minute
 	opts.AlertTries = 2 // what fails waits in the outbox
 	opts.Retention = store.Retention{Profiles: cfg.Retention.Profiles, Metrics: cfg.Retention.Metrics, Results: cfg.Retention.Results}
+	opts.RunRetention = cfg.Retention.Runs
 	a, err := app.New(cmd.Context(), opts)
 	if err != nil {
 		return storeOrUsage(err)

@@ -410,6 +410,35 @@ func TestRuns(t *testing.T) {
 	})
 }
 
+func TestPrune(t *testing.T) {
+	each(t, func(t *testing.T, q *queue.Queue, c *clock) {
+		ctx := t.Context()
+		for day := range 3 {
+			id := fmt.Sprint(day)
+			require.NoError(t, q.Begin(ctx, id, "p"))
+			for i := range 300 {
+				offer(t, q, queue.Offer{Key: key("a", fmt.Sprint(id, "-", i)), Run: id})
+			}
+			for _, l := range claim(t, q, "a", 300) {
+				require.NoError(t, complete(q, &l, queue.Result{State: queue.Done}))
+			}
+			if day < 2 {
+				require.NoError(t, q.End(ctx, queue.Run{ID: id, State: queue.RunEnded}))
+			}
+			c.add(24 * time.Hour)
+		}
+		n, err := q.Prune(ctx, c.Now().Add(-36*time.Hour))
+		require.NoError(t, err)
+		require.EqualValues(t, 602, n, "the events of two days and their runs")
+		left, err := q.Runs(ctx, "", 0)
+		require.NoError(t, err)
+		require.Len(t, left, 1)
+		units, err := q.Units(ctx, queue.Filter{})
+		require.NoError(t, err)
+		require.Len(t, units, 900, "what was done is known for ever")
+	})
+}
+
 // Many workers take each unit of two steps once, whoever is faster.
 func TestManyWorkers(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
