@@ -294,9 +294,9 @@ func benchmark(b *testing.B, drift bool) {
 	b.ResetTimer()
 	for b.Loop() {
 		in := backtest.Input{Dataset: "shop/orders", From: first.AddDate(0, 0, 28)}
-		for d, data := range stored {
-			p, err := profile.Decode(data)
-			require.NoError(b, err)
+		profiles, _, err := profile.DecodeAll(stored)
+		require.NoError(b, err)
+		for d, p := range profiles {
 			in.Batches = append(in.Batches, backtest.Batch{Name: fmt.Sprint(d), At: first.AddDate(0, 0, d), Accepted: true, Profile: p})
 		}
 		out := backtest.Run(context.Background(), in, sets)

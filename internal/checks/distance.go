@@ -25,11 +25,11 @@ func DistanceOf(before, now *profile.Profile, column string) *Distance {
 		return nil
 	}
 	d := &driftCheck{method: drift.MethodAuto}
-	method, err := d.resolve(a, now, before)
+	x, y, of := sampleOf(before, a), sampleOf(now, b), ""
+	method, err := d.resolve(a, b, x)
 	if err != "" || a.Kind() == batch.Null {
 		return nil
 	}
-	x, y, of := sampleOf(before, a), sampleOf(now, b), ""
 	if drift.NearUnique(x) {
 		l, r := before.Lengths(column), now.Lengths(column)
 		if len(l) == 0 || len(r) == 0 {

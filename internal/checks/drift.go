@@ -108,7 +108,7 @@ func (d *driftCheck) result(in *Input, col *profile.Column, res Result) Result {
 	case past.Profile == nil || past.Profile.Rows() == 0:
 		return res.learning("no earlier batch to compare with yet")
 	}
-	base := past.Profile.Column(col.Name)
+	base := past.Profile.Outline(col.Name)
 	if base == nil || base.Count == 0 {
 		return res.learning("no earlier batch has values of this column yet")
 	}
@@ -119,12 +119,12 @@ func (d *driftCheck) result(in *Input, col *profile.Column, res Result) Result {
 	if base.Kind().Family() != col.Kind().Family() {
 		return res.failReason("type changed", "the column is %s, earlier batches have %s", col.Type, base.Type)
 	}
-	method, err := d.resolve(base, in.Profile, past.Profile)
+	before, now, what := sampleOf(past.Profile, base), sampleOf(in.Profile, col), ""
+	method, err := d.resolve(base, col, before)
 	if err != "" {
 		res.Reason = "not comparable"
 		return res.errorf("%s", err)
 	}
-	before, now, what := sampleOf(past.Profile, base), sampleOf(in.Profile, col), ""
 	if d.method == drift.MethodAuto && drift.NearUnique(before) {
 		a, b := past.Profile.Lengths(col.Name), in.Profile.Lengths(col.Name)
 		if len(a) > 0 && len(b) > 0 {
@@ -229,7 +229,7 @@ func (r Result) learning(message string) Result {
 
 // resolve chooses the method; dates, timestamps and running ids move by
 // nature, so that auto does not judge them.
-func (d *driftCheck) resolve(base *profile.Column, batchProfile, pastProfile *profile.Profile) (drift.Method, string) {
+func (d *driftCheck) resolve(base, now *profile.Column, before drift.Sample) (drift.Method, string) {
 	if d.method != drift.MethodAuto {
 		return d.method, ""
 	}
@@ -237,10 +237,10 @@ func (d *driftCheck) resolve(base *profile.Column, batchProfile, pastProfile *pr
 	if kind == batch.Date || kind == batch.Timestamp {
 		return "", fmt.Sprintf("%s columns move on by nature; name a method to compare them all the same", kind)
 	}
-	if now := batchProfile.Column(base.Name); kind == batch.Integer && runningID(base, now) {
+	if kind == batch.Integer && runningID(base, now) {
 		return "", "the column is a running id, which moves on by nature; name a method to compare it all the same"
 	}
-	return drift.Auto(sampleOf(pastProfile, base), !base.Sensitive && (kind.Numeric() || kind == batch.Time || kind == batch.Duration)), ""
+	return drift.Auto(before, !base.Sensitive && (kind.Numeric() || kind == batch.Time || kind == batch.Duration)), ""
 }
 
 // runningID reports whether integers that are all different go on where the

@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/profilerhq/profiler/internal/sketch"
 )
@@ -290,18 +291,19 @@ func compareNumbers(m Method, baseline, batch Sample) Outcome {
 	cells := cellsOfNumbers(a, b, distinct, errs)
 	o := outcome(m, cells, baseline.rows(), batch.rows())
 	o.RankErrors = errs
+	ksOf := sync.OnceValue(func() float64 { return KS(a, b) })
 	switch m {
 	case MethodKS:
-		o.Distance = KS(a, b)
+		o.Distance = ksOf()
 	case MethodWasserstein:
 		o.Distance = wassersteinRatio(a, b)
 	default:
 	}
 	ks := func() float64 {
-		if p, ok := ksExact(KS(a, b), o.BaselineRows, o.BatchRows); ok && errs == 0 {
+		if p, ok := ksExact(ksOf(), o.BaselineRows, o.BatchRows); ok && errs == 0 {
 			return p
 		}
-		return KolmogorovLimit(max(0, KS(a, b)-errs), float64(o.BaselineRows), float64(o.BatchRows))
+		return KolmogorovLimit(max(0, ksOf()-errs), float64(o.BaselineRows), float64(o.BatchRows))
 	}
 	if m == MethodKS || m == MethodWasserstein {
 		o.P = ks()

@@ -37,6 +37,7 @@ type column struct {
 	dict  *dict      // nil once it was too large
 	sk    *sketches  // nil until then
 	agg   aggregates // fed together with sk
+	pool  *pool      // in the place of all these: of profiles that are not merged yet
 }
 
 // firstValue is the place of the first value of a type.
@@ -217,6 +218,13 @@ func (c *column) limit(rows uint64, columns int) {
 		return
 	}
 	c.counters = countersOf(columns)
+	if c.dict.len() > exactLimit(rows, columns) || len(c.dict.arena) > exactText {
+		c.flush()
+	}
+}
+
+// exactLimit returns how many distinct values are counted.
+func exactLimit(rows uint64, columns int) int {
 	n := min(exactDistinct, max(1024, exactBudget/max(1, columns)))
 	if columns > 64 {
 		n = min(n, 4096)
@@ -227,9 +235,7 @@ func (c *column) limit(rows uint64, columns int) {
 	if rows <= exactRows {
 		n = max(n, min(exactRows, exactBudget/max(1, columns)))
 	}
-	if c.dict.len() > n || len(c.dict.arena) > exactText {
-		c.flush()
-	}
+	return n
 }
 
 // countersOf returns how many frequent values a column of a table of the given
@@ -254,6 +260,7 @@ func newSketches(name string, counters uint16) *sketches {
 // merge adds the state of the same column of another part. o is unchanged.
 // sameKey says that both profiles have one key.
 func (c *column) merge(o *column, sameKey bool) {
+	o = o.whole()
 	c.fold()
 	if c.clash = c.clash || o.clash || !c.agrees(o, sameKey); c.clash {
 		c.rows, c.nulls = c.rows+o.rows, c.nulls+o.nulls

@@ -82,6 +82,7 @@ func (p *Profile) Encode() ([]byte, error) {
 	}
 	w.section(tagHead, func(w *writer) { w.raw(hb) })
 	for _, c := range p.columns {
+		c = c.whole()
 		w.section(tagColumn, func(w *writer) { w.column(c) })
 	}
 	w.section(tagRows, func(w *writer) { w.rowSet(&p.dups) })
@@ -149,6 +150,7 @@ func Decode(data []byte) (*Profile, error) {
 
 func (p *Profile) validate() error {
 	for _, c := range p.columns {
+		c = c.whole()
 		if c.rows != p.rows || c.nulls+c.empties > c.rows {
 			return formatError("column %q does not have the rows of the profile", c.name)
 		}

@@ -87,6 +87,7 @@ func b2i(b bool) int {
 func (p *Profile) Fingerprint() uint64 {
 	h := mix64(p.rows, uint64(len(p.columns)))
 	for _, c := range p.columns {
+		c = c.whole()
 		h = mix64(h, xxh3.HashString(c.name))
 		h = mix64(h, c.nulls)
 	}

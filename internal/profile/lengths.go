@@ -42,13 +42,13 @@ func (l *lengths) addBytes(v *batch.Vector, rows []int32) {
 // version 1.2 with estimates.
 func (p *Profile) Lengths(name string) []sketch.Weighted[float64] {
 	i, ok := p.index[name]
-	if !ok || p.column(i).kind != batch.String || p.columns[i].sensitive {
+	if !ok || p.outline(i).kind != batch.String || p.columns[i].sensitive {
 		return nil
 	}
-	c := p.columns[i]
+	c := p.columns[i].whole()
 	agg := &c.agg
 	if c.dict != nil {
-		agg = c.aggregate()
+		agg, _ = c.aggregate()
 	}
 	counts := append(lengths(nil), agg.lengths...)
 	if c.empties > 0 {
@@ -62,7 +62,7 @@ func (p *Profile) Lengths(name string) []sketch.Weighted[float64] {
 			total += n
 		}
 	}
-	if 2*total <= uint64(p.column(i).Count) { //nolint:gosec // a count
+	if 2*total <= uint64(p.outline(i).Count) { //nolint:gosec // a count
 		return nil
 	}
 	return out

@@ -14,9 +14,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -51,7 +53,16 @@ type Profile struct {
 // lazyColumn is the summary of a column once somebody asks for it.
 type lazyColumn struct {
 	once    sync.Once
+	done    atomic.Bool // summary is there
 	summary Column
+
+	outlineOnce sync.Once
+	outline     Column
+	digestOnce  sync.Once
+	digest      *digest
+	numbersOnce sync.Once
+	numbers     []sketch.Weighted[float64]
+	rankErr     float64
 }
 
 // rowSet counts distinct rows by their hash.
@@ -250,6 +261,9 @@ func (p *Profile) Merge(o *Profile) error {
 
 // merge merges columns whose keys agree; of the others only the rows count.
 func (p *Profile) merge(o *Profile) error {
+	for i, c := range p.columns {
+		p.columns[i] = c.whole()
+	}
 	if p.Dataset != o.Dataset && len(p.columns) > 0 && len(o.columns) > 0 {
 		return fmt.Errorf("%w: dataset %s and dataset %s", ErrMismatch, p.Dataset, o.Dataset)
 	}
@@ -306,6 +320,19 @@ func (p *Profile) Select(names []string) *Profile {
 	return q
 }
 
+// Hollow returns the profile of the columns that Select returns, of which some
+// are without their values.
+func (p *Profile) Hollow(names []string, without func(name string) bool) *Profile {
+	q := p.Select(names)
+	for i, c := range q.columns {
+		if without(c.name) {
+			q.columns[i] = newColumn(c.name)
+			q.columns[i].rows, q.columns[i].nulls = p.rows, p.rows
+		}
+	}
+	return q
+}
+
 // isNeutral reports whether a profile is that of no batch.
 func (p *Profile) isNeutral() bool { return len(p.columns) == 0 && p.rows == 0 }
 
@@ -351,6 +378,31 @@ func Merged(parts ...*Profile) (*Profile, error) {
 	return m, nil
 }
 
+// DecodeAll decodes profiles on all cores; nil stays nil. at is the place of the
+// one that an error is of.
+func DecodeAll(data [][]byte) (out []*Profile, at int, err error) {
+	out = make([]*Profile, len(data))
+	errs := make([]error, len(data))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(data)) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(data); i = int(next.Add(1)) - 1 {
+				if data[i] != nil {
+					out[i], errs[i] = Decode(data[i])
+				}
+			}
+		})
+	}
+	workers.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return nil, i, err
+		}
+	}
+	return out, 0, nil
+}
+
 // MergedPast returns the merged profile of earlier batches, as Merged does. A
 // column that is hashed with different keys, or in some of them with none, is
 // not comparable with anything (see Comparable); the others are merged all the
@@ -394,10 +446,17 @@ func (p *Profile) summarize() *Summary {
 
 // column returns the summary of a column, computed once.
 func (p *Profile) column(i int) *Column {
-	p.prepare.Do(func() { p.lazy = make([]lazyColumn, len(p.columns)) })
-	l := &p.lazy[i]
-	l.once.Do(func() { l.summary = p.columns[i].summarize() })
+	l := p.lazyColumn(i)
+	l.once.Do(func() {
+		l.summary = p.columns[i].whole().summarize()
+		l.done.Store(true)
+	})
 	return &l.summary
+}
+
+func (p *Profile) lazyColumn(i int) *lazyColumn {
+	p.prepare.Do(func() { p.lazy = make([]lazyColumn, len(p.columns)) })
+	return &p.lazy[i]
 }
 
 // Column returns the statistics of one column, or nil: cheaper than the whole
@@ -422,18 +481,25 @@ func (p *Profile) ColumnNames() []string {
 // Numbers returns the finite numbers (or, for a column of times, the points in
 // time in microseconds, for times of day and durations in nanoseconds) of a
 // column by value, and the bound of their ranks, 0 when exact. It returns nil
-// for other columns.
+// for other columns. They are computed once and must not be changed.
 func (p *Profile) Numbers(name string) (w []sketch.Weighted[float64], rankErr float64) {
 	i, ok := p.index[name]
 	if !ok {
 		return nil, 0
 	}
-	c := p.columns[i]
-	switch kind := p.column(i).kind; {
+	l := p.lazyColumn(i)
+	l.numbersOnce.Do(func() { l.numbers, l.rankErr = p.columns[i].numbersOf(p.outline(i).kind) })
+	return l.numbers, l.rankErr
+}
+
+func (c *column) numbersOf(kind batch.Type) (w []sketch.Weighted[float64], rankErr float64) {
+	switch {
 	case c.sensitive:
 		return nil, 0
+	case c.pool != nil:
+		return c.pool.numbers, 0
 	case kind.Numeric():
-		w, _, rankErr = c.weightedNumbers()
+		w, _, rankErr = c.weightedNumbers(nil)
 		return w, rankErr
 	case kind.Temporal():
 		times, _, rankErr := c.weightedTimes(kind.Family())
@@ -462,7 +528,7 @@ func (p *Profile) Values(name string, n int) (values []ValueCount, missing uint6
 	if !ok {
 		return nil, 0
 	}
-	c, typ := p.columns[i], p.column(i).kind
+	c, typ := p.columns[i].whole(), p.outline(i).kind
 	if c.dict == nil {
 		return c.frequent(typ, n)
 	}

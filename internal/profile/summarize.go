@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -167,20 +168,13 @@ func (c *column) isCode(d *decision, f *facts) bool {
 // summarize computes the summary of the column.
 func (c *column) summarize() Column {
 	agg := &c.agg
+	var ordered []*entry
 	if c.dict != nil && !c.sensitive {
-		agg = c.aggregate()
+		agg, ordered = c.aggregate()
 	}
 	d := c.decide(&agg.facts)
-	s := Column{
-		Name: validText(c.name), Type: d.typ.String(), kind: d.typ, Types: map[string]int64{},
-		Count: int64(d.values), Nulls: int64(d.nulls), zoned: c.zoned, codes: d.codes,
-		InvalidUTF8: int64(agg.facts.invalid), Top: []TopValue{}, trues: int64(agg.trues),
-	}
-	for t, n := range d.types {
-		if n > 0 {
-			s.Types[batch.Type(t).String()] = int64(n)
-		}
-	}
+	s := c.frame(&d, &agg.facts)
+	s.trues = int64(agg.trues)
 	if d.mixed > 0 && d.other != batch.Null {
 		f := c.first[d.other]
 		if c.isWord(&d, d.other) {
@@ -196,7 +190,7 @@ func (c *column) summarize() Column {
 	s.Sorted = c.sorted(d.typ)
 	switch {
 	case d.typ.Numeric():
-		c.summarizeNumbers(&s, &agg.nums)
+		c.summarizeNumbers(&s, &agg.nums, ordered)
 	case d.typ.Temporal():
 		c.summarizeTimes(&s, agg.times[d.typ.Family()])
 	case d.typ == batch.String:
@@ -209,27 +203,57 @@ func (c *column) summarize() Column {
 	return s
 }
 
+// frame is the summary of a column as far as its counts tell it.
+func (c *column) frame(d *decision, f *facts) Column {
+	s := Column{
+		Name: validText(c.name), Type: d.typ.String(), kind: d.typ, Types: map[string]int64{},
+		Count: int64(d.values), Nulls: int64(d.nulls), zoned: c.zoned, codes: d.codes,
+		InvalidUTF8: int64(f.invalid), Top: []TopValue{},
+	}
+	for t, n := range d.types {
+		if n > 0 {
+			s.Types[batch.Type(t).String()] = int64(n)
+		}
+	}
+	return s
+}
+
 // aggregate computes the aggregates of a column from its counted values.
 // Floating sums depend on the order, so numbers and times are taken in the
-// order of their values, whatever the order in which they came.
-func (c *column) aggregate() *aggregates {
-	agg := &aggregates{}
-	var ordered []*entry
+// order of their bits, whatever the order in which they came; they are returned.
+func (c *column) aggregate() (agg *aggregates, ordered []*entry) {
+	type key struct {
+		bits uint64
+		*entry
+	}
+	agg = &aggregates{}
+	var keys []key
 	for i := range c.dict.entries {
 		e := &c.dict.entries[i]
 		if e.typ.Numeric() || e.typ.Temporal() {
-			ordered = append(ordered, e)
+			if keys == nil {
+				keys = make([]key, 0, len(c.dict.entries)-i)
+			}
+			keys = append(keys, key{e.bits, e})
 			continue
 		}
 		agg.add(e.value(), c.dict.text(e), c.hasText, e.chars, e.flags, e.count)
 	}
-	slices.SortFunc(ordered, func(a, b *entry) int {
-		return cmp.Or(cmp.Compare(a.bits, b.bits), cmp.Compare(a.sub, b.sub), cmp.Compare(a.typ, b.typ), cmp.Compare(a.hash, b.hash))
+	slices.SortFunc(keys, func(a, b key) int {
+		switch {
+		case a.bits < b.bits:
+			return -1
+		case a.bits > b.bits:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.sub, b.sub), cmp.Compare(a.typ, b.typ), cmp.Compare(a.hash, b.hash))
 	})
-	for _, e := range ordered {
-		agg.add(e.value(), c.dict.text(e), c.hasText, e.chars, e.flags, e.count)
+	ordered = make([]*entry, len(keys))
+	for i, k := range keys {
+		ordered[i] = k.entry
+		agg.add(k.value(), c.dict.text(k.entry), c.hasText, k.chars, k.flags, k.count)
 	}
-	return agg
+	return agg, ordered
 }
 
 // counted is a distinct value under the type of the column.
@@ -320,6 +344,10 @@ func (c *column) summarizeValues(s *Column, d decision) {
 	} else {
 		c.estimate(s, d)
 	}
+	s.relateDistinct()
+}
+
+func (s *Column) relateDistinct() {
 	if s.Count > 0 {
 		r := float64(s.Distinct.Value) / float64(s.Count)
 		s.DistinctRatio = &r
@@ -336,31 +364,43 @@ func (v *counted) show(zoned bool) string {
 	}
 }
 
+// ranked is a value among the frequent ones, with its text once that is needed.
+type ranked struct {
+	*counted
+	text string
+}
+
+func (r *ranked) show(zoned bool) string {
+	if r.text == "" {
+		r.text = r.counted.show(zoned)
+	}
+	return r.text
+}
+
 // topOf returns the most frequent values, ties by code point of their texts.
 func (c *column) topOf(vals []counted) []TopValue {
-	zoned := c.zoned
-	top := make([]*counted, 0, maxTop+1)
-	compare := func(a, b *counted) int {
+	top := make([]ranked, 0, maxTop+1)
+	compare := func(a, b *ranked) int {
 		if a.count != b.count {
 			return cmp.Compare(b.count, a.count)
 		}
 		if a.value.Type == batch.String && b.value.Type == batch.String {
-			return bytes.Compare(a.text, b.text)
+			return bytes.Compare(a.counted.text, b.counted.text)
 		}
-		return cmp.Compare(a.show(zoned), b.show(zoned))
+		return cmp.Compare(a.show(c.zoned), b.show(c.zoned))
 	}
 	for i := range vals {
-		v := &vals[i]
-		if len(top) == maxTop && compare(v, top[maxTop-1]) > 0 {
+		v := ranked{counted: &vals[i]}
+		if len(top) == maxTop && compare(&v, &top[maxTop-1]) > 0 {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(top, v, compare)
+		at := sort.Search(len(top), func(k int) bool { return compare(&top[k], &v) >= 0 })
 		top = slices.Insert(top, at, v)
 		top = top[:min(maxTop, len(top))]
 	}
 	out := make([]TopValue, len(top))
-	for i, v := range top {
-		out[i] = TopValue{Value: v.show(zoned), Count: int64(v.count)}
+	for i := range top {
+		out[i] = TopValue{Value: top[i].show(c.zoned), Count: int64(top[i].count)}
 	}
 	return out
 }
@@ -418,7 +458,7 @@ func (c *column) frequentText(text string, typ batch.Type) string {
 	return validText(text)
 }
 
-func (c *column) summarizeNumbers(s *Column, n *numbers) {
+func (c *column) summarizeNumbers(s *Column, n *numbers, ordered []*entry) {
 	s.Zeros, s.Negatives = ptr(int64(n.zeros)), ptr(int64(n.negatives))
 	s.Infinite, s.NaN = ptr(int64(n.infinite)), ptr(int64(n.nan))
 	if n.moments.N() == 0 {
@@ -437,7 +477,7 @@ func (c *column) summarizeNumbers(s *Column, n *numbers) {
 		}
 		s.Mean = FloatScalar(n.ints.Float64() / float64(n.intN))
 	}
-	w, exact, rankErr := c.weightedNumbers()
+	w, exact, rankErr := c.weightedNumbers(ordered)
 	q := func(p float64) Scalar { return FloatScalar(sketch.QuantileOf(w, p)) }
 	if !exact {
 		q = func(p float64) Scalar { return FloatScalar(quantileAt(w, p)) }
@@ -489,18 +529,28 @@ func numberScalar(v batch.Value) Scalar {
 	return FloatScalar(v.Float)
 }
 
-// weightedNumbers returns the finite numbers of the column by value.
-func (c *column) weightedNumbers() (w []sketch.Weighted[float64], exact bool, rankErr float64) {
+// weightedNumbers returns the finite numbers of the column by value. ordered are
+// those of aggregate, which are nearly in their order already; nil if there are
+// none at hand.
+func (c *column) weightedNumbers(ordered []*entry) (w []sketch.Weighted[float64], exact bool, rankErr float64) {
 	if c.dict == nil {
 		if c.sk.nums == nil {
 			return nil, false, 0
 		}
 		return c.sk.nums.Weighted(), false, c.sk.nums.Error()
 	}
-	for i := range c.dict.entries {
-		e := &c.dict.entries[i]
+	w = make([]sketch.Weighted[float64], 0, len(c.dict.entries))
+	take := func(e *entry) {
 		if v := e.value(); e.typ.Numeric() && asFloat(v)-asFloat(v) == 0 {
 			w = append(w, sketch.Weighted[float64]{Value: asFloat(v), Weight: e.count})
+		}
+	}
+	for _, e := range ordered {
+		take(e)
+	}
+	if ordered == nil {
+		for i := range c.dict.entries {
+			take(&c.dict.entries[i])
 		}
 	}
 	return sortWeighted(w), true, 0
@@ -524,7 +574,15 @@ func (c *column) weightedTimes(family batch.Type) (w []sketch.Weighted[int64], e
 }
 
 func sortWeighted[T sketch.Ordered](w []sketch.Weighted[T]) []sketch.Weighted[T] {
-	slices.SortFunc(w, func(a, b sketch.Weighted[T]) int { return cmp.Compare(a.Value, b.Value) })
+	slices.SortFunc(w, func(a, b sketch.Weighted[T]) int { // none is NaN
+		switch {
+		case a.Value < b.Value:
+			return -1
+		case a.Value > b.Value:
+			return 1
+		}
+		return 0
+	})
 	n := 0
 	for i := range w {
 		if n > 0 && w[n-1].Value == w[i].Value {

@@ -51,15 +51,20 @@ func (s *Store) replayProfiles(ctx context.Context, q Query, index map[int64]*Re
 	if err != nil {
 		return fmt.Errorf("read profiles of %s: %w", q.Dataset, err)
 	}
+	data := make([][]byte, len(rows))
 	for i := range rows {
-		r := index[rows[i].ID]
-		if r == nil {
-			continue // recorded since
+		if index[rows[i].ID] != nil { // else recorded since
+			data[i] = rows[i].Data
 		}
-		if r.Profile, err = profile.Decode(rows[i].Data); err != nil {
-			return fmt.Errorf("read profile of %s batch %s: %w", q.Dataset, r.Batch.Batch, err)
+	}
+	profiles, at, err := profile.DecodeAll(data)
+	if err != nil {
+		return fmt.Errorf("read profile of %s batch %s: %w", q.Dataset, index[rows[at].ID].Batch.Batch, err)
+	}
+	for i, p := range profiles {
+		if p != nil {
+			index[rows[i].ID].Profile = p
 		}
-		rows[i].Data = nil
 	}
 	return nil
 }
