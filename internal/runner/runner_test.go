@@ -718,6 +718,29 @@ func TestSharedCapacity(t *testing.T) {
 	require.Equal(t, runner.Units{Done: 12}, s.Steps[1].Units)
 }
 
+// A step before was replayed and gave the unit up: that unit alone is dead here.
+func TestParentWithoutOutput(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "  a: {sh: 'test ! -e broken || exit 65; cat'}\n  b: {needs: a, run: [cat]}\n", map[string]string{"x": "1", "y": "2"})
+	b.run()
+	rows, err := b.o.Queue.Units(t.Context(), queue.Filter{Step: "b"})
+	require.NoError(t, err)
+	b.write("broken", "")
+	for _, step := range []string{"b", "a"} {
+		k := rows[0].Key
+		k.Step = step
+		require.NoError(t, b.o.Queue.Replay(t.Context(), k, true, queue.Decision{}))
+	}
+	b.o.Workers = 1
+	// b is claimed first, from what a had left; then a dies, and b again.
+	require.NoError(t, runner.Work(t.Context(), []*runner.Runner{b.runner()}, true))
+	require.NoError(t, b.o.Queue.Replay(t.Context(), rows[0].Key, true, queue.Decision{}))
+	require.NoError(t, runner.Work(t.Context(), []*runner.Runner{b.runner()}, true))
+	row, err := b.o.Queue.Get(t.Context(), rows[0].Key)
+	require.NoError(t, err)
+	require.Equal(t, "dead unreadable step \"a\" has no output of the unit any more", fmt.Sprint(row.State, " ", row.Cause, " ", row.Err))
+}
+
 func TestUnwritableDirectory(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "  a: {run: [cat]}\n", map[string]string{"1": "", "2": "", "3": ""})

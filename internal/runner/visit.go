@@ -205,7 +205,9 @@ func (v *visit) attach(ctx context.Context) error {
 		row := rows[step]
 		o := decode(row.Body)
 		if o == nil || o.Output == "" {
-			return fmt.Errorf("step %q needs the output of %q for unit %s, which the store does not have", v.s.Name, step, v.lease.Unit)
+			// The step before was replayed and gave the unit up.
+			v.err, v.cause = fmt.Errorf("step %q has no output of the unit any more", step), CauseUnreadable
+			return nil
 		}
 		path := v.r.path(o.Output)
 		v.inputs = append(v.inputs, InputFile{Step: step, Path: path, Judgement: v.seen.get(path)})
