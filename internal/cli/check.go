@@ -108,6 +108,9 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 		o, err := e.observe(cmd.Context(), a, in, &f.source, observeOptions{complete: func(s *monitor.Subject, _ source.Input) error {
 			sets, err := f.judge.setsFor(lib, s.Dataset, f.source.dataset != "")
 			s.Rules, s.Sensitive = sets, f.source.sensitive
+			if err == nil {
+				e.warnOfOthers(&f.judge, lib, s.Dataset, sets)
+			}
 			return err
 		}})
 		if err != nil && cmd.Context().Err() != nil {

@@ -31,6 +31,7 @@ const recordPrefix = "rec-"
 type letterFlags struct {
 	store, pipeline, step, match, cause, since, until string
 	records, all                                      bool
+	named                                             bool // IDs must be found
 	output                                            outputFlags
 	// of decisions
 	why, by, from, edit, header string
@@ -162,6 +163,9 @@ func (e *env) dlqList(cmd *cobra.Command, args []string, f *letterFlags) error {
 	if err := f.output.tableOrJSON(); err != nil {
 		return err
 	}
+	if causes := runner.Causes(); f.cause != "" && !contains(causes, f.cause) {
+		return usage("unknown cause %q; write one of %s", f.cause, join(causes))
+	}
 	l, a, err := e.ledger(cmd, f.store)
 	if err != nil {
 		return err
@@ -188,6 +192,9 @@ func (e *env) listLetters(ctx context.Context, out *bytes.Buffer, l *runner.Ledg
 	if err != nil {
 		return &app.StoreError{Err: err}
 	}
+	if f.named && len(letters) == 0 {
+		return usage("no dead letter is meant by this; see profiler dlq list")
+	}
 	if f.output.format == "json" {
 		return writeJSON(out, letters)
 	}
@@ -199,7 +206,7 @@ func (e *env) listLetters(ctx context.Context, out *bytes.Buffer, l *runner.Ledg
 	for i, d := range letters {
 		rows[i] = []string{short(d.Unit), d.Pipeline, d.Step, string(d.State), string(d.Cause), strconv.Itoa(d.Attempts), d.At.Format("01-02 15:04"), d.Source, d.Error}
 	}
-	report.Table(out, e.reportOptions(&f.output, false), []string{"unit", "pipeline", "step", "state", "cause", "attempts", "at", "source", "error"}, rows,
+	report.Table(out, e.wideOptions(&f.output), []string{"unit", "pipeline", "step", "state", "cause", "attempts", "at", "source", "error"}, rows,
 		[]bool{false, false, false, false, false, true})
 	return nil
 }
@@ -208,6 +215,9 @@ func (e *env) listRecords(ctx context.Context, out *bytes.Buffer, l *runner.Ledg
 	all, err := l.Rejects(ctx, q)
 	if err != nil {
 		return &app.StoreError{Err: err}
+	}
+	if f.named && len(all) == 0 {
+		return usage("no rejected record is meant by this; see profiler dlq list --records")
 	}
 	if f.output.format == "json" {
 		return writeJSON(out, recordsJSON(all))
@@ -220,7 +230,7 @@ func (e *env) listRecords(ctx context.Context, out *bytes.Buffer, l *runner.Ledg
 	for i, r := range all {
 		rows[i] = []string{recordPrefix + strconv.FormatInt(r.ID, 10), r.Pipeline, r.Step, short(r.Unit), r.Record, r.Reason, r.Body}
 	}
-	report.Table(out, e.reportOptions(&f.output, false), []string{"id", "pipeline", "step", "unit", "record", "reason", "body"}, rows, nil)
+	report.Table(out, e.wideOptions(&f.output), []string{"id", "pipeline", "step", "unit", "record", "reason", "body"}, rows, nil)
 	return nil
 }
 
@@ -258,6 +268,15 @@ func writeJSON(out *bytes.Buffer, v any) error {
 	return enc.Encode(v)
 }
 
+// wideOptions are those of tables that are cut for a terminal alone.
+func (e *env) wideOptions(f *outputFlags) report.Options {
+	o := e.reportOptions(f, false)
+	if o.Width == 0 {
+		o.Width = 10_000
+	}
+	return o
+}
+
 // short cuts a unit's id for a table; the beginning is enough to name it.
 func short(id string) string { return id[:min(len(id), 10)] }
 
@@ -267,7 +286,7 @@ func (e *env) dlqShowCommand() *cobra.Command {
 		Use: "show ID…", Short: "Show dead letters whole, as JSON",
 		Args: needID("dlq show"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f.output.format = "json"
+			f.output.format, f.named = "json", true
 			return e.dlqList(cmd, args, &f)
 		},
 	}

@@ -129,8 +129,18 @@ func (e *env) importAll(ctx context.Context, a *app.App, all []app.Past, lib *ru
 	if err := a.Import(ctx, all, progress); err != nil {
 		return err
 	}
+	if len(all) == 0 {
+		return &exitError{exitUnjudged, "nothing was imported: no row belongs to a batch; name a column of dates or times with --partition-by"}
+	}
 	for _, name := range sortedKeys(datasets) {
-		e.note("%s: %d batches imported", name, datasets[name])
+		text := "1 batch"
+		if n := datasets[name]; n != 1 {
+			text = fmt.Sprintf("%d batches", n)
+		}
+		e.note("%s: %s imported", name, text)
+	}
+	if len(datasets) > 1 && len(datasets) == len(all) {
+		e.note("each batch is of a dataset of its own, so nothing can be learned; name one for all with --dataset")
 	}
 	return nil
 }

@@ -152,6 +152,19 @@ func (f *judgeFlags) setsFor(lib *rules.Library, dataset string, named bool) ([]
 	if len(lib.Sets) == 0 {
 		return nil, usage("there are no rules for %s; write some to rules/, or name a file with --rules", dataset)
 	}
+	return nil, usage("no rule is about the dataset %s; %s", dataset, aboutOthers(lib, dataset))
+}
+
+// warnOfOthers says that rules which were named are about other datasets, where
+// what was learned judges all the same.
+func (e *env) warnOfOthers(f *judgeFlags, lib *rules.Library, dataset string, sets []*rules.Set) {
+	if len(sets) == 0 && len(f.rules) > 0 {
+		e.note("warning: no rule is about the dataset %s, so that only what was learned of it judges; %s", dataset, aboutOthers(lib, dataset))
+	}
+}
+
+// aboutOthers hints at the dataset that was probably meant.
+func aboutOthers(lib *rules.Library, dataset string) string {
 	hint := diag.Hint(dataset, lib.Datasets())
 	switch {
 	case len(lib.Datasets()) == 0:
@@ -159,7 +172,7 @@ func (f *judgeFlags) setsFor(lib *rules.Library, dataset string, named bool) ([]
 	case hint == "":
 		hint = "they are about " + strings.Join(lib.Datasets(), ", ") + "; name the dataset with --dataset"
 	}
-	return nil, usage("no rule is about the dataset %s; %s", dataset, hint)
+	return hint
 }
 
 // baseline reads what --baseline names: a saved profile, or a source, whose

@@ -221,7 +221,9 @@ func (r *tapRun) judged(ctx context.Context) error {
 	if len(lib.Sets) == 0 && len(f.judge.rules) == 0 {
 		return nil
 	}
-	r.sets, err = f.judge.setsFor(lib, r.dataset, f.source.dataset != "")
+	if r.sets, err = f.judge.setsFor(lib, r.dataset, f.source.dataset != ""); err == nil {
+		e.warnOfOthers(&f.judge, lib, r.dataset, r.sets)
+	}
 	if len(f.judge.rules) == 0 && f.source.dataset == "" && !f.gate && !r.explicit {
 		return nil // nothing asks for a verdict
 	}

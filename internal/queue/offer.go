@@ -27,7 +27,7 @@ type Offer struct {
 // Offer makes units known to their steps, in the caller's transaction. A new
 // one, and one that was finished before, becomes ready as soon as all its
 // parents of this run have offered it; what was stored of it stays, for the
-// worker to see whether there is anything to do. A unit that is just being
+// worker to see whether there is anything to do. A discarded one stays so. A unit that is just being
 // worked on is taken from its worker, since what it reads has changed. Offering
 // a ready unit again changes its run alone.
 func (q *Queue) Offer(ctx context.Context, tx *db.Tx, units []Offer) error {
@@ -104,7 +104,7 @@ func (q *Queue) upsert(ctx context.Context, tx *db.Tx, units []Offer, state Stat
 		needs = excluded.needs, skipped = 0, blocking = 0,
 		attempt = CASE WHEN unit.state = 'running' THEN unit.attempt + 1 ELSE unit.attempt END,
 		tries = 0, losses = 0, ready_us = excluded.ready_us, run_at_us = excluded.run_at_us, lease_us = 0, worker = '',
-		cause = '', error = '', state = excluded.state`)
+		cause = '', error = '', state = CASE WHEN unit.state = 'discarded' THEN 'discarded' ELSE excluded.state END`)
 }
 
 // insert writes new units; conflict is what happens to those that are known.

@@ -256,8 +256,8 @@ func TestPausedStep(t *testing.T) {
 		due, err := q.Due(ctx, "p")
 		require.NoError(t, err)
 		require.Zero(t, due.Open, "units in front of a closed gate are nobody's work")
-		next := func(r *queue.Row) []queue.Offer {
-			return []queue.Offer{{Key: key("b", r.Unit), Run: r.Run}}
+		next := func(r *queue.Row) (string, []queue.Offer) {
+			return "released", []queue.Offer{{Key: key("b", r.Unit), Run: r.Run}}
 		}
 		recorded := false
 		require.NoError(t, q.Release(ctx, l.Key, queue.Decision{Who: "ann", Why: "a holiday"}, next, func(*db.Tx) error { recorded = true; return nil }))
@@ -337,7 +337,8 @@ func TestDeadLetters(t *testing.T) {
 		require.NoError(t, complete(q, l, queue.Result{State: queue.Done}))
 		require.NoError(t, q.Replay(ctx, key("a", "AB1"), true, queue.Decision{}))
 		require.Empty(t, one(t, q, "a").Body, "a forced replay forgets what was stored")
-		require.Equal(t, queue.Discarded, state(t, q, "a", "CD3"))
+		offer(t, q, queue.Offer{Key: key("a", "CD3")})
+		require.Equal(t, queue.Discarded, state(t, q, "a", "CD3"), "it is given up for good")
 		depths, err := q.Depths(ctx)
 		require.NoError(t, err)
 		counts := map[queue.State]int64{}

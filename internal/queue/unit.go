@@ -249,19 +249,25 @@ func (q *Queue) Replay(ctx context.Context, k Key, force bool, d Decision) error
 	})
 }
 
-// Release lets the kept result of a quarantined unit go on. next gives the units
-// behind it, from the unit as it is; record, if not nil, writes what belongs to
-// the decision in the same transaction.
-func (q *Queue) Release(ctx context.Context, k Key, d Decision, next func(*Row) []Offer, record func(*db.Tx) error) error {
+// Release lets the kept result of a quarantined unit go on. next gives what is
+// stored of the unit from now on, in the place of its body and of the output that
+// has the same body, and the units behind it. record, if not nil, writes what
+// belongs to the decision in the same transaction.
+func (q *Queue) Release(ctx context.Context, k Key, d Decision, next func(*Row) (body string, units []Offer), record func(*db.Tx) error) error {
 	return q.decide(ctx, k, d, KindReleased, []State{Quarantined}, func(tx *db.Tx, r *Row) error {
-		_, err := tx.Exec(ctx, "UPDATE unit SET state = 'done', blocking = 0 WHERE pipeline = ? AND step = ? AND unit = ?", k.Pipeline, k.Step, k.Unit)
+		body, units := next(r)
+		_, err := tx.Exec(ctx, "UPDATE unit SET state = 'done', blocking = 0, cause = '', error = '', body = ? WHERE pipeline = ? AND step = ? AND unit = ?", body, k.Pipeline, k.Step, k.Unit)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE output SET body = ? WHERE pipeline = ? AND step = ? AND unit = ? AND body = ?", body, k.Pipeline, k.Step, k.Unit, r.Body)
 		if err == nil && record != nil {
 			err = record(tx)
 		}
 		if err != nil {
 			return err
 		}
-		return q.Offer(ctx, tx, next(r))
+		return q.Offer(ctx, tx, units)
 	})
 }
 

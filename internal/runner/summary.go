@@ -55,6 +55,15 @@ const (
 	CauseUnreadable Cause = "unreadable"
 )
 
+// Causes lists the causes of dead letters.
+func Causes() []string {
+	var all []string
+	for _, c := range []Cause{CauseData, CauseAttempts, CauseTimeout, CauseLease, CauseCrash, CauseGate, CauseUnjudged, CauseUnreadable} {
+		all = append(all, string(c))
+	}
+	return all
+}
+
 // EventKind says what happened.
 type EventKind string
 
