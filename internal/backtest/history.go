@@ -126,7 +126,7 @@ func (h *history) point(k int, key seriesKey) point {
 			switch {
 			case p == nil:
 			case key.column == "":
-				s[j].v, s[j].ok = p.Summary().Metric(key.metric)
+				s[j].v, s[j].ok = p.Metric(key.metric)
 			default:
 				if col := p.Column(key.column); col != nil {
 					s[j].v, s[j].ok = col.Metric(key.metric)

@@ -238,9 +238,15 @@ func (r *reader) group(g *group) {
 	}
 }
 
+// leastEntry is how many bytes an entry of a dictionary takes at least: two fixed
+// numbers and six bytes.
+const leastEntry = 22
+
 func (r *reader) dict() *dict {
+	n := r.uint()
 	d := newDict()
-	for range r.uint() {
+	d.reserve(int(min(n, uint64(len(r.b))/leastEntry))) //nolint:gosec // no more than there are bytes
+	for range n {
 		e := entry{hash: r.fixed(), typ: r.typ(), flags: r.byte(), count: r.uint(), bits: r.fixed()}
 		e.sub, e.chars = uint16(r.uint()), r.small()
 		text := r.bytes()

@@ -66,6 +66,18 @@ type dict struct {
 
 func newDict() *dict { return &dict{slots: make([]uint32, 64)} }
 
+// reserve makes room for n entries of an empty dictionary.
+func (d *dict) reserve(n int) {
+	size := len(d.slots)
+	for size < 2*(n+1) {
+		size *= 4
+	}
+	if size > len(d.slots) {
+		d.slots = make([]uint32, size)
+	}
+	d.entries = make([]entry, 0, n)
+}
+
 func (d *dict) len() int { return len(d.entries) }
 
 func (d *dict) text(e *entry) []byte { return d.arena[e.off : e.off+uint32(e.n)] }

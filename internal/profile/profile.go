@@ -424,7 +424,20 @@ func (p *Profile) Summary() *Summary {
 	return p.summary
 }
 
+// Metric returns a metric of the batch as a whole, without the cost of its
+// columns' statistics; see Summary.Metric.
+func (p *Profile) Metric(name string) (float64, bool) { return p.head().Metric(name) }
+
 func (p *Profile) summarize() *Summary {
+	s := p.head()
+	for i := range p.columns {
+		s.Columns[i] = *p.column(i)
+	}
+	return s
+}
+
+// head is the summary with columns that are empty.
+func (p *Profile) head() *Summary {
 	s := &Summary{
 		Version: Version, Dataset: p.Dataset, Rows: int64(p.rows), Bytes: p.Stats.Bytes,
 		Columns: make([]Column, len(p.columns)), Duplicates: p.dups.duplicates(p.rows),
@@ -437,9 +450,6 @@ func (p *Profile) summarize() *Summary {
 	s.Source.Sample, s.Source.RowsRead = nil, p.read()
 	if share := p.Stats.Sample; share > 0 {
 		s.Source.Sample = &share
-	}
-	for i := range p.columns {
-		s.Columns[i] = *p.column(i)
 	}
 	return s
 }
