@@ -166,7 +166,7 @@ func sameDistributions(t *testing.T, want, got *profile.Profile, day int) {
 		if e > 0 {
 			continue // an estimate, which depends on how the merges were nested
 		}
-		require.Equal(t, len(n), len(n2), at)
+		require.Len(t, n2, len(n), at)
 		for k := range n {
 			require.True(t, n[k].Value == n2[k].Value && n[k].Weight == n2[k].Weight, at)
 		}

@@ -347,10 +347,10 @@ func (c *column) summarizeValues(s *Column, d decision) {
 	s.relateDistinct()
 }
 
-func (s *Column) relateDistinct() {
-	if s.Count > 0 {
-		r := float64(s.Distinct.Value) / float64(s.Count)
-		s.DistinctRatio = &r
+func (c *Column) relateDistinct() {
+	if c.Count > 0 {
+		r := float64(c.Distinct.Value) / float64(c.Count)
+		c.DistinctRatio = &r
 	}
 }
 

@@ -93,31 +93,35 @@ func (s *Store) pragma(ctx context.Context, statement string) (found []string, e
 // checkBodies reads what is stored as JSON.
 func (s *Store) checkBodies(ctx context.Context) (problems []string, looked int, err error) {
 	for _, table := range []string{"result", "incident"} {
-		rows, err := s.db.Query(ctx, "SELECT body FROM "+table)
+		bad, n, err := s.badBodies(ctx, table)
 		if err != nil {
 			return nil, 0, err
 		}
-		bad := 0
-		for rows.Next() {
-			var body string
-			if err := rows.Scan(&body); err != nil {
-				rows.Close()
-				return nil, 0, err
-			}
-			looked++
-			if !json.Valid([]byte(body)) {
-				bad++
-			}
-		}
-		if err := rows.Err(); err != nil {
-			return nil, 0, err
-		}
-		rows.Close()
+		looked += n
 		if bad > 0 {
 			problems = append(problems, fmt.Sprintf("table %s: %d rows are no JSON", table, bad))
 		}
 	}
 	return problems, looked, nil
+}
+
+func (s *Store) badBodies(ctx context.Context, table string) (bad, looked int, err error) {
+	rows, err := s.db.Query(ctx, "SELECT body FROM "+table)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var body string
+		if err := rows.Scan(&body); err != nil {
+			return 0, 0, err
+		}
+		looked++
+		if !json.Valid([]byte(body)) {
+			bad++
+		}
+	}
+	return bad, looked, rows.Err()
 }
 
 // Vacuum gives free space back to the system and brings the statistics up to
