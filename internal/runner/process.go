@@ -79,14 +79,11 @@ func (p process) run(ctx context.Context) ending {
 	if p.fd3 != nil {
 		cmd.ExtraFiles = []*os.File{p.fd3}
 	}
-	err = cmd.Start()
+	err = startOn(cmd, p.limits.CPU)
 	failpoint.Hit("during_command")
 	w.Close()
 	if err != nil {
 		return ending{err: err}
-	}
-	if n := p.limits.CPU; n > 0 {
-		bindToProcessors(cmd.Process.Pid, n)
 	}
 	tail := &tailWriter{lines: p.lines}
 	var reader sync.WaitGroup

@@ -2,6 +2,9 @@ package runner
 
 import (
 	"os"
+	"os/exec"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -33,28 +36,40 @@ func peakBytes(s *os.ProcessState) int64 {
 	return 0
 }
 
-// bindToProcessors lets a process, and what it starts from now on, run on n of
-// the processors that this process may use. Where that fails it uses all.
-func bindToProcessors(pid, n int) {
-	var mask [16]uint64 // cpu_set_t of 1,024 processors
-	size := unsafe.Sizeof(mask)
-	if _, _, e := syscall.RawSyscall(syscall.SYS_SCHED_GETAFFINITY, 0, size, uintptr(unsafe.Pointer(&mask))); e != 0 {
-		return
+var bound atomic.Uint32 // commands started on a part of the processors
+
+// startOn starts a command on n of the processors that this process may use, or
+// on all where n is 0. A command inherits the processors of the thread that
+// forks it, so that it never runs on others, not even for a moment.
+func startOn(cmd *exec.Cmd, n int) error {
+	var own [16]uint64 // cpu_set_t of 1,024 processors
+	if n <= 0 || affinity(syscall.SYS_SCHED_GETAFFINITY, &own) != 0 {
+		return cmd.Start()
 	}
-	start := pid % 64 // so that commands side by side do not share one
-	var own []int
-	for i := range 64 * len(mask) {
-		if mask[i/64]&(1<<(i%64)) != 0 {
-			own = append(own, i)
+	var at []int
+	for i := range 64 * len(own) {
+		if own[i/64]&(1<<(i%64)) != 0 {
+			at = append(at, i)
 		}
 	}
-	if n >= len(own) {
-		return
+	if n >= len(at) {
+		return cmd.Start()
 	}
 	var chosen [16]uint64
+	first := int(bound.Add(1)) % len(at) // so that commands side by side do not share one
 	for i := range n {
-		at := own[(start+i)%len(own)]
-		chosen[at/64] |= 1 << (at % 64)
+		p := at[(first+i)%len(at)]
+		chosen[p/64] |= 1 << (p % 64)
 	}
-	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, uintptr(pid), size, uintptr(unsafe.Pointer(&chosen)))
+	runtime.LockOSThread() // a locked thread is no model for new ones
+	defer runtime.UnlockOSThread()
+	affinity(syscall.SYS_SCHED_SETAFFINITY, &chosen)
+	defer affinity(syscall.SYS_SCHED_SETAFFINITY, &own)
+	return cmd.Start()
+}
+
+// affinity reads or sets the processors of this thread, see sched_setaffinity(2).
+func affinity(call uintptr, mask *[16]uint64) syscall.Errno {
+	_, _, e := syscall.RawSyscall(call, 0, unsafe.Sizeof(*mask), uintptr(unsafe.Pointer(mask)))
+	return e
 }
