@@ -34,7 +34,7 @@ func TestHostileTextsAreCheap(t *testing.T) {
 		if p := expr.Compile(text, at, &errs); p == nil {
 			require.True(t, errs.HasErrors(), "%.40s", text)
 		}
-		require.Less(t, time.Since(start), 5*time.Second, "%.40s", text)
+		require.Less(t, time.Since(start), 20*time.Second, "%.40s", text)
 	}
 }
 

@@ -3,6 +3,7 @@ package yamldoc_test
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -59,13 +60,21 @@ func TestHostileFilesAreCheap(t *testing.T) {
 	}
 	for name, text := range tests {
 		t.Run(name, func(t *testing.T) {
-			begin := time.Now()
+			begin := processorTime(t)
 			_, errs := parse("x.yaml", []byte(text))
-			took := time.Since(begin)
+			took := processorTime(t) - begin // others on the machine do not count
 			t.Logf("%v, %d diagnostics", took.Round(time.Millisecond), len(errs))
 			require.Less(t, took, 20*time.Second)
 		})
 	}
+}
+
+// processorTime returns what this process has used so far.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func TestFileTooLarge(t *testing.T) {
