@@ -159,6 +159,7 @@ func (a *App) newRunner(q *queue.Queue, p *pipeline.Pipeline, o RunOptions, mu *
 		Progress: func(ev runner.Event) {
 			mu.Lock()
 			defer mu.Unlock()
+			a.control(p.Name, ev)
 			if !o.Unmetered {
 				meter.event(ev)
 			}
@@ -179,6 +180,21 @@ func (a *App) newRunner(q *queue.Queue, p *pipeline.Pipeline, o RunOptions, mu *
 		m.DeclarePipeline(p.Name, names...)
 	}
 	return r, nil
+}
+
+// control shows what this process decided about a pipeline.
+func (a *App) control(pipeline string, ev runner.Event) {
+	m := a.opts.Metrics
+	if m == nil {
+		return
+	}
+	switch ev.Kind {
+	case runner.Scaled:
+		m.Scaled(pipeline, ev.Step, ev.Workers)
+	case runner.Held, runner.Resumed:
+		m.SourceHeld(pipeline, ev.Kind == runner.Held)
+	default:
+	}
 }
 
 // watches reports whether the units of runs are counted by watching the store,
@@ -207,7 +223,8 @@ func (t *attemptMeter) event(ev runner.Event) {
 		return
 	}
 	m, since := t.app.opts.Metrics, t.started[key]
-	if m == nil || t.app.watches() || since.IsZero() || ev.Kind == runner.Paused {
+	ended := ev.Kind == runner.Finished || ev.Kind == runner.Retrying
+	if m == nil || t.app.watches() || since.IsZero() || !ended {
 		return
 	}
 	delete(t.started, key)

@@ -185,7 +185,11 @@ func (r *runProgress) event(ev runner.Event) {
 		name = ev.Unit
 	}
 	switch ev.Kind {
-	case runner.Started:
+	case runner.Started, runner.Held, runner.Resumed:
+	case runner.Scaled:
+		if r.e.global.verbose {
+			r.e.note("%-12s up to %s at once", ev.Step, plural(ev.Workers, "unit"))
+		}
 	case runner.Retrying:
 		r.e.note("%-12s %s: attempt %d failed: %v; again in %s", ev.Step, name, ev.Attempt, ev.Err, ev.Wait.Round(time.Millisecond))
 	case runner.Paused:

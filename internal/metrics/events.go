@@ -168,6 +168,22 @@ func (m *Metrics) Queued(q Queue) {
 	m.gauge(oldest, q.Pipeline, q.Step).Set(seconds(q.Oldest))
 }
 
+// Scaled sets how many units of a step this process works on at once at most.
+func (m *Metrics) Scaled(pipeline, step string, workers int) {
+	m.mu.Lock()
+	defer m.unlock()
+	m.declareStep(pipeline, step)
+	m.gauge("profiler_runner_scaled_workers", pipeline, step).Set(float64(workers))
+}
+
+// SourceHeld sets whether the source of a pipeline is held back.
+func (m *Metrics) SourceHeld(pipeline string, held bool) {
+	m.mu.Lock()
+	defer m.unlock()
+	m.declarePipeline(pipeline)
+	m.gauge("profiler_runner_source_held", pipeline).Set(truth(held))
+}
+
 // LeasesExpired counts units that were taken back because a lease ran out.
 func (m *Metrics) LeasesExpired(pipeline, step string, units int) {
 	m.mu.Lock()

@@ -144,6 +144,8 @@ func everything(t testing.TB) *metrics.Metrics {
 	m.DeadLetters("nightly", "clean", 3)
 	m.Waited("nightly", "clean", 90*time.Millisecond, "4bf92f3577b34da6a3ce929d0e0e4736", "r1")
 	m.Queued(metrics.Queue{Pipeline: "nightly", Step: "clean", Waiting: 4, InFlight: 2, Oldest: clock.Add(-time.Minute), Workers: 2})
+	m.Scaled("nightly", "clean", 3)
+	m.SourceHeld("nightly", true)
 	m.LeasesExpired("nightly", "clean", 1)
 	m.Replayed("nightly", "clean", 2)
 	m.RunEnded("nightly", false, clock)

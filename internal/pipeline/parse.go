@@ -540,8 +540,7 @@ func (p *parser) settings(s *Step, m *yamldoc.Mapping, where string) {
 		p.retry(&s.Retry, f, where)
 	}
 	if f := m.Get("workers").Mapping(&p.errs); f != nil {
-		p.keys(f, "workers of "+where, []string{"max"}, []string{"min", "scale_at"})
-		s.Workers, _ = p.count(f.Get("max"), 1, maxWorkers)
+		p.workers(s, f, where)
 	}
 }
 

@@ -249,9 +249,8 @@ type Step struct {
 	Retry Retry
 	// Rejects says where the command reports bad records.
 	Rejects Rejects
-	// Workers is the number of units that may be in the step at once; 0 is no
-	// limit beside that of the run.
-	Workers int
+	// Workers says how many units may be in the step at once, in one process.
+	Workers Workers
 	// Group names the capacity that the step shares, or is empty.
 	Group string
 	// Pos is the place of the step's name in the file.
@@ -275,6 +274,15 @@ type Resources struct {
 	CPU int
 	// Nice lowers the priority, from 0 to 19.
 	Nice int
+}
+
+// Workers bound the units that are in a step at once, in one process.
+type Workers struct {
+	// Max is the bound; 0 is that of the process.
+	Max int
+	// ScaleAt is how many ready units ask for one worker; 0 means that the step
+	// shares the workers of the process. Min is how many there are at least.
+	Min, ScaleAt int
 }
 
 // Profile says which sides of a step are profiled.

@@ -66,7 +66,7 @@ steps:
 	require.Equal(t, 90*time.Second, s.Timeout)
 	require.Equal(t, pipeline.Retry{Attempts: 3, Backoff: time.Second, Factor: 3, MaxBackoff: time.Minute, On: []pipeline.Trigger{pipeline.OnTimeout}}, s.Retry)
 	require.Equal(t, pipeline.RejectsFD3, s.Rejects)
-	require.Equal(t, 2, s.Workers)
+	require.Equal(t, pipeline.Workers{Max: 2}, s.Workers)
 	audit := p.Step("audit")
 	require.Equal(t, `echo "${HOME}"`, audit.Shell)
 	require.Equal(t, []pipeline.Need{{Step: "parse", Quality: pipeline.Any}}, audit.Needs)
@@ -149,7 +149,7 @@ func TestLaterVersions(t *testing.T) {
 	}
 	for _, field := range []string{
 		"sql: {dsn: x}", "run: [cat], split: rows(5)", "run: [cat], fan_in: all",
-		"run: [cat], canary: skip", "run: [cat], workers: {min: 1}", "run: [cat], workers: {scale_at: 1}",
+		"run: [cat], canary: skip",
 	} {
 		_, err := pipeline.Parse("p.yaml", []byte(head+"steps:\n  a: {"+field+"}\n"), nil)
 		require.ErrorContains(t, err, "is not supported by this version yet", field)

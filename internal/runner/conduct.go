@@ -36,6 +36,7 @@ type conductor struct {
 	sizes map[string]sourceFile // of watched files when they were last listed
 	known map[string]bool       // units that were offered, by id
 	next  time.Time             // when the schedule is due
+	full  string                // the step that holds the source back
 }
 
 func (c *conductor) conduct(ctx context.Context) {
@@ -86,7 +87,7 @@ func (c *conductor) schedule(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !begun && t.Overlap == pipeline.OverlapQueue {
+		if !begun && t.Overlap != pipeline.OverlapSkip {
 			return nil // it is tried again
 		}
 		c.next = t.Schedule.Next(c.next)
@@ -98,10 +99,15 @@ func (c *conductor) schedule(ctx context.Context) error {
 	return nil
 }
 
-// fire begins the run of a time. It reports false if the run before still works.
+// fire begins the run of a time. It reports false if the run before still works,
+// or if too many units of those before stand ready.
 func (c *conductor) fire(ctx context.Context, at time.Time) (bool, error) {
 	p, q := c.r.options.Pipeline, c.r.options.Queue
-	if p.Timing.Overlap != pipeline.OverlapAllow {
+	if p.Timing.Overlap == pipeline.OverlapAllow {
+		if room, err := c.holds(ctx); err != nil || room == 0 {
+			return false, err
+		}
+	} else {
 		open, err := q.OpenRuns(ctx, p.Name)
 		if err != nil {
 			return false, err
@@ -166,6 +172,11 @@ func (c *conductor) watch(ctx context.Context) error {
 		}
 	}
 	c.sizes = sizes
+	room, err := c.holds(ctx)
+	if err != nil {
+		return err
+	}
+	settled = settled[:min(room, len(settled))]
 	if len(settled) == 0 {
 		return nil
 	}

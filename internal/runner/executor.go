@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/queue"
 )
@@ -17,7 +16,9 @@ import (
 // fields belong to the goroutine of work; visits talk to it through the channel.
 type executor struct {
 	r        *Runner
-	inStep   []int // visits per step
+	inStep   []int     // visits per step
+	scalers  []*scaler // per step; nil where the workers of the process are shared
+	told     []bool    // per step: how many workers it has at the start
 	active   int
 	messages chan message
 	visits   sync.WaitGroup
@@ -34,7 +35,12 @@ type message struct {
 }
 
 func newExecutor(r *Runner) *executor {
-	return &executor{r: r, inStep: make([]int, len(r.options.Pipeline.Steps)), messages: make(chan message)}
+	steps := r.options.Pipeline.Steps
+	x := &executor{r: r, inStep: make([]int, len(steps)), told: make([]bool, len(steps)), messages: make(chan message)}
+	for i := range steps {
+		x.scalers = append(x.scalers, newScaler(steps[i].Workers, r.options.Workers))
+	}
+	return x
 }
 
 // work returns when nothing of the pipeline is left to do, here or elsewhere
@@ -69,10 +75,10 @@ func (x *executor) work(ctx context.Context) error {
 func (x *executor) fill(ctx context.Context) error {
 	p := x.r.options.Pipeline
 	for i := len(p.Steps) - 1; i >= 0; i-- {
-		free := x.r.options.Workers - x.active
-		if limit := p.Steps[i].Workers; limit > 0 {
-			free = min(free, limit-x.inStep[i])
+		if err := x.scale(ctx, i); err != nil {
+			return err
 		}
+		free := x.free(i)
 		if free <= 0 || p.Steps[i].Worker {
 			continue
 		}
@@ -102,7 +108,9 @@ func (x *executor) start(ctx context.Context, l *queue.Lease, step int) {
 	x.active++
 	x.inStep[step]++
 	x.visits.Go(func() {
+		begun := time.Now()
 		v.run(ctx)
+		v.took = time.Since(begun)
 		x.held.remove(l)
 		stop(nil)
 		x.messages <- message{done: v}
@@ -112,7 +120,7 @@ func (x *executor) start(ctx context.Context, l *queue.Lease, step int) {
 // handle waits for one message of a visit, or for a change of the queue if there
 // is a free worker.
 func (x *executor) handle(ctx context.Context, changed <-chan struct{}, cancel context.CancelFunc) {
-	if x.active >= x.r.options.Workers || ctx.Err() != nil {
+	if !x.hasRoom() || ctx.Err() != nil {
 		changed = nil
 	}
 	var poll <-chan time.Time
@@ -126,20 +134,23 @@ func (x *executor) handle(ctx context.Context, changed <-chan struct{}, cancel c
 	case <-poll: // a backoff may be over
 	case m := <-x.messages:
 		if m.event != nil {
-			x.tell(*m.event)
+			x.r.tell(*m.event)
 			return
 		}
 		x.active--
 		x.inStep[m.done.step]--
+		if s := x.scalers[m.done.step]; s != nil && m.done.state != Skipped {
+			s.took(m.done.took)
+		}
 		if err := m.done.fatal; err != nil {
 			x.err = errors.Join(x.err, err)
 			cancel()
 		}
 		if m.done.state != "" {
-			x.tell(m.done.event(Finished))
+			x.r.tell(m.done.event(Finished))
 		}
 		if m.done.state == Blocked {
-			x.tell(m.done.event(Paused))
+			x.r.tell(m.done.event(Paused))
 		}
 	}
 }
@@ -170,29 +181,6 @@ func (x *executor) idle(ctx context.Context, changed <-chan struct{}) bool {
 // maxIdle bounds the wait for a unit that is due, since another process may offer
 // one before.
 const maxIdle = time.Second
-
-func (x *executor) tell(e Event) {
-	log := x.r.log.With("step", e.Step, "unit", e.Unit, "correlation_id", e.CorrelationID, "attempt", e.Attempt)
-	switch {
-	case e.Kind == Started:
-		log.Debug("step started")
-	case e.Kind == Retrying:
-		log.Warn("attempt failed, trying again", "cause", e.Cause, "err", e.Err, "wait", e.Wait)
-	case e.Kind == Paused:
-		log.Error("gate closed, no further unit enters the step")
-	case e.State == Done, e.State == Skipped, e.State == Cancelled:
-		level := log.Info
-		if e.Verdict != nil && *e.Verdict >= checks.Warn {
-			level = log.Warn
-		}
-		level("step finished", "state", e.State, "err", e.Err)
-	default:
-		log.Error("unit stopped", "state", e.State, "cause", e.Cause, "err", e.Err, "source", e.Source, "output", e.Output)
-	}
-	if x.r.options.Progress != nil {
-		x.r.options.Progress(e)
-	}
-}
 
 // holders are the leases of this process. It is safe for concurrent use.
 type holders struct {

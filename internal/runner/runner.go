@@ -81,8 +81,9 @@ type Options struct {
 	Clock Clock
 	// Random gives the run id and the jitter, by default crypto/rand.
 	Random io.Reader
-	// Workers is the number of commands and hooks that run at once, by default the
-	// number of cores.
+	// Workers is the number of commands and hooks that run at once. By default it
+	// is the number of cores, and steps with scale_at have their workers beside
+	// them.
 	Workers int
 	// Grace is the time between SIGTERM and SIGKILL, by default DefaultGrace.
 	Grace time.Duration
@@ -105,7 +106,9 @@ type Runner struct {
 	rules   []string // rules fingerprint per step
 	log     *slog.Logger
 	client  *http.Client
+	bounded bool // by Options.Workers, steps with scale_at included
 	random  sync.Mutex
+	telling sync.Mutex // of Options.Progress
 }
 
 // New checks the options and that every program of the pipeline is there; such
@@ -120,7 +123,8 @@ func New(o Options) (*Runner, error) {
 	if o.Queue == nil {
 		return nil, errors.New("runner: no queue")
 	}
-	if o.Workers <= 0 {
+	bounded := o.Workers > 0
+	if !bounded {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.Grace <= 0 {
@@ -155,7 +159,7 @@ func New(o Options) (*Runner, error) {
 		}
 		o.RunID = id.String()
 	}
-	r := &Runner{options: o, client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	r := &Runner{options: o, bounded: bounded, client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	r.log = o.Logger.With("pipeline", o.Pipeline.Name, "run", o.RunID)
 	var err error
 	if r.dir, err = filepath.Abs(o.Pipeline.Dir); err != nil {

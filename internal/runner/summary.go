@@ -77,6 +77,12 @@ const (
 	Finished EventKind = "finished"
 	// Paused is a step whose gate has closed.
 	Paused EventKind = "paused"
+	// Scaled is a step with scale_at whose number of workers was decided.
+	Scaled EventKind = "scaled"
+	// Held is a source that emits nothing because too many units stand before a
+	// step, Resumed one that goes on.
+	Held    EventKind = "held"
+	Resumed EventKind = "resumed"
 )
 
 // Event is something that happened to a unit in a step. What is unknown is zero.
@@ -104,6 +110,8 @@ type Event struct {
 	PeakBytes int64
 	// Waited is how long the unit stood ready before this attempt.
 	Waited time.Duration
+	// Workers is how many units may be in the step at once, of Scaled.
+	Workers int
 }
 
 // Units counts units by their state in a step. Units that never reached the step

@@ -65,6 +65,7 @@ type visit struct {
 	tell    func(Event)
 	// retryAfter is what an HTTP function asked for.
 	retryAfter time.Duration
+	took       time.Duration // by run
 }
 
 // run carries the unit to its next state and commits it. The state stays empty

@@ -1,0 +1,97 @@
+package runner_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/profilerhq/profiler/internal/queue"
+	"github.com/profilerhq/profiler/internal/runner"
+)
+
+// told collects events of several goroutines.
+type told struct {
+	mu  sync.Mutex
+	all []runner.Event
+}
+
+func (o *told) event(e runner.Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.all = append(o.all, e)
+}
+
+func (o *told) of(kind runner.EventKind) []runner.Event {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(o.all), func(e runner.Event) bool { return e.Kind != kind })
+}
+
+func files(n int) map[string]string {
+	all := map[string]string{}
+	for i := range n {
+		all[fmt.Sprintf("%03d.csv", i)] = "n\n1\n"
+	}
+	return all
+}
+
+// Each command of the step ends only when four of them are there at once, which
+// two workers of the process never have.
+const four = "'mkdir at.$PROFILER_UNIT_ID; until [ $(ls -d at.* | wc -l) -ge 4 ]; do sleep 0.01; done; cat'"
+
+func TestWorkersGrowWithTheQueue(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "  a: {sh: "+four+", timeout: {run: 60s}, retry: {attempts: 1}, workers: {min: 1, max: 6, scale_at: 3}}\n  b: {needs: a, run: [cat]}\n", files(12))
+	var events told
+	b.o.Progress, b.o.Workers = events.event, 0
+	s, err := b.runner().Run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, runner.Units{Done: 12}, s.Steps[0].Units)
+	require.Equal(t, runner.Units{Done: 12}, s.Steps[1].Units)
+	scaled := events.of(runner.Scaled)
+	require.NotEmpty(t, scaled)
+	require.Equal(t, []any{"a", 4}, []any{scaled[0].Step, scaled[0].Workers}, "12 units, one worker for 3 of them")
+}
+
+// A number of workers that was asked for is the bound of all steps.
+func TestWorkersAreBounded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "  a: {sh: 'mkdir at.$PROFILER_UNIT_ID; ls -d at.* | wc -l >>log; cat; rmdir at.$PROFILER_UNIT_ID', workers: {max: 6, scale_at: 1}}\n", files(6))
+	b.o.Workers = 1
+	require.Equal(t, runner.Units{Done: 6}, b.run().Steps[0].Units)
+	require.Equal(t, strings.Repeat("1\n", 6), b.read("log"))
+}
+
+// A watched source stops when too many units stand before any step, and goes on
+// when they are gone.
+func TestSourceIsHeldBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "", files(30))
+	b.write("p.yaml", "version: 1\npipeline: p\nsource: {watch: 'in/*'}\nsteps:\n  a: {run: [cat], workers: {max: 4, scale_at: 4}}\n"+
+		"  b: {needs: a, sh: 'until [ -e go ]; do sleep 0.01; done; cat', workers: {max: 1, scale_at: 1}}\n")
+	var events told
+	b.o.Progress, b.o.Look, b.o.Workers = events.event, 5*time.Millisecond, 0
+	stop := b.serve(1)
+	// Until b has more than 10 × 1 × 1 units before it, a takes all there are.
+	require.Eventually(t, func() bool { return len(events.of(runner.Held)) > 0 }, 30*time.Second, 5*time.Millisecond)
+	require.Equal(t, "b", events.of(runner.Held)[0].Step)
+	for i := range 20 {
+		b.write(fmt.Sprintf("in/later%02d.csv", i), "n\n3\n")
+	}
+	known := func(step string, states ...queue.State) int {
+		rows, err := b.o.Queue.Units(t.Context(), queue.Filter{Step: step, States: states})
+		require.NoError(t, err)
+		return len(rows)
+	}
+	require.Equal(t, 30, known("a"), "what came later stays in the folder")
+	require.Empty(t, events.of(runner.Resumed))
+	b.write("go", "")
+	require.Eventually(t, func() bool { return known("b", queue.Done) == 50 }, 60*time.Second, 10*time.Millisecond)
+	require.NotEmpty(t, events.of(runner.Resumed))
+	stop()
+}
