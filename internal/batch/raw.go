@@ -1,5 +1,7 @@
 package batch
 
+import "slices"
+
 // Raw is the text of a run of rows and where its fields stand: what a scanner
 // of a text format finds before anything is classified.
 type Raw struct {
@@ -11,6 +13,12 @@ type Raw struct {
 	Fields []Field
 	Stride int
 	Rows   int
+	// Lists are the rows of the elements of lists, by the number of the list from
+	// 0. Not nil where the list is there.
+	Lists [][]int32
+	// Elements are the fields of columns of elements of lists, by column. A column
+	// that is not among them is one of the rows.
+	Elements []Elements
 	// Encoders fill the columns.
 	Encoders []*Encoder
 }
@@ -22,7 +30,40 @@ func (r *Raw) Fill(_ *Chunk, column int, v *Vector) error {
 	return nil
 }
 
-var _ Filler = (*Raw)(nil)
+// Elements are the fields of a column of elements of lists.
+type Elements struct {
+	// List is the number of the list + 1; 0 is a column of the rows.
+	List int
+	// Fields has one for each element at most; those that are missing have no
+	// value.
+	Fields []Field
+}
+
+// elements returns the fields of a column of elements and the rows of these; ok
+// is false for a column of the rows.
+func (r *Raw) elements(column int) (fields []Field, rows []int32, ok bool) {
+	if column >= len(r.Elements) || r.Elements[column].List == 0 {
+		return nil, nil, false
+	}
+	e := &r.Elements[column]
+	rows = r.Lists[e.List-1]
+	if at := len(e.Fields); at < len(rows) {
+		e.Fields = slices.Grow(e.Fields, len(rows)-at)[:len(rows)]
+		clear(e.Fields[at:])
+	}
+	return e.Fields, rows, true
+}
+
+// FillNulls sets v to nulls for the elements of the list that a column is of. The
+// error is always nil.
+func (r *Raw) FillNulls(_ *Chunk, column int, v *Vector) error {
+	rows := r.Lists[r.Elements[column].List-1]
+	v.SetNull(len(rows))
+	v.Rows = rows
+	return nil
+}
+
+var _ ListFiller = (*Raw)(nil)
 
 // RawSpare is how many readable bytes must follow a Raw's text.
 const RawSpare = 32
@@ -127,7 +168,12 @@ func NewEncoder(opts EncoderOptions) *Encoder {
 // Fill sets v to the rows of a column of raw text. v refers to the text: it is
 // valid as long as that.
 func (e *Encoder) Fill(raw *Raw, column int, v *Vector) {
-	fields := raw.Fields[column*raw.Stride:][:raw.Rows]
+	fields, of, ok := raw.elements(column)
+	if ok {
+		v.Rows = of
+	} else {
+		fields = raw.Fields[column*raw.Stride:][:raw.Rows]
+	}
 	if !e.off {
 		e.encode(raw.Text, fields, v)
 		return

@@ -10,6 +10,11 @@ import (
 type Column struct {
 	Name     string
 	Declared Type
+	// List is the path of the lists whose elements are the values of the column,
+	// as a[] of the columns a[] and a[].b; empty for a column of one value in each
+	// row. Columns of one list have a value, which may be null, for each of its
+	// elements.
+	List string
 }
 
 // Chunk is a run of rows of one batch. A reader tells with Next which rows it
@@ -17,7 +22,7 @@ type Column struct {
 // be filled by different goroutines.
 type Chunk struct {
 	// Vectors has one vector for each column of the reader's schema, of length
-	// Rows once it is filled.
+	// Rows once it is filled, or of one for each element of its lists.
 	Vectors []Vector
 	// Rows is the number of rows.
 	Rows int
@@ -43,6 +48,15 @@ type Filler interface {
 	Fill(c *Chunk, column int, v *Vector) error
 }
 
+// ListFiller is a Filler of chunks with elements of lists.
+type ListFiller interface {
+	Filler
+	// FillNulls sets v, which is empty, to nulls for the elements of the list that
+	// a column is of, whether that column is filled as well or not. Calls for one
+	// column follow each other as those of Fill do.
+	FillNulls(c *Chunk, column int, v *Vector) error
+}
+
 // Reset empties the chunk for n columns of a reader that will fill them, and
 // keeps its memory.
 func (c *Chunk) Reset(n int, f Filler) {
@@ -63,8 +77,20 @@ func (c *Chunk) grow(n int) {
 	}
 }
 
+// Nowhere is the place of a column that the reader does not have: it is null in
+// all rows. NullsOf(k) is that of a column of elements that the reader does not
+// have either: it is null for each element of the list of the reader's column k.
+// NoElements is that of one of whose list the reader has nothing.
+const (
+	Nowhere    = -1
+	NoElements = -2
+)
+
+// NullsOf is described with Nowhere.
+func NullsOf(k int) int { return NoElements - 1 - k }
+
 // Arrange makes the columns those of another schema: column i is the reader's
-// column from[i], all null if that is -1. It must be called before any column
+// column from[i], or see Nowhere. It must be called before any column
 // is filled; from is kept.
 func (c *Chunk) Arrange(from []int) {
 	n := len(from)
@@ -104,12 +130,22 @@ func (c *Chunk) Fill(i int) (*Vector, error) {
 	if c.from != nil {
 		from = c.from[i]
 	}
-	if from < 0 {
+	switch {
+	case from == Nowhere:
 		v.SetNull(c.Rows)
 		return v, nil
-	}
-	if err := c.filler.Fill(c, from, v); err != nil {
-		return v, err
+	case from == NoElements:
+		v.SetNull(0)
+		v.Rows = []int32{}
+		return v, nil
+	case from < 0:
+		if err := c.filler.(ListFiller).FillNulls(c, NoElements-1-from, v); err != nil {
+			return v, err
+		}
+	default:
+		if err := c.filler.Fill(c, from, v); err != nil {
+			return v, err
+		}
 	}
 	if c.keep != nil {
 		v.Select(c.keep)

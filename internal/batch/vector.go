@@ -34,18 +34,48 @@ type Vector struct {
 	Masked bool
 	// Zoned is set when a value was a timestamp written with an offset.
 	Zoned bool
+	// Rows is set for a column of elements of lists (Column.List), and is not nil
+	// then: the row of each value, as an index in the chunk, ascending. nil is one
+	// value in each row. It belongs to whom the values belong to.
+	Rows []int32
 
 	data         []byte // arena, or the text of the chunk
 	starts, ends []uint32
 	borrowed     bool // data belongs to the chunk
 }
 
-// Len returns the number of rows.
+// Len returns the number of values: that of the rows, or of the elements of the
+// lists in them.
 func (v *Vector) Len() int {
 	if v.Dict != nil {
 		return len(v.Codes)
 	}
 	return len(v.Types)
+}
+
+// RowOf returns the row of value i as an index in the chunk.
+func (v *Vector) RowOf(i int) int {
+	if v.Rows != nil {
+		return int(v.Rows[i])
+	}
+	return i
+}
+
+// ElementsOf returns the indexes of the values of some rows, which ascend, in
+// the memory of buf. Each row of a column without lists has one.
+func (v *Vector) ElementsOf(rows, buf []int32) []int32 {
+	if v.Rows == nil {
+		return rows
+	}
+	buf = buf[:0]
+	at := 0
+	for _, row := range rows {
+		n, _ := slices.BinarySearch(v.Rows[at:], row)
+		for at += n; at < len(v.Rows) && v.Rows[at] == row; at++ {
+			buf = append(buf, int32(at)) //nolint:gosec // an index of a chunk
+		}
+	}
+	return buf
 }
 
 // At returns the plain vector and the index in it that hold row i, whatever
@@ -88,7 +118,7 @@ func (v *Vector) Reset() {
 		v.data, v.borrowed = nil, false
 	}
 	v.data = v.data[:0]
-	v.Zoned, v.HasText, v.Inferred, v.Masked, v.Declared = false, false, false, false, Null
+	v.Zoned, v.HasText, v.Inferred, v.Masked, v.Declared, v.Rows = false, false, false, false, Null, nil
 }
 
 // Append adds a value with its text to a plain vector; text is copied. Formats
@@ -136,7 +166,7 @@ var nothing = func() *Vector {
 	return v
 }()
 
-// SetNull makes the vector n rows without a value.
+// SetNull makes the vector n places without a value.
 func (v *Vector) SetNull(n int) {
 	v.Reset()
 	v.Dict = nothing
@@ -149,6 +179,10 @@ func (v *Vector) Size() int { return len(v.data) }
 
 // Truncate drops the rows from n on.
 func (v *Vector) Truncate(n int) {
+	if v.Rows != nil {
+		n, _ = slices.BinarySearch(v.Rows, int32(n)) //nolint:gosec // rows of a chunk
+		v.Rows = v.Rows[:n:n]
+	}
 	switch {
 	case n >= v.Len():
 	case v.Dict != nil:
@@ -164,6 +198,9 @@ func (v *Vector) cut(n int) {
 
 // Select keeps the rows with the given indexes, which ascend.
 func (v *Vector) Select(rows []int32) {
+	if v.Rows != nil {
+		v.Rows, rows = v.selectRows(rows)
+	}
 	if v.Dict != nil {
 		for to, from := range rows {
 			v.Codes[to] = v.Codes[from]
@@ -187,8 +224,26 @@ func resize[T any](s []T, n int) []T {
 	return make([]T, n, n+n/4)
 }
 
+// selectRows returns the rows of the elements of some rows, numbered anew, and
+// the indexes of those elements. The memory is new, as others may share v.Rows.
+func (v *Vector) selectRows(rows []int32) (of, elements []int32) {
+	elements = v.ElementsOf(rows, nil)
+	of = make([]int32, len(elements))
+	at := 0
+	for i, e := range elements {
+		for rows[at] != v.Rows[e] {
+			at++
+		}
+		of[i] = int32(at) //nolint:gosec // an index of a chunk
+	}
+	return of, elements
+}
+
 // AppendRows appends some rows of another vector to an empty one.
 func (v *Vector) AppendRows(from *Vector, rows []int32) {
+	if from.Rows != nil {
+		v.Rows, rows = from.selectRows(rows)
+	}
 	plain := from
 	if from.Dict != nil {
 		plain = from.Dict

@@ -31,7 +31,7 @@ func (c *column) addCodes(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) 
 		n := counts[code]
 		if n == 0 {
 			if typ := v.Dict.Types[code]; typ != batch.Null && c.first[typ].Row == 0 && !emptyField(v.Dict, int(code)) {
-				c.meet(v.Dict, int(code), at.RowAt(i))
+				c.meet(v.Dict, int(code), at.RowAt(v.RowOf(i)))
 			}
 		}
 		counts[code] = n + 1
@@ -59,7 +59,7 @@ func (c *column) addEach(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) {
 		hash := identity(d, j, text)
 		rowHashes[i] += mix64(hash, c.salt)
 		if c.first[typ].Row == 0 {
-			c.meet(d, j, at.RowAt(i))
+			c.meet(d, j, at.RowAt(v.RowOf(i)))
 		}
 		c.types[typ]++
 		if c.dict == nil {

@@ -15,6 +15,7 @@ import (
 // text column that looked like numbers at first loses nothing.
 type column struct {
 	name     string
+	list     string // the path of the lists whose elements are the values; "" for one value in each row
 	salt     uint64 // of the column in the hashes of rows
 	counters uint16 // that the frequent values of a sketched column get
 	part     bool   // of one of many profiles: no counts by code
@@ -22,7 +23,7 @@ type column struct {
 	hasText  bool // values have source texts
 	inferred bool // types were inferred from bare text
 
-	rows, nulls uint64
+	rows, nulls uint64 // values, null or not: of the rows, or of the elements of the list
 	empties     uint64 // quoted empty fields of inferred columns: "" or null by the column's type
 	zoned       bool   // a timestamp named a zone
 	types       [batch.TypeCount]uint64
@@ -138,7 +139,7 @@ func (c *column) addCounted(v *batch.Vector, at *batch.Chunk, rowHashes []uint64
 		hash := identity(v, i, text)
 		rowHashes[i] += mix64(hash, salt)
 		if c.first[typ].Row == 0 {
-			c.meet(v, i, at.RowAt(i))
+			c.meet(v, i, at.RowAt(v.RowOf(i)))
 		}
 		c.types[typ]++
 		if e := c.dict.find(hash, typ); e != nil {

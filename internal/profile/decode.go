@@ -134,7 +134,7 @@ func sketchOf[S unmarshaler](r *reader, newSketch func() S) (s S) {
 	return s
 }
 
-func (p *Profile) decodeColumn(r *reader) error {
+func (p *Profile) decodeColumn(r *reader, elements bool) error {
 	c := &column{}
 	ordered := false
 	for len(r.b) > 0 {
@@ -157,8 +157,10 @@ func (p *Profile) decodeColumn(r *reader) error {
 	if _, ok := p.index[c.name]; ok {
 		return formatError("column %q occurs twice", c.name)
 	}
-	p.index[c.name] = len(p.columns)
-	p.columns = append(p.columns, c)
+	if elements != (c.list != "") {
+		return formatError("column %q does not say what it is of", c.name)
+	}
+	p.append(c)
 	return nil
 }
 
@@ -169,6 +171,8 @@ func (r *reader) columnPart(tag uint64, c *column) {
 	switch tag {
 	case tagName:
 		c.name = r.text()
+	case tagPath:
+		c.list = r.text()
 	case tagCounts:
 		c.declared, c.hasText, c.inferred = r.typ(), r.bool(), r.bool()
 		c.rows, c.nulls, c.empties, c.zoned = r.uint(), r.uint(), r.uint(), r.uint() > 0

@@ -20,7 +20,7 @@ import (
 const (
 	magic        = "PRFL"
 	majorVersion = 1 // a reader refuses a newer one
-	minorVersion = 2 // a reader passes over what it does not know
+	minorVersion = 3 // a reader passes over what it does not know
 )
 
 // Tags of sections and, within a column, of its parts.
@@ -43,6 +43,14 @@ const (
 	tagLengths // since 1.2
 	tagKeyed   // since 1.2, of sensitive columns alone
 	tagWords   // since 1.2
+)
+
+// tagElements is a column of elements of lists, since 1.3: with the content of
+// tagColumn, and with tagPath. What does not know it reads the columns of rows
+// alone.
+const (
+	tagElements = 4
+	tagPath     = 29 // the path of the lists
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -83,7 +91,14 @@ func (p *Profile) Encode() ([]byte, error) {
 	w.section(tagHead, func(w *writer) { w.raw(hb) })
 	for _, c := range p.columns {
 		c = c.whole()
-		w.section(tagColumn, func(w *writer) { w.column(c) })
+		if c.list == "" {
+			w.section(tagColumn, func(w *writer) { w.column(c) })
+			continue
+		}
+		w.section(tagElements, func(w *writer) {
+			w.section(tagPath, func(w *writer) { w.text(c.list) })
+			w.column(c)
+		})
 	}
 	w.section(tagRows, func(w *writer) { w.rowSet(&p.dups) })
 	w.uint(tagEnd)
@@ -137,8 +152,8 @@ func Decode(data []byte) (*Profile, error) {
 			return p, p.validate()
 		case tag == tagHead:
 			err = p.decodeHead(part.b)
-		case tag == tagColumn:
-			err = p.decodeColumn(part)
+		case tag == tagColumn || tag == tagElements:
+			err = p.decodeColumn(part, tag == tagElements)
 		case tag == tagRows:
 			err = part.rowSet(&p.dups)
 		}
@@ -151,7 +166,7 @@ func Decode(data []byte) (*Profile, error) {
 func (p *Profile) validate() error {
 	for _, c := range p.columns {
 		c = c.whole()
-		if c.rows != p.rows || c.nulls+c.empties > c.rows {
+		if c.rows != p.rowsOf(c.list) || c.nulls+c.empties > c.rows {
 			return formatError("column %q does not have the rows of the profile", c.name)
 		}
 		if c.dict == nil && c.sk == nil {

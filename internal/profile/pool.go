@@ -102,7 +102,7 @@ func (s *Slide) takes(p *Profile, c *column, d *digest) bool {
 }
 
 func (c *column) hasForm(o *column) bool {
-	return c.hasText == o.hasText && c.inferred == o.inferred && c.declared == o.declared
+	return c.list == o.list && c.hasText == o.hasText && c.inferred == o.inferred && c.declared == o.declared
 }
 
 // Pop takes the oldest profile away again.
@@ -124,7 +124,7 @@ func (s *Slide) Into(p *Profile) (q *Profile, ok bool) {
 	if c == nil || !known {
 		return nil, false
 	}
-	q = &Profile{Info: p.Info, rows: p.rows, columns: slices.Clone(p.columns), index: p.index, dups: p.dups, key: p.key}
+	q = &Profile{Info: p.Info, rows: p.rows, columns: slices.Clone(p.columns), index: p.index, lists: p.lists, dups: p.dups, key: p.key}
 	q.columns[i] = c
 	return q, true
 }
@@ -135,7 +135,7 @@ func (s *Slide) column(width int) *column {
 	if len(s.parts) == 0 || s.like == nil {
 		return nil
 	}
-	c := &column{name: s.Name, declared: s.like.declared, hasText: s.like.hasText, inferred: s.like.inferred}
+	c := &column{name: s.Name, list: s.like.list, declared: s.like.declared, hasText: s.like.hasText, inferred: s.like.inferred}
 	c.pool = &pool{numbers: s.numbers, parts: slices.Clone(s.parts)}
 	entries, texts := 0, 0
 	for _, p := range s.parts {

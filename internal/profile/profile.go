@@ -41,6 +41,7 @@ type Profile struct {
 	rows    uint64
 	columns []*column
 	index   map[string]int
+	lists   map[string]int // the first column of each list
 	dups    rowSet
 	key     string // id of the key of sensitive columns and rows; "" without
 
@@ -117,9 +118,10 @@ func (s *rowSet) duplicates(rows uint64) Estimate {
 // Builder accumulates the chunks of one batch. For each chunk Begin is called,
 // then Column for each of its columns, then End.
 type Builder struct {
-	p      *Profile
-	hashes []uint64
-	share  int // columns that share the memory of exact counts, at least
+	elements []elementHashes // by column, of elements of lists
+	p        *Profile
+	hashes   []uint64
+	share    int // columns that share the memory of exact counts, at least
 
 	key       *Key // of sensitive columns; nil without
 	sensitive func(column string) bool
@@ -159,14 +161,50 @@ func (b *Builder) Begin(columns []batch.Column, c *batch.Chunk) {
 // columns is what End wants. Different columns may be taken by different
 // goroutines, with hashes of their own. Nothing of the chunk is kept but its
 // dictionary, until the column has another one.
+//
+// A column knows the number of its rows by itself: nothing of it depends on how
+// far other columns are.
 func (b *Builder) Column(c *batch.Chunk, i int, hashes []uint64) {
 	p := b.p
-	if col := p.columns[i]; col.sensitive {
-		col.addKeyed(&c.Vectors[i], c, hashes)
-	} else {
-		col.add(&c.Vectors[i], c, hashes)
+	v, col := &c.Vectors[i], p.columns[i]
+	rows := hashes
+	if v.Rows != nil {
+		hashes = b.elements[i].begin(v.Len())
 	}
-	p.columns[i].limit(p.rows, max(len(p.columns), b.share))
+	if col.sensitive {
+		col.addKeyed(v, c, hashes)
+	} else {
+		col.add(v, c, hashes)
+	}
+	if v.Rows != nil {
+		b.elements[i].addTo(rows, v)
+	}
+	col.limit(col.rows, max(len(p.columns), b.share))
+}
+
+// elementHashes are the hashes of the elements of a chunk on their way to the
+// hashes of its rows.
+type elementHashes []uint64
+
+func (e *elementHashes) begin(n int) []uint64 {
+	*e = slices.Grow((*e)[:0], n)[:n]
+	clear(*e)
+	return *e
+}
+
+// addTo adds the hashes of elements, with their places in their rows, to those
+// of the rows.
+func (e elementHashes) addTo(rows []uint64, v *batch.Vector) {
+	at, last := uint64(0), int32(-1)
+	for i, h := range e {
+		row := v.Rows[i]
+		if at++; row != last {
+			at, last = 0, row
+		}
+		if h != 0 {
+			rows[row] += mix64(h, at)
+		}
+	}
 }
 
 // End takes the sums of the hashes of the rows, which it may change.
@@ -196,21 +234,49 @@ func (b *Builder) Add(columns []batch.Column, c *batch.Chunk) error {
 func (b *Builder) addColumns(columns []batch.Column) {
 	p := b.p
 	for i := len(p.columns); i < len(columns); i++ {
-		p.addColumn(columns[i].Name)
+		p.addColumn(columns[i].Name, columns[i].List)
 		c := p.columns[i]
 		c.declared, c.part = columns[i].Declared, b.share > 0
 		if b.key != nil && b.sensitive(c.name) {
 			c.sensitive, c.keyed = true, &keyed{hasher: b.key.hasher()}
 		}
 	}
+	for len(b.elements) < len(p.columns) {
+		b.elements = append(b.elements, nil)
+	}
 }
 
-// addColumn appends a column that has no value in the rows so far.
-func (p *Profile) addColumn(name string) {
+// addColumn appends a column that has no value in the rows, or elements of the
+// list, so far.
+func (p *Profile) addColumn(name, list string) {
 	c := newColumn(name)
-	c.rows, c.nulls = p.rows, p.rows
-	p.index[name] = len(p.columns)
+	c.list = list
+	c.rows = p.rowsOf(list)
+	c.nulls = c.rows
+	p.append(c)
+}
+
+func (p *Profile) append(c *column) {
+	if _, known := p.lists[c.list]; !known && c.list != "" {
+		if p.lists == nil {
+			p.lists = map[string]int{}
+		}
+		p.lists[c.list] = len(p.columns)
+	}
+	p.index[c.name] = len(p.columns)
 	p.columns = append(p.columns, c)
+}
+
+// rowsOf returns how many values the columns of a list have, those that are null
+// counted; without a list it is the number of rows.
+func (p *Profile) rowsOf(list string) uint64 {
+	if list == "" {
+		return p.rows
+	}
+	if i, ok := p.lists[list]; ok {
+		return p.columns[i].rows
+	}
+	return 0
 }
 
 // Finish returns the profile; columns are the reader's columns, so that a
@@ -221,7 +287,7 @@ func (b *Builder) Finish(columns []batch.Column, info Info) *Profile {
 	for _, c := range p.columns {
 		c.fold()
 		c.order.dict, c.keyed = nil, nil
-		c.limit(p.rows, max(len(p.columns), b.share))
+		c.limit(c.rows, max(len(p.columns), b.share))
 	}
 	p.Info = info
 	b.p = nil
@@ -267,6 +333,11 @@ func (p *Profile) merge(o *Profile) error {
 	if p.Dataset != o.Dataset && len(p.columns) > 0 && len(o.columns) > 0 {
 		return fmt.Errorf("%w: dataset %s and dataset %s", ErrMismatch, p.Dataset, o.Dataset)
 	}
+	for _, c := range o.columns {
+		if i, ok := p.index[c.name]; ok && p.columns[i].list != c.list {
+			return fmt.Errorf("%w: column %s holds elements of lists in one of them and values of rows in the other", ErrMismatch, c.name)
+		}
+	}
 	if p.isNeutral() {
 		p.Dataset = o.Dataset
 	} else if p.Stats.Sample != o.Stats.Sample && !o.isNeutral() {
@@ -277,24 +348,24 @@ func (p *Profile) merge(o *Profile) error {
 	}
 	read := p.read()
 	for _, c := range o.columns {
-		i, ok := p.index[c.name]
-		if !ok {
-			p.addColumn(c.name)
-			i = len(p.columns) - 1
+		if _, ok := p.index[c.name]; !ok {
+			p.addColumn(c.name, c.list)
 		}
-		before := p.columns[i].types
-		p.columns[i].merge(c, p.key == o.key)
-		p.columns[i].moveFirst(before, read)
 	}
 	for _, c := range p.columns {
-		if _, ok := o.index[c.name]; !ok {
-			c.rows += o.rows
-			c.nulls += o.rows
+		if i, ok := o.index[c.name]; ok {
+			before := c.types
+			c.merge(o.columns[i], p.key == o.key)
+			c.moveFirst(before, read)
+			continue
 		}
+		n := o.rowsOf(c.list)
+		c.rows += n
+		c.nulls += n
 	}
 	p.rows += o.rows
 	for _, c := range p.columns {
-		c.limit(p.rows, len(p.columns))
+		c.limit(c.rows, len(p.columns))
 	}
 	if p.key == o.key || o.rows == 0 {
 		p.dups.merge(&o.dups)
@@ -313,8 +384,7 @@ func (p *Profile) Select(names []string) *Profile {
 	q.Info, q.rows = p.Info, p.rows
 	for _, name := range names {
 		if i, ok := p.index[name]; ok {
-			q.index[name] = len(q.columns)
-			q.columns = append(q.columns, p.columns[i])
+			q.append(p.columns[i])
 		}
 	}
 	return q
@@ -327,7 +397,7 @@ func (p *Profile) Hollow(names []string, without func(name string) bool) *Profil
 	for i, c := range q.columns {
 		if without(c.name) {
 			q.columns[i] = newColumn(c.name)
-			q.columns[i].rows, q.columns[i].nulls = p.rows, p.rows
+			q.columns[i].list, q.columns[i].rows, q.columns[i].nulls = c.list, c.rows, c.rows
 		}
 	}
 	return q

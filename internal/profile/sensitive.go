@@ -107,7 +107,7 @@ func (c *column) addKeyed(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) 
 		}
 		rowHashes[i] += mix64(t.identity, c.salt)
 		if c.first[typ].Row == 0 {
-			c.first[typ].Row = at.RowAt(i)
+			c.first[typ].Row = at.RowAt(v.RowOf(i))
 		}
 		c.types[typ]++
 		c.agg.describe(plain.Value(j), &t, plain.HasText)

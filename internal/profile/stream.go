@@ -119,7 +119,7 @@ func (c *column) addMixed(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) 
 		hash := identity(plain, j, text)
 		rowHashes[i] += mix64(hash, c.salt)
 		if c.first[typ].Row == 0 {
-			c.meet(plain, j, at.RowAt(i))
+			c.meet(plain, j, at.RowAt(v.RowOf(i)))
 		}
 		c.types[typ]++
 		var flags uint8

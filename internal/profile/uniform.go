@@ -67,7 +67,7 @@ func (c *column) addUniform(v *batch.Vector, typ batch.Type, at *batch.Chunk, ro
 		return
 	}
 	if c.first[typ].Row == 0 {
-		c.meet(v, int(rows[0]), at.RowAt(int(rows[0])))
+		c.meet(v, int(rows[0]), at.RowAt(v.RowOf(int(rows[0]))))
 	}
 	c.types[typ] += uint64(len(rows))
 	s.texts.take(v, rows, &s.bounds)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/source/jsonl"
+	"github.com/profilerhq/profiler/internal/source/typed"
 )
 
 // Stdin is the name of the standard input.
@@ -265,15 +266,18 @@ type Reader struct {
 	next    int   // index of the next file
 	info    Info
 	columns []batch.Column
-	index   map[string]int // of columns, by name
-	place   []int          // of the open file's columns in columns; -1 is left out
-	from    []int          // the way back: of columns in the open file's, -1 is nowhere
-	placed  int            // how many places from was made of
-	done    []finished     // files that are read, whose last chunks may be at work
-	chunks  int64          // chunks given out
-	rows    int64          // read, those included that a sample left out
-	sample  *sampler       // nil takes all
-	stats   batch.Stats    // of the files that are closed
+	index   map[string]int  // of columns, by name
+	met     map[string]bool // columns that a file has had
+	lists   map[string]int  // a column of the open file for each of its lists
+	clash   string          // a column that is of a list in one file and of rows in another
+	place   []int           // of the open file's columns in columns; -1 is left out
+	from    []int           // the way back: of columns in the open file's, -1 is nowhere
+	placed  int             // how many places from was made of
+	done    []finished      // files that are read, whose last chunks may be at work
+	chunks  int64           // chunks given out
+	rows    int64           // read, those included that a sample left out
+	sample  *sampler        // nil takes all
+	stats   batch.Stats     // of the files that are closed
 	hash    *contentHash
 	bytes   int64
 	before  int64 // bytes of the files before the open one
@@ -291,7 +295,7 @@ type finished struct {
 // Open opens the first file of an input, so that what cannot be read is known
 // at once. The caller closes the reader.
 func Open(ctx context.Context, in Input, opts Options) (*Reader, error) {
-	r := &Reader{in: in, opts: opts, hash: newContentHash(), sample: newSampler(opts.Sample, batch.InFlight)}
+	r := &Reader{in: in, opts: opts, hash: newContentHash(), sample: newSampler(opts.Sample, batch.InFlight), met: map[string]bool{}}
 	r.columns, r.index = make([]batch.Column, len(opts.Columns)), map[string]int{}
 	for i, name := range opts.Columns {
 		r.columns[i].Name = name
@@ -306,6 +310,13 @@ func Open(ctx context.Context, in Input, opts Options) (*Reader, error) {
 	if err := r.missingColumns(); err != nil {
 		r.Close() //nolint:errcheck // the other error counts
 		return nil, err
+	}
+	if r.info.Format != "csv" { // where a name says nothing
+		for i := range r.columns {
+			if c := &r.columns[i]; !r.met[c.Name] {
+				c.List = typed.ListOf(c.Name)
+			}
+		}
 	}
 	return r, nil
 }
@@ -399,6 +410,7 @@ func (r *Reader) open(ctx context.Context) error {
 		r.info = f.info
 	}
 	r.place, r.placed = r.place[:0], -1
+	r.lists = map[string]int{}
 	r.adopt()
 	return r.tooWide()
 }
@@ -437,6 +449,12 @@ const MaxColumns = jsonl.MaxColumns
 // tooWide reports a batch of too many columns. One more is the column that
 // holds what JSON has beyond them.
 func (r *Reader) tooWide() error {
+	if r.clash != "" {
+		return &batch.DataError{
+			Source: r.in.Files[r.next-1], Offset: -1, Reason: fmt.Sprintf("the column %s holds elements of lists in one file of the batch and values of rows in another", r.clash),
+			Advice: "give the files one by one, with --each",
+		}
+	}
 	n := len(r.columns)
 	if n <= MaxColumns+1 {
 		return nil
@@ -456,6 +474,12 @@ func (r *Reader) tooWide() error {
 func (r *Reader) adopt() {
 	for _, c := range r.file.Columns()[len(r.place):] {
 		at, have := r.index[c.Name]
+		if _, known := r.lists[c.List]; !known && c.List != "" {
+			r.lists[c.List] = len(r.place)
+		}
+		if have && r.met[c.Name] && r.columns[at].List != c.List {
+			r.clash = c.Name
+		}
 		switch {
 		case !have && len(r.opts.Columns) > 0:
 			r.place = append(r.place, -1)
@@ -466,6 +490,9 @@ func (r *Reader) adopt() {
 			r.columns = append(r.columns, c)
 		case r.rows == 0:
 			r.columns[at].Declared = c.Declared
+		}
+		if !r.met[c.Name] {
+			r.met[c.Name], r.columns[at].List = true, c.List
 		}
 		r.place = append(r.place, at)
 	}
@@ -512,6 +539,17 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 	}
 }
 
+// absent is the place of a column that the open file does not have.
+func (r *Reader) absent(list string) int {
+	if list == "" {
+		return batch.Nowhere
+	}
+	if k, ok := r.lists[list]; ok {
+		return batch.NullsOf(k)
+	}
+	return batch.NoElements
+}
+
 // arrange gives the chunk of a file the columns of the union; those that the
 // file lacks are null.
 func (r *Reader) arrange(c *batch.Chunk) {
@@ -528,7 +566,7 @@ func (r *Reader) arrange(c *batch.Chunk) {
 		r.placed = len(r.place)
 		r.from = make([]int, len(r.columns)) // chunks keep the one before
 		for i := range r.from {
-			r.from[i] = -1
+			r.from[i] = r.absent(r.columns[i].List)
 		}
 		for from, to := range r.place {
 			if to >= 0 {

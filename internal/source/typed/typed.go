@@ -197,3 +197,21 @@ func QuoteName(name string) string {
 	}
 	return `"` + strings.ReplaceAll(name, `"`, `\"`) + `"`
 }
+
+// ListOf returns the path of the list whose elements a column holds, by the name
+// that the column has: up to the last [] outside of quotes. It is empty for one
+// of the rows.
+func ListOf(name string) string {
+	end, quoted := 0, false
+	for i := 0; i < len(name); i++ {
+		switch {
+		case quoted && name[i] == '\\' && i+1 < len(name) && name[i+1] == '"':
+			i++
+		case name[i] == '"':
+			quoted = !quoted
+		case !quoted && name[i] == '[' && i+1 < len(name) && name[i+1] == ']':
+			end = i + 2
+		}
+	}
+	return name[:end]
+}
