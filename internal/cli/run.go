@@ -269,6 +269,9 @@ func writeSummary(out *bytes.Buffer, sum *runner.Summary, p *runProgress, o repo
 			fmt.Fprintf(out, "   stderr: %s\n", lastLine(d.Stderr))
 		}
 	}
+	for _, w := range sum.Waits {
+		fmt.Fprintf(out, "waiting  %s: %s\n", w.Step, w.Why)
+	}
 	if sum.Cancelled {
 		out.WriteString("\ninterrupted: run it again to go on\n")
 	}

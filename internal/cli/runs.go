@@ -211,6 +211,9 @@ func writeRun(out *bytes.Buffer, run *queue.Run, ways []runner.UnitWay, steps []
 	}
 }
 
+// maxJoins is how many units of a fan-in are printed.
+const maxJoins = 20
+
 // writeWay prints a line for each step of a unit, and what went wrong.
 func writeWay(out *bytes.Buffer, w *runner.UnitWay, o report.Options) {
 	if out.Len() > 0 {
@@ -236,6 +239,15 @@ func writeWay(out *bytes.Buffer, w *runner.UnitWay, o report.Options) {
 	}
 	report.Table(out, o, []string{"step", "state", "attempts", "waited", "worked", "cpu", "memory", "rows in", "rows out", "verdict"}, rows,
 		[]bool{false, false, true, true, true, true, true, true, true})
+	if len(w.Joins) > 0 {
+		fmt.Fprintf(out, "\njoins %s:\n", plural(len(w.Joins), "unit"))
+		for _, j := range w.Joins[:min(len(w.Joins), maxJoins)] {
+			fmt.Fprintf(out, "  %s  %s  correlation %s  %s\n", j.Step, short(j.Unit), j.CorrelationID, j.Source)
+		}
+		if more := len(w.Joins) - maxJoins; more > 0 {
+			fmt.Fprintf(out, "  and %d more: -o json has all\n", more)
+		}
+	}
 	if w.FirstBadStep != nil {
 		fmt.Fprintf(out, "\nbad data came in at: %s\n", *w.FirstBadStep)
 	}

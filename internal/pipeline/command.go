@@ -27,29 +27,45 @@ func InputVariable(step string) string {
 	return VariableInput + "_" + strings.NewReplacer(".", "_", "-", "_").Replace(strings.ToUpper(step))
 }
 
-var placeholder = regexp.MustCompile(`\{(input|output|input:[^{}]*)\}`)
+var placeholder = regexp.MustCompile(`\{(input|inputs|output|input:[^{}]*)\}`)
 
 // Input is one file that a step reads.
 type Input struct {
 	// Step is the step that wrote it, empty for a file of the source.
 	Step string
+	// Path is the file. For a fan-in it is the folder of all outputs of the step.
 	Path string
+	// Files are those outputs, for a fan-in.
+	Files []string
 }
 
 // Command returns the program and its arguments for one attempt, placeholders
 // replaced. An argument that is {input} alone becomes one argument per input, in
-// the order of needs. In a text for the shell, placeholders become quoted
+// the order of needs, and {inputs} one per file of a fan-in. In a text for the shell, placeholders become quoted
 // variables of the environment, so that no file name is ever read as shell code.
 func (s *Step) Command(inputs []Input, output string) []string {
 	if s.Shell != "" {
 		text, _ := s.shellText()
-		return []string{"/bin/sh", "-c", text}
+		argv := []string{"/bin/sh", "-c", text}
+		if s.names("{inputs}") {
+			argv = append(argv, "sh")
+			for _, in := range inputs {
+				argv = append(argv, in.Files...)
+			}
+		}
+		return argv
 	}
 	argv := make([]string, 0, len(s.Run)+len(inputs))
 	for _, arg := range s.Run {
 		if arg == "{input}" {
 			for _, in := range inputs {
 				argv = append(argv, in.Path)
+			}
+			continue
+		}
+		if arg == "{inputs}" {
+			for _, in := range inputs {
+				argv = append(argv, in.Files...)
 			}
 			continue
 		}
@@ -116,6 +132,12 @@ func (s *Step) shellText() (text string, err error) {
 }
 
 func (s *Step) shellVariable(m string, quote byte, err *error) string {
+	if m == "{inputs}" {
+		if *err == nil && quote != 0 {
+			*err = errors.New("{inputs} stands for several files and cannot stand in quotes; leave them out")
+		}
+		return `"$@"`
+	}
 	names := []string{VariableOutput}
 	switch {
 	case m == "{input}" && len(s.Needs) > 1:
@@ -161,6 +183,13 @@ func (p *parser) command(s *Step) {
 			case m == "{output}":
 			case !hasInput:
 				at.Errorf(&p.errs, CodeCommand, "step %q has no input for %s: it needs no step, and the pipeline has no source", s.Name, m)
+			case m == "{inputs}":
+				switch {
+				case !s.FanIn:
+					at.Errorf(&p.errs, CodeCommand, "{inputs} stands for what a step with fan_in: all joins; this one reads {input}")
+				case s.Shell == "" && text != m:
+					at.Errorf(&p.errs, CodeCommand, "{inputs} stands for several files; give it an argument of its own, or take the folder {input}")
+				}
 			case m == "{input}":
 				if s.Shell == "" && text != m && len(s.Needs) > 1 {
 					at.Errorf(&p.errs, CodeCommand, "{input} stands for the outputs of %d steps here; give it an argument of its own, or name one as {input:%s}", len(s.Needs), s.Needs[0].Step)

@@ -7,8 +7,9 @@ import (
 	"github.com/profilerhq/profiler/internal/diag"
 )
 
-// graph checks the edges and puts the steps in topological order.
-func (p *parser) graph(names []string) {
+// graph checks the edges and puts the steps in topological order. It reports
+// whether there is one.
+func (p *parser) graph(names []string) bool {
 	byName := map[string]*Step{}
 	for i := range p.pipeline.Steps {
 		byName[p.pipeline.Steps[i].Name] = &p.pipeline.Steps[i]
@@ -33,7 +34,7 @@ func (p *parser) graph(names []string) {
 		}
 	}
 	if p.bad {
-		return // a cycle is only certain when all edges are known
+		return false // a cycle is only certain when all edges are known
 	}
 	ordered, rest := p.order()
 	for len(rest) > 0 {
@@ -49,9 +50,11 @@ func (p *parser) graph(names []string) {
 		rest = slices.DeleteFunc(rest, func(s *Step) bool { return slices.Contains(cycle, s.Name) })
 		rest = prune(rest)
 	}
-	if len(ordered) == len(p.pipeline.Steps) {
-		p.pipeline.Steps = ordered
+	if len(ordered) != len(p.pipeline.Steps) {
+		return false
 	}
+	p.pipeline.Steps = ordered
+	return true
 }
 
 // order returns the steps that can be ordered and those on or behind a cycle.

@@ -24,6 +24,9 @@ func (p *Pipeline) Mermaid(w io.Writer) error {
 		if s.OnFail != "" {
 			text += "\non fail: " + string(s.OnFail)
 		}
+		if s.FanIn {
+			text += "\nof all units"
+		}
 		fmt.Fprintf(&b, "    s%d[%s]\n", i, label(text))
 	}
 	for i := range p.Steps {

@@ -282,7 +282,9 @@ func (p *parser) steps(top *yamldoc.Mapping) {
 		}
 		p.step(name, e)
 	}
-	p.graph(m.Keys())
+	if p.graph(m.Keys()) {
+		p.units()
+	}
 	for i := range p.pipeline.Steps {
 		p.command(&p.pipeline.Steps[i])
 	}
@@ -308,8 +310,8 @@ func (p *parser) step(name string, e yamldoc.Entry) {
 		return
 	}
 	p.keys(m, where,
-		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http", "worker", "group"},
-		[]string{"sql", "split", "fan_in", "canary"})
+		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http", "worker", "group", "fan_in"},
+		[]string{"sql", "split", "canary"})
 	p.commandOf(&s, m, e.Key, where)
 	if n := m.Get("needs"); n != nil {
 		p.needsOf(&s, n)
@@ -334,6 +336,7 @@ func (p *parser) step(name string, e yamldoc.Entry) {
 			p.errs.Add(d)
 		}
 	}
+	p.shape(&s, m, where)
 	p.settings(&s, m, where)
 }
 

@@ -225,6 +225,11 @@ type Step struct {
 	Worker bool
 	// Needs are the steps whose outputs this one reads, in the order of the file.
 	Needs []Need
+	// FanIn makes one unit of all units of a run.
+	FanIn bool
+	// Joined says that the step's units are made by a fan-in, itself or one before
+	// it: they are others in each run.
+	Joined bool
 	// Format names the formats of input and output; empty means by content.
 	Format Format
 	// Dataset is the name under which the output is judged: "namespace/name".

@@ -148,7 +148,7 @@ func TestLaterVersions(t *testing.T) {
 		require.EqualError(t, err, `p.yaml:1:1: "`+key+`" in the pipeline is not supported by this version yet`)
 	}
 	for _, field := range []string{
-		"sql: {dsn: x}", "run: [cat], split: rows(5)", "run: [cat], fan_in: all",
+		"sql: {dsn: x}", "run: [cat], split: rows(5)",
 		"run: [cat], canary: skip",
 	} {
 		_, err := pipeline.Parse("p.yaml", []byte(head+"steps:\n  a: {"+field+"}\n"), nil)

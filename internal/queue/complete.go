@@ -31,6 +31,8 @@ type Result struct {
 	// Output is stored under Fingerprint, beside those of other fingerprints;
 	// empty stores none.
 	Fingerprint, Output string
+	// Also is another unit under whose id the output is stored too; empty is none.
+	Also string
 	// Next are the units behind this one that become ready, or wait for others.
 	Next []Offer
 	Usage
@@ -64,6 +66,11 @@ func (q *Queue) Complete(ctx context.Context, tx *db.Tx, l *Lease, r Result) (al
 	}
 	if r.Output != "" {
 		if err := q.saveOutput(ctx, tx, l.Key, r.Fingerprint, r.Output); err != nil {
+			return false, err
+		}
+	}
+	if r.Output != "" && r.Also != "" {
+		if err := q.saveOutput(ctx, tx, Key{l.Pipeline, l.Step, r.Also}, r.Fingerprint, r.Output); err != nil {
 			return false, err
 		}
 	}
@@ -157,6 +164,9 @@ func (q *Queue) pause(ctx context.Context, tx *db.Tx, pipeline, step, why string
 func (q *Queue) Resume(ctx context.Context, pipeline string) error {
 	return q.change(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, "UPDATE step_state SET paused = '' WHERE pipeline = ?", pipeline)
+		if err == nil {
+			_, err = tx.Exec(ctx, "UPDATE run SET gathered = 0 WHERE pipeline = ? AND gathered = 2", pipeline)
+		}
 		return err
 	})
 }

@@ -256,8 +256,8 @@ func TestPausedStep(t *testing.T) {
 		due, err := q.Due(ctx, "p")
 		require.NoError(t, err)
 		require.Zero(t, due.Open, "units in front of a closed gate are nobody's work")
-		next := func(r *queue.Row) (string, []queue.Offer) {
-			return "released", []queue.Offer{{Key: key("b", r.Unit), Run: r.Run}}
+		next := func(r *queue.Row) (string, string, []queue.Offer) {
+			return "released", "", []queue.Offer{{Key: key("b", r.Unit), Run: r.Run}}
 		}
 		recorded := false
 		require.NoError(t, q.Release(ctx, l.Key, queue.Decision{Who: "ann", Why: "a holiday"}, next, func(*db.Tx) error { recorded = true; return nil }))

@@ -122,6 +122,9 @@ func (q *Queue) ReplayRejects(ctx context.Context, all []Reject, unit Offer, d D
 		if err := q.Offer(ctx, tx, []Offer{unit}); err != nil {
 			return err
 		}
+		if err := q.lookAgain(ctx, tx, unit.Run); err != nil {
+			return err
+		}
 		return q.event(ctx, tx, Event{Key: unit.Key, Run: unit.Run, Correlation: unit.Correlation, Kind: KindReplayed, Detail: d.detail()})
 	})
 }

@@ -33,8 +33,8 @@ const runColumns = "id, pipeline, state, started_us, COALESCE(ended_us, 0) AS en
 
 // Begin writes that a run has started. Beginning it again goes on with it.
 func (q *Queue) Begin(ctx context.Context, id, pipeline string) error {
-	_, err := q.db.Exec(ctx, `INSERT INTO run (id, pipeline, state, started_us, verdict, first_bad_step) VALUES (?, ?, 'running', `+q.now()+`, '', '')
-		ON CONFLICT (id) DO UPDATE SET state = 'running', ended_us = NULL`, id, pipeline)
+	_, err := q.db.Exec(ctx, `INSERT INTO run (id, pipeline, state, started_us, verdict, first_bad_step, gathered) VALUES (?, ?, 'running', `+q.now()+`, '', '', 0)
+		ON CONFLICT (id) DO UPDATE SET state = 'running', ended_us = NULL, gathered = 0`, id, pipeline)
 	if err != nil {
 		return fmt.Errorf("begin run %s: %w", id, err)
 	}
@@ -50,13 +50,17 @@ func (q *Queue) BeginOnce(ctx context.Context, id, pipeline string, scheduled ti
 		due = new(scheduled.UnixMicro())
 	}
 	err = q.change(ctx, func(tx *db.Tx) error {
-		res, err := tx.Exec(ctx, `INSERT INTO run (id, pipeline, state, started_us, scheduled_us, verdict, first_bad_step) VALUES (?, ?, 'running', `+q.now()+`, ?, '', '')
+		res, err := tx.Exec(ctx, `INSERT INTO run (id, pipeline, state, started_us, scheduled_us, verdict, first_bad_step, gathered) VALUES (?, ?, 'running', `+q.now()+`, ?, '', '', 0)
 			ON CONFLICT (id) DO NOTHING`, id, pipeline, due)
 		if err != nil {
 			return err
 		}
 		n, err := res.RowsAffected()
 		if first = n > 0; err != nil || !first {
+			return err
+		}
+		// It takes units over for which a fan-in of an earlier run waits.
+		if _, err := tx.Exec(ctx, "UPDATE run SET gathered = 0 WHERE pipeline = ? AND gathered = 2", pipeline); err != nil {
 			return err
 		}
 		return q.Offer(ctx, tx, units)
@@ -86,10 +90,15 @@ func (q *Queue) OpenRuns(ctx context.Context, pipeline string) ([]string, error)
 }
 
 // FinishedRuns returns the runs of a pipeline that have not ended and whose units
-// are all through, given up, or stand in front of a closed gate.
-func (q *Queue) FinishedRuns(ctx context.Context, pipeline string) ([]string, error) {
+// are all through, given up, or stand in front of a closed gate. With fanIn also
+// the fan-ins have what they join, or wait for somebody's decision.
+func (q *Queue) FinishedRuns(ctx context.Context, pipeline string, fanIn bool) ([]string, error) {
 	var ids []string
-	err := q.db.Select(ctx, &ids, `SELECT id FROM run r WHERE pipeline = ? AND state = 'running' AND NOT EXISTS (
+	gathered := ""
+	if fanIn {
+		gathered = " AND gathered <> 0"
+	}
+	err := q.db.Select(ctx, &ids, `SELECT id FROM run r WHERE pipeline = ? AND state = 'running' AND filling = 0`+gathered+` AND NOT EXISTS (
 		SELECT 1 FROM unit u WHERE u.run = r.id AND u.state IN ('ready', 'running')
 		AND (u.state = 'running' OR NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = u.pipeline AND p.step = u.step AND p.paused <> '')))
 		ORDER BY started_us, id`, pipeline)

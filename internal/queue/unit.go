@@ -250,17 +250,17 @@ func (q *Queue) Replay(ctx context.Context, k Key, force bool, d Decision) error
 }
 
 // Release lets the kept result of a quarantined unit go on. next gives what is
-// stored of the unit from now on, in the place of its body and of the output that
-// has the same body, and the units behind it. record, if not nil, writes what
+// stored of the unit from now on, in the place of its body and of the outputs that
+// have the same body under its id and the one of also, and the units behind it. record, if not nil, writes what
 // belongs to the decision in the same transaction.
-func (q *Queue) Release(ctx context.Context, k Key, d Decision, next func(*Row) (body string, units []Offer), record func(*db.Tx) error) error {
+func (q *Queue) Release(ctx context.Context, k Key, d Decision, next func(*Row) (body, also string, units []Offer), record func(*db.Tx) error) error {
 	return q.decide(ctx, k, d, KindReleased, []State{Quarantined}, func(tx *db.Tx, r *Row) error {
-		body, units := next(r)
+		body, also, units := next(r)
 		_, err := tx.Exec(ctx, "UPDATE unit SET state = 'done', blocking = 0, cause = '', error = '', body = ? WHERE pipeline = ? AND step = ? AND unit = ?", body, k.Pipeline, k.Step, k.Unit)
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "UPDATE output SET body = ? WHERE pipeline = ? AND step = ? AND unit = ? AND body = ?", body, k.Pipeline, k.Step, k.Unit, r.Body)
+		_, err = tx.Exec(ctx, "UPDATE output SET body = ? WHERE pipeline = ? AND step = ? AND unit IN (?, ?) AND body = ?", body, k.Pipeline, k.Step, k.Unit, also, r.Body)
 		if err == nil && record != nil {
 			err = record(tx)
 		}
@@ -301,6 +301,9 @@ func (q *Queue) decide(ctx context.Context, k Key, d Decision, kind Kind, from [
 			return err
 		}
 		if err := q.resumeUnblocked(ctx, tx, k.Pipeline, k.Step); err != nil {
+			return err
+		}
+		if err := q.lookAgain(ctx, tx, r.Run); err != nil {
 			return err
 		}
 		return q.event(ctx, tx, Event{Key: k, Run: r.Run, Correlation: r.Correlation, Kind: kind, Attempt: r.Attempt, Replay: r.Replay, Detail: d.detail()})

@@ -41,8 +41,10 @@ type Assignment struct {
 	Idempotency   string  `json:"idempotency_key"`
 	Input         Content `json:"input"`
 	// Inputs are those of a step that needs several, by step.
-	Inputs       map[string]Content `json:"inputs,omitempty"`
-	LeaseSeconds float64            `json:"lease_seconds"`
+	Inputs map[string]Content `json:"inputs,omitempty"`
+	// Members are what a step with fan_in joins.
+	Members      []Member `json:"members,omitempty"`
+	LeaseSeconds float64  `json:"lease_seconds"`
 }
 
 // Content is data: inside the message up to 1 MiB, or a path that both sides
@@ -50,6 +52,15 @@ type Assignment struct {
 type Content struct {
 	Ref    string `json:"ref,omitempty"`
 	Inline []byte `json:"inline,omitempty"` // base64 in JSON
+}
+
+// Member is an output that a fan-in joins.
+type Member struct {
+	Step          string  `json:"step"`
+	UnitID        string  `json:"unit_id"`
+	CorrelationID string  `json:"correlation_id"`
+	Source        string  `json:"source,omitempty"`
+	Input         Content `json:"input"`
 }
 
 // Rejected is a bad record that a worker reports.
@@ -204,11 +215,18 @@ func (b *Broker) give(ctx context.Context, v *visit) (w Assignment, given bool) 
 		CorrelationID: v.lease.Correlation, Idempotency: v.idempotencyKey(), LeaseSeconds: v.r.lease(v.s).Seconds(),
 		Traceparent: traceparent(v.lease.Correlation, v.lease.Run, v.s.Name, v.lease.Unit, v.attempts),
 	}
-	for _, in := range v.inputs {
-		c, err := content(in.Path)
+	room := int64(maxInline) // of the whole message
+	for i, in := range v.inputs {
+		c, err := content(in.Path, room)
 		if err != nil {
 			v.giveBack(ctx, err)
 			return w, false
+		}
+		if v.joined != nil {
+			room -= int64(len(c.Inline))
+			m := v.joined[i]
+			w.Members = append(w.Members, Member{m.Step, m.Unit, m.CorrelationID, m.Source, c})
+			continue
 		}
 		if len(v.inputs) == 1 {
 			w.Input = c
@@ -223,12 +241,12 @@ func (b *Broker) give(ctx context.Context, v *visit) (w Assignment, given bool) 
 }
 
 // content puts a small file into the message and names a large one.
-func content(path string) (Content, error) {
+func content(path string, room int64) (Content, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return Content{}, err
 	}
-	if info.Size() > maxInline {
+	if info.Size() > room {
 		return Content{Ref: path}, nil
 	}
 	data, err := os.ReadFile(path)

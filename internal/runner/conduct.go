@@ -222,7 +222,7 @@ func (c *conductor) unknown(ctx context.Context, units []queue.Offer) ([]queue.O
 // endRuns ends the runs that have nothing left to do.
 func (c *conductor) endRuns(ctx context.Context) error {
 	p, q := c.r.options.Pipeline, c.r.options.Queue
-	open, err := q.FinishedRuns(ctx, p.Name)
+	open, err := q.FinishedRuns(ctx, p.Name, len(p.FanIns()) > 0)
 	if err != nil {
 		return err
 	}

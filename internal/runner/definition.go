@@ -20,6 +20,7 @@ type definition struct {
 type definitionStep struct {
 	Name  string           `json:"name"`
 	Needs []definitionNeed `json:"needs"`
+	FanIn bool             `json:"fan_in,omitempty"`
 }
 
 type definitionNeed struct {
@@ -32,7 +33,7 @@ func (r *Runner) define(ctx context.Context) error {
 	p := r.options.Pipeline
 	d := definition{File: p.File, Work: r.work}
 	for i := range p.Steps {
-		s := definitionStep{Name: p.Steps[i].Name, Needs: []definitionNeed{}}
+		s := definitionStep{Name: p.Steps[i].Name, Needs: []definitionNeed{}, FanIn: p.Steps[i].FanIn}
 		for _, n := range p.Steps[i].Needs {
 			s.Needs = append(s.Needs, definitionNeed{n.Step, n.Quality.String()})
 		}
@@ -103,7 +104,7 @@ func (l *Ledger) runner(pipeline string) *Runner {
 func (d *definition) graph() *pipeline.Pipeline {
 	p := &pipeline.Pipeline{}
 	for _, s := range d.Steps {
-		step := pipeline.Step{Name: s.Name}
+		step := pipeline.Step{Name: s.Name, FanIn: s.FanIn}
 		for _, n := range s.Needs {
 			q := pipeline.Pass
 			if n.Quality == pipeline.Any.String() {

@@ -26,6 +26,7 @@ type executor struct {
 	seen     judgements
 	err      error
 	stay     bool // do not return when there is nothing to do
+	gathered bool // fan-ins have been looked at since the last unit left a step
 }
 
 // message is what a visit tells the executor; exactly one field is set.
@@ -57,6 +58,9 @@ func (x *executor) work(ctx context.Context) error {
 				x.err = errors.Join(x.err, err)
 				cancel()
 			}
+		}
+		if ctx.Err() == nil && x.gather(ctx) {
+			continue
 		}
 		if x.active > 0 {
 			x.handle(ctx, changed, cancel)
@@ -132,6 +136,7 @@ func (x *executor) handle(ctx context.Context, changed <-chan struct{}, cancel c
 	select {
 	case <-changed:
 	case <-poll: // a backoff may be over
+		x.gathered = false
 	case m := <-x.messages:
 		if m.event != nil {
 			x.r.tell(*m.event)
@@ -142,6 +147,7 @@ func (x *executor) handle(ctx context.Context, changed <-chan struct{}, cancel c
 		if s := x.scalers[m.done.step]; s != nil && m.done.state != Skipped {
 			s.took(m.done.took)
 		}
+		x.gathered = false
 		if err := m.done.fatal; err != nil {
 			x.err = errors.Join(x.err, err)
 			cancel()
@@ -168,6 +174,7 @@ func (x *executor) idle(ctx context.Context, changed <-chan struct{}) bool {
 	if due.Open == 0 && !x.stay {
 		return false
 	}
+	x.gathered = false
 	wait := queue.DefaultPoll
 	if due.NextUS > 0 {
 		wait = time.UnixMicro(due.NextUS).Sub(x.r.options.Clock.Now())
@@ -295,7 +302,7 @@ func offers(p *pipeline.Pipeline, step string, state State, from queue.Offer) []
 	var next []queue.Offer
 	for i := range p.Steps {
 		for _, n := range p.Steps[i].Needs {
-			if n.Step != step || !admits(n.Quality, state) {
+			if n.Step != step || p.Steps[i].FanIn || !admits(n.Quality, state) { // a fan-in gets its unit when all are there
 				continue
 			}
 			o := from

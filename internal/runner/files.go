@@ -35,6 +35,7 @@ type stored struct {
 	Rules       string         `json:"rules"`
 	Inputs      []string       `json:"inputs"` // hashes
 	InputFiles  []string       `json:"input_files"`
+	Set         string         `json:"set,omitempty"` // setUnit
 	State       State          `json:"state"`
 	Cause       Cause          `json:"cause,omitempty"`
 	Error       string         `json:"error,omitempty"`
@@ -111,11 +112,17 @@ func (r *Runner) sweep(alone bool) error {
 		if err != nil {
 			return err
 		}
-		if name := d.Name(); d.IsDir() || !strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".tmp") {
+		if name := d.Name(); !strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".tmp") {
 			return nil
 		}
 		if info, err := d.Info(); !alone && (err != nil || info.ModTime().After(before)) {
 			return nil // it may be gone by now
+		}
+		if d.IsDir() {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+			return fs.SkipDir
 		}
 		return os.Remove(path)
 	})

@@ -69,7 +69,8 @@ func fingerprint(p *pipeline.Pipeline, s *pipeline.Step) (string, error) {
 		URL     string `json:",omitempty"`
 		Batch   int    `json:",omitempty"`
 		Worker  bool   `json:",omitempty"`
-	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers.Max, s.HTTP.Address(), s.HTTP.BatchSize(), s.Worker})
+		FanIn   bool   `json:",omitempty"`
+	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers.Max, s.HTTP.Address(), s.HTTP.BatchSize(), s.Worker, s.FanIn})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint of step %q: %w", s.Name, err)
 	}

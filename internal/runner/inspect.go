@@ -11,14 +11,24 @@ import (
 
 // UnitWay is a unit on its way through the steps of its pipeline.
 type UnitWay struct {
-	Version       int       `json:"version"`
-	Pipeline      string    `json:"pipeline"`
-	Unit          string    `json:"unit"`
-	CorrelationID string    `json:"correlation_id"`
-	Source        string    `json:"source"`
-	Run           string    `json:"run"`
-	FirstBadStep  *string   `json:"first_bad_step"`
-	Steps         []StepWay `json:"steps"`
+	Version       int     `json:"version"`
+	Pipeline      string  `json:"pipeline"`
+	Unit          string  `json:"unit"`
+	CorrelationID string  `json:"correlation_id"`
+	Source        string  `json:"source"`
+	Run           string  `json:"run"`
+	FirstBadStep  *string `json:"first_bad_step"`
+	// Joins are the units that a fan-in has made this one of.
+	Joins []Joined  `json:"joins,omitempty"`
+	Steps []StepWay `json:"steps"`
+}
+
+// Joined is a unit that a fan-in joins.
+type Joined struct {
+	Step          string `json:"step"`
+	Unit          string `json:"unit"`
+	CorrelationID string `json:"correlation_id"`
+	Source        string `json:"source"`
 }
 
 // StepWay is what a unit met at one step. Times are in seconds, over all attempts
@@ -70,6 +80,11 @@ func (l *Ledger) Ways(ctx context.Context, id, run string) ([]UnitWay, error) {
 	if err != nil {
 		return nil, err
 	}
+	if id != "" {
+		if rows, events, err = l.withJoins(ctx, rows, events); err != nil {
+			return nil, err
+		}
+	}
 	var ways []*UnitWay
 	byUnit := map[[2]string]*UnitWay{}
 	for i := range rows {
@@ -88,9 +103,61 @@ func (l *Ledger) Ways(ctx context.Context, id, run string) ([]UnitWay, error) {
 	out := make([]UnitWay, len(ways))
 	for i, w := range ways {
 		w.findBad(l.defs[w.Pipeline])
+		if err := l.joins(ctx, w); err != nil {
+			return nil, err
+		}
 		out[i] = *w
 	}
 	return out, nil
+}
+
+// withJoins adds the units that fan-ins made of those which are there.
+func (l *Ledger) withJoins(ctx context.Context, rows []queue.Row, events []queue.Event) ([]queue.Row, []queue.Event, error) {
+	units := map[string][]string{} // by pipeline
+	known := map[queue.Key]bool{}
+	for i := range rows {
+		known[rows[i].Key] = true
+		units[rows[i].Pipeline] = append(units[rows[i].Pipeline], rows[i].Unit)
+	}
+	for name, ids := range units {
+		more, err := l.q.JoinedBy(ctx, name, ids)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i := range more {
+			if known[more[i].Key] {
+				continue
+			}
+			known[more[i].Key] = true
+			met, err := l.q.Events(ctx, queue.Filter{Pipeline: name, Unit: more[i].Unit})
+			if err != nil {
+				return nil, nil, err
+			}
+			rows, events = append(rows, more[i]), append(events, met...)
+		}
+	}
+	return rows, events, nil
+}
+
+// joins adds what a unit was made of, if a fan-in made it.
+func (l *Ledger) joins(ctx context.Context, w *UnitWay) error {
+	d := l.defs[w.Pipeline]
+	if d == nil {
+		return nil
+	}
+	for _, s := range d.Steps {
+		if !s.FanIn || w.step(s.Name).State == "" || joinedUnit(w.Pipeline, w.Run, s.Name) != w.Unit {
+			continue
+		}
+		rows, err := l.q.Members(ctx, queue.Key{Pipeline: w.Pipeline, Step: s.Name, Unit: w.Unit})
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			w.Joins = append(w.Joins, Joined{rows[i].Step, rows[i].Unit, rows[i].Correlation, rows[i].Source})
+		}
+	}
+	return nil
 }
 
 func (l *Ledger) way(r *queue.Row) *UnitWay {

@@ -63,15 +63,16 @@ func (l *Ledger) Release(ctx context.Context, k queue.Key, d queue.Decision, rec
 	if def == nil {
 		return fmt.Errorf("the store does not know the steps of pipeline %s; run it once", k.Pipeline)
 	}
-	return l.q.Release(ctx, k, d, func(r *queue.Row) (string, []queue.Offer) {
-		body := r.Body
-		if s := decode(body); s != nil { // the next run finds it done, until its rules change
+	return l.q.Release(ctx, k, d, func(r *queue.Row) (string, string, []queue.Offer) {
+		body, also := r.Body, ""
+		if s := decode(body); s != nil {
+			also = s.Set // the next run finds it done, until its rules change
 			s.State, s.Cause, s.Error = Done, "", ""
 			if b, err := encode(s); err == nil {
 				body = b
 			}
 		}
-		return body, offers(def.graph(), r.Step, Done, queue.Offer{Key: r.Key, Run: r.Run, Correlation: r.Correlation, Source: r.Source, Priority: r.Priority})
+		return body, also, offers(def.graph(), r.Step, Done, queue.Offer{Key: r.Key, Run: r.Run, Correlation: r.Correlation, Source: r.Source, Priority: r.Priority})
 	}, record)
 }
 

@@ -29,6 +29,7 @@ const maxAnswer = 4 << 10
 var (
 	errTemporary = errors.New("temporary")
 	errData      = errors.New("data")
+	errInput     = errors.New("input")
 )
 
 // post sends the input to the HTTP function of the step and writes what comes
@@ -40,17 +41,9 @@ func (v *visit) post(ctx context.Context, temporary string) (retry, ok bool) {
 		return false, false
 	}
 	defer out.Close()
-	in := io.ReadCloser(io.NopCloser(strings.NewReader("")))
-	if len(v.inputs) == 1 {
-		if in, err = os.Open(v.inputs[0].Path); err != nil {
-			v.err, v.cause = fmt.Errorf("the input cannot be read: %w", err), CauseUnreadable
-			return false, false
-		}
-	}
-	defer in.Close()
 	limited, cancel := context.WithTimeoutCause(ctx, v.s.Timeout, errTimeout)
 	defer cancel()
-	err = v.postAll(limited, in, out)
+	err = v.postInputs(limited, out)
 	switch {
 	case ctx.Err() != nil:
 		return false, false
@@ -59,6 +52,9 @@ func (v *visit) post(ctx context.Context, temporary string) (retry, ok bool) {
 	case context.Cause(limited) == errTimeout: //nolint:errorlint // the very value
 		v.err, v.cause = fmt.Errorf("%s did not answer within %s", v.s.HTTP.URL, v.s.Timeout), CauseTimeout
 		return slices.Contains(v.s.Retry.On, pipeline.OnTimeout), false
+	case errors.Is(err, errInput):
+		v.err, v.cause = err, CauseUnreadable
+		return false, false
 	case errors.Is(err, errData):
 		v.err, v.cause = err, CauseData
 		return false, false
@@ -67,24 +63,46 @@ func (v *visit) post(ctx context.Context, temporary string) (retry, ok bool) {
 	return errors.Is(err, errTemporary) || slices.Contains(v.s.Retry.On, pipeline.OnExit), false
 }
 
-// postAll sends the batches one after the other.
-func (v *visit) postAll(ctx context.Context, in io.Reader, out *os.File) error {
+// postInputs sends the input, or one after the other what a fan-in joins.
+func (v *visit) postInputs(ctx context.Context, out *os.File) error {
 	w := bufio.NewWriter(out)
+	if len(v.inputs) == 0 || len(v.inputs) > 1 && v.joined == nil {
+		_, err := v.postAll(ctx, strings.NewReader(""), w, 0)
+		return errors.Join(err, w.Flush())
+	}
+	n := 0
+	for _, in := range v.inputs {
+		f, err := os.Open(in.Path)
+		if err != nil {
+			return &classified{errInput, fmt.Errorf("the input cannot be read: %w", err)}
+		}
+		n, err = v.postAll(ctx, f, w, n)
+		f.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// postAll sends the batches of a file one after the other. n is how many were sent
+// before; it returns how many there are then.
+func (v *visit) postAll(ctx context.Context, in io.Reader, w *bufio.Writer, n int) (int, error) {
 	batches, err := newBatches(in, v.s.Format.In, v.s.HTTP.Batch)
 	if err != nil {
-		return err
+		return n, err
 	}
-	for n := 0; ; n++ {
+	for first := n; ; n++ {
 		body, err := batches.next()
-		if errors.Is(err, io.EOF) && n > 0 {
-			return w.Flush()
+		if errors.Is(err, io.EOF) && n > first {
+			return n, nil
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return err
+			return n, err
 		}
 		answer, err := v.postOne(ctx, n, body, batches.contentType())
 		if err != nil {
-			return err
+			return n, err
 		}
 		if n > 0 && batches.csv { // each answer has a header, the output one
 			_, answer, _ = bytes.Cut(answer, []byte("\n"))
@@ -93,7 +111,7 @@ func (v *visit) postAll(ctx context.Context, in io.Reader, out *os.File) error {
 			answer = append(answer, '\n')
 		}
 		if _, err := w.Write(answer); err != nil {
-			return fmt.Errorf("store the answer: %w", err)
+			return n, fmt.Errorf("store the answer: %w", err)
 		}
 	}
 }

@@ -104,6 +104,7 @@ type Runner struct {
 	env     []string
 	prints  []string // fingerprint per step
 	rules   []string // rules fingerprint per step
+	fans    []queue.FanIn
 	log     *slog.Logger
 	client  *http.Client
 	bounded bool // by Options.Workers, steps with scale_at included
@@ -160,6 +161,7 @@ func New(o Options) (*Runner, error) {
 		o.RunID = id.String()
 	}
 	r := &Runner{options: o, bounded: bounded, client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	r.fans = fanIns(o.Pipeline)
 	r.log = o.Logger.With("pipeline", o.Pipeline.Name, "run", o.RunID)
 	var err error
 	if r.dir, err = filepath.Abs(o.Pipeline.Dir); err != nil {
@@ -191,7 +193,7 @@ func reserved(name string) bool {
 		"PROFILER_RUN_ID", "PROFILER_PIPELINE", "PROFILER_STEP", pipeline.VariableOutput, "PROFILER_CANARY", "TRACESTATE":
 		return true
 	}
-	return name == pipeline.VariableInput || strings.HasPrefix(name, pipeline.VariableInput+"_")
+	return name == pipeline.VariableInput || name == pipeline.VariableInputs || strings.HasPrefix(name, pipeline.VariableInput+"_")
 }
 
 // RunID returns the id of the run.

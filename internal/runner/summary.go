@@ -155,11 +155,16 @@ type Summary struct {
 	FirstBadStep string
 	// DeadLetters are the units that are dead or kept back, by step and source.
 	DeadLetters []DeadLetter
+	// Waits are the fan-ins that wait for a decision about units that they join.
+	Waits []Wait
 	// Cancelled says that the run was stopped before its end.
 	Cancelled bool
 
 	unjudged bool
 }
+
+// Wait is a step that waits, and why.
+type Wait struct{ Step, Why string }
 
 // MarshalJSON writes the object of the contract.
 func (s Summary) MarshalJSON() ([]byte, error) {
@@ -294,6 +299,9 @@ func (s *Summary) add(r *Runner, rows []queue.Row) {
 					s.FirstBadStep = p.Steps[i].Name
 				}
 			}
+			if rows[k].State == queue.Waiting && o.state == Waiting {
+				s.Waits = append(s.Waits, Wait{p.Steps[i].Name, rows[k].Err})
+			}
 			if o.state == Dead || o.state == Quarantined || o.state == Blocked {
 				s.DeadLetters = append(s.DeadLetters, r.letter(&rows[k]))
 			}
@@ -312,7 +320,16 @@ func (s *Summary) add(r *Runner, rows []queue.Row) {
 func (r *Runner) outcomeOf(row *queue.Row, cancelled bool) *outcome {
 	o := &outcome{cause: Cause(row.Cause)}
 	switch row.State {
-	case queue.Waiting, queue.Discarded:
+	case queue.Waiting:
+		if row.Err == "" {
+			return nil
+		}
+		o.state = Waiting // a fan-in, for a decision about units that it joins
+		if cancelled {
+			o.state = Cancelled
+		}
+		return o
+	case queue.Discarded:
 		return nil
 	case queue.Ready, queue.Running:
 		if o.state = Waiting; cancelled {

@@ -63,6 +63,8 @@ type visit struct {
 	rejectf string // absolute path of the rejects, or empty
 	seen    *judgements
 	tell    func(Event)
+	joined  []joined // what a fan-in joins
+	layout  *layout  // where it finds that
 	// retryAfter is what an HTTP function asked for.
 	retryAfter time.Duration
 	took       time.Duration // by run
@@ -183,6 +185,9 @@ func (v *visit) attach(ctx context.Context) error {
 	if len(v.s.Needs) == 0 && v.lease.Input == "" {
 		return nil // a pipeline without a source
 	}
+	if v.s.FanIn && v.lease.Input == "" {
+		return v.attachSet(ctx)
+	}
 	if v.lease.Input != "" { // of the source, or records that are replayed
 		if err := json.Unmarshal([]byte(v.lease.Input), &v.origin); err != nil {
 			return fmt.Errorf("unit %s: what it was made of cannot be read: %w", v.lease.Unit, err)
@@ -228,7 +233,7 @@ func (v *visit) attach(ctx context.Context) error {
 // resume uses what an earlier attempt or run left. It reports whether there is
 // nothing to do; an output whose judgement is open stays for the attempt.
 func (v *visit) resume(ctx context.Context) (bool, error) {
-	body, err := v.r.options.Queue.Output(ctx, v.lease.Key, v.r.prints[v.step])
+	body, err := v.earlier(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -262,6 +267,13 @@ func (v *visit) resume(ctx context.Context) (bool, error) {
 // then the gate. It sets the state, or reports whether another attempt may help.
 func (v *visit) attempt(ctx context.Context) (retry bool) {
 	if v.output == "" {
+		if v.joined != nil {
+			defer func() { v.layout.remove() }()
+			if err := v.lay(); err != nil {
+				v.fatal = fmt.Errorf("work directory: %w", err)
+				return false
+			}
+		}
 		if retry, ok := v.before(ctx); !ok {
 			return retry
 		}
@@ -277,24 +289,58 @@ func (v *visit) before(ctx context.Context) (retry, ok bool) {
 	if !v.s.Profile.Input || len(v.r.options.Hooks) == 0 {
 		return false, true
 	}
+	if v.layout != nil {
+		return v.beforeSet(ctx)
+	}
 	for i := range v.inputs {
-		o := v.observed(SideInput)
-		o.Path, o.Format, o.Dataset = v.inputs[i].Path, v.s.Format.In, ""
-		if from := v.r.options.Pipeline.Step(v.inputs[i].Step); from != nil {
-			o.Dataset = from.Dataset
-			if o.Format == "" {
-				o.Format = from.Format.Out
-			}
-		}
-		j, err := v.r.observe(ctx, o)
+		j, err := v.look(ctx, v.inputs[i].Step, v.inputs[i].Path)
 		if err != nil {
-			v.err, v.cause = fmt.Errorf("judge the input: %w", err), CauseUnjudged
 			return true, false
 		}
 		v.inputs[i].Judgement = &j
-		v.inputBad = v.inputBad || j.Verdict >= checks.Fail
 	}
 	return false, true
+}
+
+// beforeSet shows what a fan-in joins to the hooks, as one batch per step.
+func (v *visit) beforeSet(ctx context.Context) (retry, ok bool) {
+	var rows int64
+	known := true
+	for _, in := range v.layout.inputs {
+		if len(in.Files) == 0 {
+			continue
+		}
+		j, err := v.look(ctx, in.Step, in.Path)
+		if err != nil {
+			return true, false
+		}
+		if known = known && j.Rows != nil; known {
+			rows += *j.Rows
+		}
+	}
+	if known {
+		v.rowsIn = &rows
+	}
+	return false, true
+}
+
+// look shows an input to the hooks.
+func (v *visit) look(ctx context.Context, step, path string) (Judgement, error) {
+	o := v.observed(SideInput)
+	o.Path, o.Format, o.Dataset = path, v.s.Format.In, ""
+	if from := v.r.options.Pipeline.Step(step); from != nil {
+		o.Dataset = from.Dataset
+		if o.Format == "" {
+			o.Format = from.Format.Out
+		}
+	}
+	j, err := v.r.observe(ctx, o)
+	if err != nil {
+		v.err, v.cause = fmt.Errorf("judge the input: %w", err), CauseUnjudged
+		return j, err
+	}
+	v.inputBad = v.inputBad || j.Verdict >= checks.Fail
+	return j, nil
 }
 
 func (v *visit) observed(side Side) Output {
@@ -447,7 +493,7 @@ func (v *visit) discardOutput() {
 func (v *visit) result() (queue.Result, error) {
 	res := queue.Result{
 		Cause: string(v.cause), Err: textOf(v.err), Skipped: v.state == Skipped, Pause: v.state == Blocked, Usage: v.usage(),
-		Fingerprint: v.r.prints[v.step],
+		Fingerprint: v.r.prints[v.step], Also: v.setUnit(),
 	}
 	switch v.state {
 	case Done, Skipped:
@@ -478,14 +524,17 @@ func (v *visit) result() (queue.Result, error) {
 	return res, nil
 }
 
+// maxInputFiles is how many names of inputs are kept of a fan-in.
+const maxInputFiles = 100
+
 // stored is what is kept of the visit.
 func (v *visit) stored(state State) *stored {
 	inputs := []string{}
-	for _, in := range v.inputs {
+	for _, in := range v.inputs[:min(len(v.inputs), maxInputFiles)] {
 		inputs = append(inputs, v.r.relative(in.Path))
 	}
 	return &stored{
-		Version: storedVersion, Run: v.lease.Run, Fingerprint: v.r.prints[v.step], Rules: v.r.rules[v.step], Inputs: v.shas, InputFiles: inputs,
+		Version: storedVersion, Run: v.lease.Run, Fingerprint: v.r.prints[v.step], Rules: v.r.rules[v.step], Inputs: v.shas, InputFiles: inputs, Set: v.setUnit(),
 		State: state, Cause: v.cause, Error: textOf(v.err), Stderr: v.stderr, Output: v.r.relative(v.output), SHA256: v.sha, Bytes: v.bytes,
 		Verdict: v.verdict, InputBad: v.inputBad, Rows: v.rows, RowsIn: v.rowsIn, Rejects: v.rejects, Attempts: v.attempts,
 		CPUSeconds: v.cpu.Seconds(), PeakBytes: v.peak, At: v.r.options.Clock.Now().UTC(),
@@ -579,8 +628,16 @@ func (v *visit) command(ctx context.Context, temporary, rejects string) (retry, 
 		defer f.Close()
 		p.stdout = f
 	}
-	if len(v.inputs) == 1 && !v.s.NamesInput() {
-		f, err := os.Open(v.inputs[0].Path)
+	stdin := ""
+	switch {
+	case v.s.NamesInput():
+	case v.layout != nil:
+		stdin = v.layout.list
+	case len(v.inputs) == 1:
+		stdin = v.inputs[0].Path
+	}
+	if stdin != "" {
+		f, err := os.Open(stdin)
 		if err != nil {
 			v.err, v.cause = fmt.Errorf("the input cannot be read: %w", err), CauseUnreadable
 			return false, false
@@ -604,6 +661,9 @@ func (v *visit) command(ctx context.Context, temporary, rejects string) (retry, 
 	var inputs []pipeline.Input
 	for _, in := range v.inputs {
 		inputs = append(inputs, pipeline.Input{Step: in.Step, Path: in.Path})
+	}
+	if v.layout != nil {
+		inputs = v.layout.inputs
 	}
 	p.argv, p.env = v.s.Command(inputs, temporary), v.environment(temporary)
 	limited, cancel := context.WithTimeoutCause(ctx, v.s.Timeout, errTimeout)
@@ -693,6 +753,10 @@ func (v *visit) environment(output string) []string {
 		set(kv.variable, kv.value)
 	}
 	set(pipeline.VariableOutput, output)
+	if v.layout != nil {
+		v.layout.setEnvironment(set)
+		return env
+	}
 	var paths []string
 	for _, in := range v.inputs {
 		paths = append(paths, in.Path)
