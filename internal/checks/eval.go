@@ -173,11 +173,22 @@ func New(plan Plan) *Evaluation {
 	return e
 }
 
+// ByColumn reports whether no check looks at several columns of a chunk, nor is
+// a failing row named by other columns than the judged one: then a chunk whose
+// columns are those of the one before may be begun while that one is at work. It
+// is known once a chunk was begun.
+func (e *Evaluation) ByColumn() bool {
+	return len(e.plan.Key) == 0 && len(e.across) == 0 && len(e.cuts) == 0
+}
+
 // Begin starts a chunk; columns are the reader's, one for each vector. It fills
 // the columns that name failing rows. Then Column is called for each column,
 // and End.
 func (e *Evaluation) Begin(columns []batch.Column, c *batch.Chunk) error {
 	e.bind(columns)
+	if len(e.plan.Key) == 0 {
+		return nil
+	}
 	e.keys = e.keys[:0]
 	for _, k := range e.plan.Key {
 		i := slices.Index(e.names, k)

@@ -116,7 +116,9 @@ func (s *rowSet) duplicates(rows uint64) Estimate {
 }
 
 // Builder accumulates the chunks of one batch. For each chunk Begin is called,
-// then Column for each of its columns, then End.
+// then Column for each of its columns, then End. Each of them meets the chunks
+// in their order, and so does Column with the same column; a chunk whose columns
+// are those of the one before may be begun while that one is at work.
 type Builder struct {
 	elements []elementHashes // by column, of elements of lists
 	p        *Profile
