@@ -22,6 +22,9 @@ type Options struct {
 	// MustExist refuses to create a missing SQLite file. A Postgres database is
 	// never created, so it must exist in any case.
 	MustExist bool
+	// Foreign opens a database that is not the store: the journal of an SQLite file
+	// stays as it is.
+	Foreign bool
 	// Retry bounds the attempts of Tx and of single statements. The zero value
 	// is DefaultRetry.
 	Retry RetryPolicy
@@ -37,6 +40,7 @@ type DB struct {
 	reader, writer *sqlx.DB
 	target         *target
 	readOnly       bool
+	foreign        bool
 	retry          RetryPolicy
 }
 
@@ -52,11 +56,14 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{Dialect: t.dialect, target: t, readOnly: o.ReadOnly, retry: o.Retry.withDefaults()}
+	d := &DB{Dialect: t.dialect, target: t, readOnly: o.ReadOnly, foreign: o.Foreign, retry: o.Retry.withDefaults()}
 	if t.dialect.IsPostgres() {
 		err = d.openPostgres(ctx)
 	} else {
 		err = d.openSQLite(ctx, o)
+	}
+	if err != nil && o.Foreign {
+		return nil, fmt.Errorf("open database: %w", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

@@ -97,13 +97,16 @@ func (d *DB) sqliteDSNs() (write, read string) {
 		r.Set("vfs", "memdb")
 		return fileURI(name, w), fileURI(name, r)
 	}
+	r.Set("mode", "rw")
+	if d.foreign {
+		return fileURI(d.target.path, w), fileURI(d.target.path, r)
+	}
 	w.Set("_journal_mode", "WAL")
 	// It can be chosen for a new file alone, and the statement waits for the
 	// write lock of an old one.
 	if info, err := os.Stat(d.target.path); err != nil || info.Size() == 0 {
 		w.Set("_auto_vacuum", "INCREMENTAL")
 	}
-	r.Set("mode", "rw")
 	return fileURI(d.target.path, w), fileURI(d.target.path, r)
 }
 

@@ -227,12 +227,13 @@ func (p *Pipeline) Check() error {
 		if len(s.Run) > 0 {
 			program = s.Run[0]
 		}
-		if why := p.lookup(program); s.HTTP == nil && !s.Worker && why != "" {
+		if why := p.lookup(program); s.HTTP == nil && s.SQL == nil && !s.Worker && why != "" {
 			errs.Add(diag.Diagnostic{
 				Pos: s.CommandPos, Code: CodeCommand,
 				Message: fmt.Sprintf("step %q: %s", s.Name, why),
 			})
 		}
+		s.SQL.check(p, &errs)
 		for j, rule := range s.Rules {
 			f, err := os.Open(p.Path(rule))
 			if err != nil {

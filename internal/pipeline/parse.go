@@ -282,6 +282,7 @@ func (p *parser) steps(top *yamldoc.Mapping) {
 		}
 		p.step(name, e)
 	}
+	p.sqlSteps(m)
 	if p.graph(m.Keys()) {
 		p.units()
 	}
@@ -310,8 +311,8 @@ func (p *parser) step(name string, e yamldoc.Entry) {
 		return
 	}
 	p.keys(m, where,
-		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http", "worker", "group", "fan_in"},
-		[]string{"sql", "split", "canary"})
+		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http", "sql", "worker", "group", "fan_in"},
+		[]string{"split", "canary"})
 	p.commandOf(&s, m, e.Key, where)
 	if n := m.Get("needs"); n != nil {
 		p.needsOf(&s, n)
@@ -360,6 +361,10 @@ func (p *parser) groups(n *yamldoc.Node) {
 
 func (p *parser) commandOf(s *Step, m *yamldoc.Mapping, key *yamldoc.Node, where string) {
 	run, sh := m.Get("run"), m.Get("sh")
+	if q := m.Get("sql"); q != nil {
+		p.sql(s, m, q, where)
+		return
+	}
 	if h := m.Get("http"); h != nil {
 		p.http(s, m, h, where)
 		return
@@ -372,10 +377,7 @@ func (p *parser) commandOf(s *Step, m *yamldoc.Mapping, key *yamldoc.Node, where
 	case run != nil && sh != nil:
 		m.KeyNode("sh").Errorf(&p.errs, CodeCommand, "%s has run and sh; a step has exactly one command", where)
 	case run == nil && sh == nil:
-		// sql is a command too, and already reported.
-		if !m.Has("sql") {
-			key.Errorf(&p.errs, CodeCommand, `%s has no command; give it one with run: ["program", "argument"] or sh: "text for the shell"`, where)
-		}
+		key.Errorf(&p.errs, CodeCommand, `%s has no command; give it one with run: ["program", "argument"] or sh: "text for the shell"`, where)
 	case run != nil:
 		p.commands[s.Name], s.CommandPos = run, run.Pos()
 		if run.IsScalar() && !run.IsNull() {

@@ -210,8 +210,8 @@ func (h *HTTP) BatchSize() int {
 	return h.Batch
 }
 
-// Step is one node of the graph. Exactly one of Run, Shell, HTTP and
-// Worker is set.
+// Step is one node of the graph. Exactly one of Run, Shell, HTTP, SQL
+// and Worker is set.
 type Step struct {
 	// Name is unique in the pipeline and safe as part of a path.
 	Name string
@@ -221,6 +221,8 @@ type Step struct {
 	Shell string
 	// HTTP is the function that is called instead of a command.
 	HTTP *HTTP
+	// SQL is what is done in a database instead of a command.
+	SQL *SQL
 	// Worker leaves the work to workers of the lease API.
 	Worker bool
 	// Needs are the steps whose outputs this one reads, in the order of the file.

@@ -148,7 +148,7 @@ func TestLaterVersions(t *testing.T) {
 		require.EqualError(t, err, `p.yaml:1:1: "`+key+`" in the pipeline is not supported by this version yet`)
 	}
 	for _, field := range []string{
-		"sql: {dsn: x}", "run: [cat], split: rows(5)",
+		"run: [cat], split: rows(5)",
 		"run: [cat], canary: skip",
 	} {
 		_, err := pipeline.Parse("p.yaml", []byte(head+"steps:\n  a: {"+field+"}\n"), nil)
@@ -227,6 +227,7 @@ func TestWait(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(head + "steps: {a: {run: [cat, '{input}']}, b: {sh: \"cat {input} '\", needs: {a: any}}}\n"))
 	f.Add([]byte(head + "steps: {a: {needs: [b]}, b: {needs: [a, c]}, c: {needs: c}}\n"))
+	f.Add([]byte(head + "steps: {a: {sql: {dsn: 'sqlite:x', load: {table: t, columns: auto}, statement: 'DELETE FROM t; SELECT :unit_id', query: SELECT 1}}}\n"))
 	f.Add([]byte("version: 1\npipeline: x\nsteps: {a: {retry: {backoff: 1w, on: []}, timeout: {run: 0}, run: [a]}}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := pipeline.Parse("p.yaml", data, nil)
@@ -238,7 +239,17 @@ func FuzzParse(f *testing.F) {
 		for _, s := range p.Steps {
 			require.Regexp(t, `^[A-Za-z0-9_][A-Za-z0-9_.-]*$`, s.Name)
 			require.False(t, seen[s.Name])
-			require.NotEqual(t, len(s.Run) > 0, s.Shell != "")
+			kinds := 0
+			for _, is := range []bool{len(s.Run) > 0, s.Shell != "", s.HTTP != nil, s.SQL != nil, s.Worker} {
+				if is {
+					kinds++
+				}
+			}
+			require.Equal(t, 1, kinds)
+			if len(s.Run) == 0 && s.Shell == "" {
+				seen[s.Name] = true
+				continue
+			}
 			var in []pipeline.Input
 			for _, n := range s.Needs {
 				require.True(t, seen[n.Step], "needs come first")

@@ -55,7 +55,11 @@ func traceparent(correlation, run, step, unit string, attempt int) string {
 // that the command names, and of its settings without rules and on_fail.
 func fingerprint(p *pipeline.Pipeline, s *pipeline.Step) (string, error) {
 	h := sha256.New()
-	err := json.NewEncoder(h).Encode(struct {
+	inDatabase, err := s.SQL.Does(p)
+	if err != nil {
+		return "", fmt.Errorf("fingerprint of step %q: %w", s.Name, err)
+	}
+	err = json.NewEncoder(h).Encode(struct {
 		Run     []string
 		Shell   string
 		Needs   []pipeline.Need
@@ -70,7 +74,8 @@ func fingerprint(p *pipeline.Pipeline, s *pipeline.Step) (string, error) {
 		Batch   int    `json:",omitempty"`
 		Worker  bool   `json:",omitempty"`
 		FanIn   bool   `json:",omitempty"`
-	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers.Max, s.HTTP.Address(), s.HTTP.BatchSize(), s.Worker, s.FanIn})
+		SQL     any    `json:",omitempty"`
+	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers.Max, s.HTTP.Address(), s.HTTP.BatchSize(), s.Worker, s.FanIn, inDatabase})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint of step %q: %w", s.Name, err)
 	}

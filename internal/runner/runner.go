@@ -110,6 +110,7 @@ type Runner struct {
 	bounded bool // by Options.Workers, steps with scale_at included
 	random  sync.Mutex
 	telling sync.Mutex // of Options.Progress
+	foreign databases
 }
 
 // New checks the options and that every program of the pipeline is there; such
@@ -221,6 +222,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 		return empty, err
 	}
 	defer unlock()
+	defer r.foreign.close()
 	if err := r.prepare(); err != nil {
 		return empty, err
 	}
@@ -279,6 +281,7 @@ func Work(ctx context.Context, runners []*Runner, drain bool) error {
 		if err := errors.Join(r.prepare(), r.define(ctx)); err != nil {
 			return err
 		}
+		defer r.foreign.close()
 		group.Go(func() error {
 			x := newExecutor(r)
 			x.stay = !drain

@@ -561,9 +561,12 @@ func (v *visit) execute(ctx context.Context) (retry, ok bool) {
 	}
 	defer os.RemoveAll(temporary) //nolint:errcheck // it may be gone
 	defer os.Remove(rejects)      //nolint:errcheck // it may be gone
-	if v.s.HTTP != nil {
+	switch {
+	case v.s.HTTP != nil:
 		retry, ok = v.post(ctx, temporary)
-	} else {
+	case v.s.SQL != nil:
+		retry, ok = v.sql(ctx, temporary)
+	default:
 		retry, ok = v.command(ctx, temporary, rejects)
 	}
 	if !ok {
