@@ -18,7 +18,7 @@ type benchSignalFlags struct {
 	batches, injections int
 	threads             int
 	noPeers, noChains   bool
-	format, file        string
+	format, file, cache string
 }
 
 func (e *env) benchSignalCommand() *cobra.Command {
@@ -45,6 +45,7 @@ Sets whose data is absent are named as absent.`,
 	fl.IntVar(&f.threads, "threads", 0, "measure `N` sets at once (default: one for each core)")
 	fl.BoolVar(&f.noPeers, "no-peers", false, "leave out the other tools' rules")
 	fl.BoolVar(&f.noChains, "no-sequences", false, "leave out the faults that stretch over several batches")
+	fl.StringVar(&f.cache, "cache", "", "keep profiles in a `folder` for further runs of the same profiler: a change of the detector alone\nthen profiles nothing again")
 	fl.StringVarP(&f.format, "output", "o", "markdown", "`format`: markdown, json, prometheus")
 	fl.StringVar(&f.file, "output-file", "", "write the result to a `file` instead of standard output")
 	return cmd
@@ -54,7 +55,7 @@ Sets whose data is absent are named as absent.`,
 func (f *benchSignalFlags) options() (signal.Options, error) {
 	o := signal.Options{
 		Data: f.data, Only: f.only, Seed: f.seed, Batches: f.batches, Injections: f.injections,
-		NoPeers: f.noPeers, NoChains: f.noChains, Threads: f.threads,
+		NoPeers: f.noPeers, NoChains: f.noChains, Threads: f.threads, Cache: f.cache,
 	}
 	switch {
 	case f.batches != 0 && f.batches < 20:

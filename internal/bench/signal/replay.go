@@ -83,6 +83,7 @@ type player struct {
 	at      []int // batches that are broken
 	chains  bool  // sequence faults too
 	peers   bool
+	cache   cache
 	runs    []*run
 	all     []detector
 	healthy []*observed
@@ -146,7 +147,7 @@ func (p *player) replay(ctx context.Context) error {
 // observe profiles a batch.
 func (p *player) observe(ctx context.Context, i int, t *table) (*profile.Profile, *observed, error) {
 	at := p.seq.times[i]
-	prof, err := profileTable(ctx, "bench/"+p.seq.name, at, t)
+	prof, err := p.cache.profile(ctx, "bench/"+p.seq.name, at, t)
 	if err != nil {
 		return nil, nil, err
 	}

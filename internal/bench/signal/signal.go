@@ -38,6 +38,8 @@ type Options struct {
 	// Threads is the number of sets that are measured at once; 0 is one for
 	// each core.
 	Threads int
+	// Cache is a folder that keeps profiles for further runs; empty keeps none.
+	Cache string
 	// Version names the program.
 	Version string
 	// Say is told what goes on; nil is nobody.
@@ -228,7 +230,7 @@ func (o *Options) play(ctx context.Context, sequences []*sequence) ([]*player, e
 	for k := range sequences {
 		i := len(sequences) - 1 - k // the last are the longest
 		at := injectionTimes(sequences[i].len(), cmp.Or(o.Injections, injections))
-		players[i] = &player{seq: sequences[i], seed: o.Seed, sizes: []Size{Small, Middle, Large}, at: at, chains: !o.NoChains, peers: !o.NoPeers}
+		players[i] = &player{seq: sequences[i], seed: o.Seed, sizes: []Size{Small, Middle, Large}, at: at, chains: !o.NoChains, peers: !o.NoPeers, cache: cache{o.Cache, o.Version}}
 		g.Go(func() error {
 			runtime.LockOSThread() // its time is measured
 			defer runtime.UnlockOSThread()
