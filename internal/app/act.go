@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -48,6 +49,37 @@ func (a *App) Answer(ctx context.Context, id string, answer alert.Answer, who st
 		}
 	}
 	return a.changeIncident(ctx, id, func(i *alert.Incident) (*alert.Change, error) { return alert.Respond(i, answer, who, a.opts.Now()) })
+}
+
+// Label stores answers about batches of a dataset, learns it anew, and answers
+// its live incident with the one that all of its bad batches have got; for a new
+// level the first of them is enough. It returns the incident that was answered,
+// as it is then; nil if there is none. Errors of the labels match those of
+// store.SetLabels; then nothing is changed.
+func (a *App) Label(ctx context.Context, dataset string, all []store.Labelled) (*alert.Incident, error) {
+	if err := a.Store.SetLabels(ctx, dataset, all); err != nil {
+		return nil, err
+	}
+	live, err := a.Store.Incidents(ctx, store.IncidentQuery{Dataset: dataset, Open: true, Limit: 1})
+	if err != nil || len(live) == 0 || len(all) == 0 || all[0].Label == "" {
+		return nil, err
+	}
+	in, answer := &live[0], alert.Answer(all[0].Label)
+	about := in.Labelled(answer)
+	for _, batch := range about {
+		if !slices.ContainsFunc(all, func(l store.Labelled) bool { return l.Batch == batch && l.Label == all[0].Label }) {
+			return nil, nil //nolint:nilnil // some of its batches have no such answer
+		}
+	}
+	if len(about) == 0 || in.Answer == answer {
+		return nil, nil //nolint:nilnil // nothing is said about it
+	}
+	if err := a.changeIncident(ctx, in.ID, func(i *alert.Incident) (*alert.Change, error) {
+		return alert.Respond(i, answer, all[0].Who, a.opts.Now())
+	}); err != nil {
+		return nil, err
+	}
+	return a.FindIncident(ctx, in.ID)
 }
 
 func (a *App) changeIncident(ctx context.Context, id string, change func(*alert.Incident) (*alert.Change, error)) error {

@@ -32,7 +32,9 @@ func (e *env) historyLabelCommand() *cobra.Command {
   fine-once   an exception: they stay out of the baselines
   new-normal  the beginning of a new level
 FROM and TO are names of batches, days or times; one of them alone is one batch or
-one day. What was learned of the dataset is learned anew with the answers.`,
+one day. What was learned of the dataset is learned anew with the answers. An open
+incident whose bad batches are all among them is answered too: fine, fine-once and
+new-normal close it, real acknowledges it.`,
 		Example: "  profiler history label shop/orders --as real 2026-03-01..2026-03-03\n  profiler history label shop/orders --take-back 2026-03-01",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -56,16 +58,16 @@ func (e *env) historyLabel(cmd *cobra.Command, args []string, f *labelFlags) err
 	case !f.takeBack && !contains(labels, f.as):
 		return usage("--as %q: write one of %s", f.as, join(labels))
 	}
-	s, err := e.openStore(cmd, f.store)
+	a, err := e.alertApp(cmd, f.store)
 	if err != nil {
 		return err
 	}
-	defer s.Close() //nolint:errcheck // everything is written
+	defer a.Close() //nolint:errcheck // everything is written
 	dataset := rules.DatasetName(args[0])
-	if err := knownDataset(cmd, s, dataset); err != nil {
+	if err := knownDataset(cmd, a.Store, dataset); err != nil {
 		return err
 	}
-	entries, err := s.History(cmd.Context(), store.HistoryQuery{Dataset: dataset})
+	entries, err := a.Store.History(cmd.Context(), store.HistoryQuery{Dataset: dataset})
 	if err != nil {
 		return &app.StoreError{Err: err}
 	}
@@ -81,7 +83,7 @@ func (e *env) historyLabel(cmd *cobra.Command, args []string, f *labelFlags) err
 	for _, c := range chosen {
 		all = append(all, store.Labelled{Batch: c.Batch, Label: store.Label(f.as), Who: who})
 	}
-	err = s.SetLabels(cmd.Context(), dataset, all)
+	incident, err := a.Label(cmd.Context(), dataset, all)
 	switch {
 	case errors.Is(err, store.ErrInvalid):
 		return usage("%v", err)
@@ -95,6 +97,9 @@ func (e *env) historyLabel(cmd *cobra.Command, args []string, f *labelFlags) err
 	text := "1 batch"
 	if len(all) != 1 {
 		text = fmt.Sprintf("%d batches", len(all))
+	}
+	if incident != nil {
+		what += "; its incident is " + string(incident.Status)
 	}
 	e.note("%s: %s %s", dataset, text, what)
 	return nil
