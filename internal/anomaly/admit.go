@@ -37,9 +37,16 @@ type Outcome struct {
 // decision must be that of Judge on this state with the same features and
 // options; batches come in the order of their times. id names the batch.
 func (s *State) Add(id string, f *Features, o Options, d Decision, label Label) Outcome {
+	s.thaw()
 	seq := s.seq
 	paged := d.Judged && d.Status == Fail
-	deviates := paged || d.NewLevel
+	deviates := paged && d.Lane != slowLane || d.NewLevel // a slow change is in the batches before too
+	if paged && d.Lane == slowLane {
+		s.slowPage = seq + 1
+	}
+	if s.slowPage == seq+1 || d.known {
+		s.tell(d.told)
+	}
 	rec := batchRecord{seq: seq, at: f.at.UnixMicro(), id: id, paged: paged, scored: d.scored, d: d.d, q: d.q, c: d.c}
 	s.batches = keepLast(append(s.batches, rec), keptBatches)
 	var out Outcome
@@ -231,6 +238,7 @@ func (s *State) admitLate(h *held) {
 // newLevel starts the metrics that deviated anew, from the given batches.
 func (s *State) newLevel(level []held, d direction) {
 	last := level[len(level)-1]
+	s.level = level[0].seq
 	for _, v := range last.values {
 		c := s.index[v.column]
 		if c == nil || c.series[v.kind] == nil || !s.moved(c.series[v.kind], level, v) {

@@ -1,10 +1,13 @@
 package anomaly
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -14,10 +17,11 @@ import (
 var ErrFormat = errors.New("not a readable state of learned detection")
 
 const (
-	stateMagic    = "ANOS"
-	featuresMagic = "ANOF"
-	codecVersion  = 1
-	maxDecoded    = 1 << 30
+	stateMagic      = "ANOS"
+	featuresMagic   = "ANOF"
+	stateVersion    = 2
+	featuresVersion = 1
+	maxDecoded      = 1 << 30
 )
 
 // codec writes or reads fields: one description of a form serves both ways. In
@@ -26,11 +30,12 @@ type codec struct {
 	b       []byte
 	reading bool
 	err     error
+	batches []batchRecord // of the state: most series have one value of each
 }
 
 func (c *codec) fail() {
 	if c.err == nil {
-		c.err = fmt.Errorf("%w: damaged or truncated", ErrFormat)
+		c.err = errDamaged()
 	}
 	c.b = nil
 }
@@ -186,34 +191,100 @@ func (c *codec) window(w *errorWindow) {
 		c.fail()
 	}
 	if c.reading {
-		ring := w.ring
-		*w = errorWindow{}
-		for _, e := range ring {
-			w.add(e)
-		}
+		w.sorted = slices.Clone(w.ring)
+		slices.Sort(w.sorted)
 	}
 }
 
+// records go as a mask of those that are not 0, and those.
 func (c *codec) records(r *records) {
 	c.int(&r.block)
+	if r.block < 0 {
+		c.fail()
+		return
+	}
 	for side := range r.most {
+		mask := uint64(0)
+		for i, x := range r.most[side] {
+			if x != 0 {
+				mask |= 1 << i
+			}
+		}
+		c.uint(&mask)
 		for i := range r.most[side] {
-			c.float(&r.most[side][i])
+			if mask>>i&1 != 0 {
+				c.float(&r.most[side][i])
+			}
 		}
 	}
 }
 
-func (c *codec) series(x *series) {
-	list(c, &x.entries, func(e *entry) {
-		c.int(&e.seq)
-		c.int(&e.at)
+// entries go without their numbers and times where they are those of batches in
+// a row that the state has.
+func (c *codec) entries(x *series) {
+	n := c.len(len(x.entries))
+	if n > keptValues {
+		c.fail()
+	}
+	if n == 0 || c.err != nil {
+		return
+	}
+	if c.reading {
+		x.entries = make([]entry, n, keptValues)
+	}
+	first := x.entries[0].seq
+	c.int(&first)
+	row := c.inRow(first, n)
+	plain := row != nil
+	if !c.reading {
+		for i := 0; plain && i < n; i++ {
+			plain = x.entries[i].seq == row[i].seq && x.entries[i].at == row[i].at
+		}
+	}
+	c.bool(&plain)
+	if c.reading && plain && row == nil {
+		c.fail()
+		return
+	}
+	var bits [2]uint64
+	for i := range x.entries {
+		e := &x.entries[i]
+		switch {
+		case !plain:
+			c.int(&e.seq)
+			c.int(&e.at)
+		case c.reading:
+			e.seq, e.at = row[i].seq, row[i].at
+		}
+		if e.accepted {
+			bits[i/64] |= 1 << (i % 64)
+		}
+	}
+	c.uint(&bits[0])
+	c.uint(&bits[1])
+	for i := range x.entries {
+		e := &x.entries[i]
+		e.accepted = bits[i/64]>>(i%64)&1 != 0
 		c.float(&e.value)
-		c.bool(&e.accepted)
-	})
+	}
+}
+
+// inRow returns the n batches from one on; nil if the state has not all.
+func (c *codec) inRow(first int64, n int) []batchRecord {
+	i, ok := slices.BinarySearchFunc(c.batches, first, func(b batchRecord, seq int64) int { return cmp.Compare(b.seq, seq) })
+	if !ok || i+n > len(c.batches) || c.batches[i+n-1].seq != first+int64(n-1) {
+		return nil
+	}
+	return c.batches[i : i+n]
+}
+
+// series is what judging needs of one; see late for the rest.
+func (c *codec) series(x *series) {
+	c.entries(x)
 	small(c, &x.accepted, 1<<40)
 	small(c, &x.current, predictors)
 	for k := range predictors {
-		c.window(&x.errors[k])
+		c.float(&x.scales[k])
 		c.records(&x.records[k])
 	}
 	list(c, &x.odd, func(o *oddError) { c.int(&o.seq); c.float(&o.e) })
@@ -222,8 +293,18 @@ func (c *codec) series(x *series) {
 	c.float(&x.rows)
 	c.float(&x.noise)
 	c.float(&x.floor)
-	if len(x.entries) > keptValues {
-		c.fail()
+}
+
+// late is the part of a state that only learning needs.
+func (c *codec) late(s *State) {
+	for _, col := range s.columns {
+		for _, x := range col.series {
+			if x != nil {
+				for k := range predictors {
+					c.window(&x.errors[k])
+				}
+			}
+		}
 	}
 }
 
@@ -275,6 +356,7 @@ func (c *codec) state(s *State) {
 		c.float(&b.q)
 		c.float(&b.c)
 	})
+	c.batches = s.batches
 	list(c, &s.columns, func(x **columnState) {
 		if c.reading {
 			*x = &columnState{}
@@ -310,22 +392,55 @@ func (c *codec) state(s *State) {
 			c.float(&v.n)
 		})
 	})
+	list(c, &s.told, func(t *toldChange) {
+		c.key(&t.column)
+		small(c, &t.kind, int(kindCount))
+		c.int(&t.seq)
+		c.float(&t.size)
+	})
+	c.int(&s.slowPage)
+	c.int(&s.level)
 	list(c, &s.run, c.int)
 	c.direction(&s.heading)
 	small(c, &s.calm, 1<<40)
 	c.float(&s.thK)
 }
 
-// Encode returns the state as bytes: equal states give equal bytes.
+// Encode returns the state as bytes: equal states give equal bytes. They are two
+// compressed parts, of which judging reads only the first.
 func (s *State) Encode() ([]byte, error) {
-	var c codec
+	s.thaw()
+	var c, l codec
 	c.state(s)
-	return pack(stateMagic, c.b)
+	l.late(s)
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("encode learned state: %w", err)
+	}
+	early, late := z.EncodeAll(c.b, nil), z.EncodeAll(l.b, nil)
+	out := append([]byte(stateMagic), stateVersion)
+	out = binary.AppendUvarint(out, uint64(len(early)))
+	out = binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(late))
+	out = append(out, early...)
+	return append(out, late...), z.Close()
 }
 
 // Decode reads what Encode wrote. Errors match ErrFormat.
 func Decode(data []byte) (*State, error) {
-	b, err := unpack(stateMagic, data)
+	rest, err := checkMagic(stateMagic, stateVersion, data)
+	if err != nil {
+		return nil, err
+	}
+	n, k := binary.Uvarint(rest)
+	if k <= 0 || len(rest) < k+4 || n > uint64(len(rest)-k-4) {
+		return nil, errDamaged()
+	}
+	sum, rest := binary.LittleEndian.Uint32(rest[k:]), rest[k+4:]
+	early, late := rest[:n], rest[n:]
+	if crc32.ChecksumIEEE(late) != sum {
+		return nil, errDamaged()
+	}
+	b, err := decompress(early)
 	if err != nil {
 		return nil, err
 	}
@@ -337,8 +452,33 @@ func Decode(data []byte) (*State, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
+	s.late = slices.Clone(late)
 	s.derive()
 	return s, nil
+}
+
+// thaw decodes what only learning needs. Bytes with the right sum that are not
+// what Encode wrote count as no errors of the past.
+func (s *State) thaw() {
+	if s.late == nil {
+		return
+	}
+	b, err := decompress(s.late)
+	s.late = nil
+	c := codec{b: b, reading: true, err: err}
+	if err == nil {
+		c.late(s)
+	}
+	if c.err == nil && len(c.b) == 0 {
+		return
+	}
+	for _, col := range s.columns {
+		for _, x := range col.series {
+			if x != nil {
+				x.errors = [predictors]errorWindow{}
+			}
+		}
+	}
 }
 
 // isSound reports whether the parts of a decoded state fit each other.
@@ -372,10 +512,13 @@ func (s *State) isSound() bool {
 
 // Clone returns an independent copy.
 func (s *State) Clone() *State {
+	s.thaw()
 	var w codec
 	w.state(s)
+	w.late(s)
 	r, out := codec{b: w.b, reading: true}, &State{}
 	r.state(out)
+	r.late(out)
 	if r.err != nil {
 		panic("BUG: a state that cannot be copied: " + r.err.Error())
 	}
@@ -387,12 +530,16 @@ func (s *State) Clone() *State {
 func (f *Features) Encode() ([]byte, error) {
 	var c codec
 	c.features(f)
-	return pack(featuresMagic, c.b)
+	return pack(featuresMagic, featuresVersion, c.b)
 }
 
 // DecodeFeatures reads what Encode wrote. Errors match ErrFormat.
 func DecodeFeatures(data []byte) (*Features, error) {
-	b, err := unpack(featuresMagic, data)
+	rest, err := checkMagic(featuresMagic, featuresVersion, data)
+	if err != nil {
+		return nil, err
+	}
+	b, err := decompress(rest)
 	if err != nil {
 		return nil, err
 	}
@@ -404,27 +551,33 @@ func DecodeFeatures(data []byte) (*Features, error) {
 	return f, c.err
 }
 
-func pack(magic string, b []byte) ([]byte, error) {
+func pack(magic string, version byte, b []byte) ([]byte, error) {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
 	if err != nil {
 		return nil, fmt.Errorf("encode learned state: %w", err)
 	}
-	out := append([]byte(magic), codecVersion)
+	out := append([]byte(magic), version)
 	return z.EncodeAll(b, out), z.Close()
 }
 
-func unpack(magic string, data []byte) ([]byte, error) {
-	if len(data) < 5 || string(data[:4]) != magic || data[4] != codecVersion {
+func checkMagic(magic string, version byte, data []byte) (rest []byte, err error) {
+	if len(data) < 5 || string(data[:4]) != magic || data[4] != version {
 		return nil, fmt.Errorf("%w: it is of another version", ErrFormat)
 	}
+	return data[5:], nil
+}
+
+func errDamaged() error { return fmt.Errorf("%w: damaged or truncated", ErrFormat) }
+
+func decompress(data []byte) ([]byte, error) {
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDecoded))
 	if err != nil {
 		return nil, err
 	}
 	defer z.Close()
-	b, err := z.DecodeAll(data[5:], nil)
+	b, err := z.DecodeAll(data, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: damaged or truncated", ErrFormat)
+		return nil, errDamaged()
 	}
 	return b, nil
 }

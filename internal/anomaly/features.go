@@ -411,14 +411,15 @@ func midQuantiles(w []point) (out [len(quantileKinds)]float64) {
 
 // quantileNoise is the standard error of a quantile of n values, by the ranks
 // that one standard error of its rank leads to in the pool: where values are
-// sparse a quantile moves far. 0 for other metrics.
+// sparse a quantile moves far. That of the digests in the pool, half the share
+// of a point, is a part of it. 0 for other metrics.
 func quantileNoise(pool []point, k Kind, n float64) float64 {
 	i := slices.Index(quantileKinds[:], k)
 	if i < 0 {
 		return 0
 	}
 	p := quantileShares[i]
-	delta := math.Sqrt(p * (1 - p) / n)
+	delta := math.Hypot(math.Sqrt(p*(1-p)/n), 0.5/digestPoints)
 	var at [2]float64
 	midQuantilesAt(pool, []float64{p - delta, p + delta}, at[:])
 	return (at[1] - at[0]) / 2

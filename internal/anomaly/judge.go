@@ -68,7 +68,7 @@ const (
 	leastQ       = 1.6
 	leastC       = 2.2
 	leastK       = 0.05
-	earlyG       = 1.6
+	earlyG       = 1.6 / 1.15 // G is divided by it up to longHistory batches; see youth
 	earlyFactor  = 1.5
 	floorRatio   = 0.3
 	mostZ        = 60
@@ -88,26 +88,30 @@ type setting struct {
 	volume  float64 // V that pages
 	page    float64 // G that pages
 	warn    float64 // G that warns
+	slow    bool    // slow changes page
 }
 
 var settings = map[Preset]setting{
 	Quiet:  {record1: 0.25, volume: lane1Limit, page: 1.6, warn: 1},
-	Normal: {record1: 0.25, volume: lane1Limit, page: 1.15, warn: 0.9},
-	High:   {record1: 0.5, volume: 2.4, page: 1, warn: math.Inf(1)},
+	Normal: {record1: 0.25, volume: lane1Limit, page: 1.15, warn: 0.9, slow: true},
+	High:   {record1: 0.5, volume: 2.4, page: 1, warn: math.Inf(1), slow: true},
 }
 
 // NoLane says that no lane decided.
-const NoLane = -1
+const (
+	NoLane   = -1
+	slowLane = 3
+)
 
 // Decision is what is said of one batch. It holds on to nothing that changes.
 type Decision struct {
 	Status Status
 	// Judged is false where the preset is Off.
 	Judged bool
-	// Lane decided: 0 contract, 1 volume and completeness, 2 everything; NoLane
-	// while everything is learned.
+	// Lane decided: 0 contract, 1 volume and completeness, 2 everything, 3 slow
+	// changes; NoLane while everything is learned.
 	Lane int
-	// Score is G of lane 2. Where lane 1 alone judges it is V over its limit, and
+	// Score is G of lane 2, which is less while the history is short. Where lane 1 alone judges it is V over its limit, and
 	// where lane 0 pages at least 2. HasScore is false before anything is scored.
 	Score    float64
 	HasScore bool
@@ -130,8 +134,10 @@ type Decision struct {
 	Slow []Evidence
 
 	values  []observed
-	scored  bool    // D, Q and C are known
-	d, q, c float64 // before the division by thresholds
+	told    []toldChange // slow changes that are worth a page
+	known   bool         // a page told of them already
+	scored  bool         // D, Q and C are known
+	d, q, c float64      // before the division by thresholds
 	heading direction
 }
 
@@ -165,9 +171,13 @@ func (s *State) Judge(f *Features, o Options) Decision {
 	d.values = view.values()
 	contract := s.contract(f, o)
 	s.score(&d, view.findings)
-	d.Slow = s.slowChanges(f, o)
+	d.Slow, d.told = s.slowChanges(f, o)
+	d.known = s.toldLately()
 	d.decide(set, contract, len(d.Slow) > 0)
 	d.Evidence = evidence(contract, view, s.mode)
+	if d.Lane == slowLane {
+		d.Evidence = d.withSlow()
+	}
 	d.heading = headingOf(contract, view.findings)
 	d.Continues = d.Status == Fail && len(s.run) > 0 && s.heading.agrees(d.heading, view.findings)
 	if d.Continues && len(s.run)+1 >= newLevelRun {
@@ -178,18 +188,16 @@ func (s *State) Judge(f *Features, o Options) Decision {
 
 // decide turns scores into a status: sections 3 to 5 of the design.
 func (d *Decision) decide(set setting, contract []Evidence, slow bool) {
-	page := set.page
 	limit := set.volume
 	switch {
 	case d.Batches < leastHistory:
-		d.Wanted, limit, page = leastHistory, math.Inf(1), math.Inf(1)
+		d.Wanted, limit = leastHistory, math.Inf(1)
 	case d.Batches < fullHistory:
-		d.Wanted, limit, page = fullHistory, earlyFactor*limit, math.Inf(1)
-	case d.Batches < longHistory:
-		page = max(page, earlyG)
+		d.Wanted, limit = fullHistory, earlyFactor*limit
 	}
 	d.V /= limit
 	d.HasScore = d.Batches >= leastHistory
+	d.G /= youth(d.Batches)
 	d.Score = d.G
 	if d.Batches < fullHistory {
 		d.Score = d.V
@@ -211,13 +219,45 @@ func (d *Decision) decide(set setting, contract []Evidence, slow bool) {
 	case d.V >= 1:
 		d.Status, d.Lane = Fail, 1
 		d.Score = max(d.Score, d.V*set.page)
-	case d.Lane == 2 && d.G >= page:
+	case d.Lane == 2 && d.G >= set.page:
 		d.Status = Fail
+	case d.Lane == 2 && len(d.told) > 0 && set.slow && !d.known:
+		d.Status, d.Lane = Fail, slowLane
+		d.Score = max(d.Score, set.page)
 	case worst == Warn:
 		d.Status, d.Lane = Warn, 0
 	case d.Lane == 2 && (d.G >= set.warn || slow):
 		d.Status = Warn
 	}
+}
+
+// withSlow is the evidence of a page for slow changes: those that page come
+// first, and each column once.
+func (d *Decision) withSlow() []Evidence {
+	pages := func(e *Evidence) bool {
+		return slices.ContainsFunc(d.told, func(t toldChange) bool { return t.column.name == e.Column })
+	}
+	var out []Evidence
+	for _, first := range []bool{true, false} {
+		for i := range d.Slow {
+			if e := &d.Slow[i]; pages(e) == first {
+				out = append(out, *e)
+			}
+		}
+	}
+	for i := range d.Evidence {
+		if e := &d.Evidence[i]; !slices.ContainsFunc(out, func(o Evidence) bool { return o.Column == e.Column }) {
+			out = append(out, *e)
+		}
+	}
+	return out[:min(len(out), mostEvidence)]
+}
+
+// youth is how much further a batch must deviate while few are behind the
+// thresholds of the scores: the largest of n scores is itself exceeded once in
+// n+1 batches. It falls to 1 as the number of batches grows.
+func youth(batches int) float64 {
+	return 1 + (earlyG-1)*longHistory/float64(max(longHistory, batches))
 }
 
 // view are the findings of a batch, with the state of their columns.

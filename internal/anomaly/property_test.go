@@ -257,28 +257,56 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// A slow change warns, says which column and since when, and never pages.
+// A slow change warns, says which column and since when, and pages once; the
+// batch of the page is learned from, it is like those before it.
 func TestSlowChange(t *testing.T) {
 	t.Parallel()
 	s := anomaly.NewState()
-	warned := false
-	for day := range 110 {
+	warned, pages := 0, 0
+	for day := range 130 {
 		unit := 1.0
 		if day > 60 {
-			unit = 1 + 0.02*float64(day-60) // to the double in 50 days
+			unit = 1 + 0.02*float64(min(day, 110)-60) // to the double in 50 days
 		}
-		d, _ := judgeDay(t, s, shop{unit: unit}, day, "")
+		d, out := judgeDay(t, s, shop{unit: unit}, day, "")
 		if day <= 60 {
 			require.Empty(t, d.Slow, "day %d", day)
 		}
 		if len(d.Slow) > 0 {
-			warned = true
+			warned++
 			require.Equal(t, "amount", d.Slow[0].Column)
 			require.Equal(t, "slow", d.Slow[0].Shape)
 			require.Greater(t, d.Slow[0].Value, d.Slow[0].Expected)
+			require.GreaterOrEqual(t, d.Status, anomaly.Warn)
 		}
+		if d.Status != anomaly.Fail {
+			continue
+		}
+		pages++
+		require.Equal(t, 3, d.Lane, "%+v", d.Evidence)
+		require.Equal(t, "amount", d.Evidence[0].Column)
+		require.Equal(t, "slow", d.Evidence[0].Shape)
+		require.Less(t, d.Evidence[0].Was, fmt.Sprint(day), "when it began")
+		require.GreaterOrEqual(t, warned, 5, "it has to last")
+		require.True(t, out.Admitted)
+		data, err := s.Encode()
+		require.NoError(t, err)
+		s, err = anomaly.Decode(data) // a page that was told stays told
+		require.NoError(t, err)
 	}
-	require.True(t, warned)
+	require.Less(t, warned, 30, "what was told warns no more")
+	require.Equal(t, 1, pages)
+}
+
+// Where the level always wandered, as seasons do, the same change is no news.
+func TestWanderingLevelsAreNoSlowChange(t *testing.T) {
+	t.Parallel()
+	s := anomaly.NewState()
+	for day := range 150 {
+		unit := 1.5 + 0.5*math.Sin(float64(day)/12)
+		d, _ := judgeDay(t, s, shop{unit: unit}, day, "")
+		require.NotEqual(t, 3, d.Lane, "day %d: %+v", day, d.Slow)
+	}
 }
 
 func TestStudentTail(t *testing.T) {

@@ -56,12 +56,21 @@ func (m slotMode) cycle() int {
 func (m slotMode) slot(us int64) int {
 	switch m {
 	case daily:
-		return modulo(math.Floor(float64(us)/dayMicros)+4, 7)
+		return int(((floorDiv(us, dayMicros)+4)%7 + 7) % 7)
 	case hourly:
-		return modulo(math.Floor(float64(us)/hourMicros), 24)
+		return int((floorDiv(us, hourMicros)%24 + 24) % 24)
 	default:
 		return 0
 	}
+}
+
+// floorDiv is the quotient rounded down.
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
 }
 
 // entry is a value of a series. Where a batch is held out the prediction takes
@@ -217,8 +226,21 @@ type series struct {
 	scales    [predictors]float64
 }
 
-// refresh computes what follows from the entries.
+// refresh computes what follows from entries and errors.
 func (s *series) refresh(mode slotMode) {
+	s.locate(mode)
+	for k := range s.scales {
+		s.scales[k] = s.errors[k].scale()
+	}
+	for k := range s.scales {
+		if len(s.errors[k].ring) >= switchErrors && s.scales[k] < switchGain*s.scales[s.current] {
+			s.current = k
+		}
+	}
+}
+
+// locate computes what follows from the entries.
+func (s *series) locate(mode slotMode) {
 	s.low, s.high = math.Inf(1), math.Inf(-1)
 	for i := range s.entries {
 		if e := &s.entries[i]; e.accepted {
@@ -232,14 +254,6 @@ func (s *series) refresh(mode slotMode) {
 	if s.haveCycle {
 		s.medians[1] = s.median(buf[:0], 0, cycle)
 		s.medians[2] = s.median(buf[:0], cycle, cycle)
-	}
-	for k := range s.scales {
-		s.scales[k] = s.errors[k].scale()
-	}
-	for k := range s.scales {
-		if len(s.errors[k].ring) >= switchErrors && s.scales[k] < switchGain*s.scales[s.current] {
-			s.current = k
-		}
 	}
 }
 

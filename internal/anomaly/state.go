@@ -26,10 +26,15 @@ type State struct {
 	hadRows  bool     // some accepted batch had rows
 	hadNone  bool     // some accepted batch had none
 	pending  []held
-	run      []int64   // pages in a row in the same direction
-	heading  direction // of the first of them
-	calm     int       // batches since the last page
-	thK      float64   // threshold of K; 0 before it is known
+	told     []toldChange // slow changes that are known
+	slowPage int64        // 1 more than the seq of the last page for one; 0 before it
+	level    int64        // of the first batch of the newest level that was accepted
+	run      []int64      // pages in a row in the same direction
+	heading  direction    // of the first of them
+	calm     int          // batches since the last page
+	thK      float64      // threshold of K; 0 before it is known
+
+	late []byte // of a decoded state: what only learning needs; see thaw
 
 	// Of what is above, for speed.
 	mode     slotMode
@@ -127,7 +132,7 @@ func (s *State) derive() {
 		c.derive()
 		for _, x := range c.series {
 			if x != nil {
-				x.refresh(s.mode)
+				x.locate(s.mode)
 			}
 		}
 	}

@@ -153,12 +153,20 @@ func autoMessage(d *anomaly.Decision, l *checks.Learned) string {
 		parts = append(parts, lines[i].String())
 	}
 	found := strings.Join(parts, "; ")
+	var slow []string
+	for i := range l.Slow[:min(3, len(l.Slow))] {
+		slow = append(slow, l.Slow[i].String())
+	}
+	slowly := "a slow change: " + strings.Join(slow, "; ")
 	switch d.Status {
 	case anomaly.Learning:
 		return learning
 	case anomaly.Pass:
 		return "like the " + batches + " before"
 	case anomaly.Fail:
+		if d.Lane == 3 {
+			return slowly
+		}
 		head := "unlike the " + batches + " before: "
 		if d.Critical() && d.Lane != 0 {
 			head = "far from the " + batches + " before: "
@@ -176,11 +184,7 @@ func autoMessage(d *anomaly.Decision, l *checks.Learned) string {
 		return "a new level is accepted: " + found
 	}
 	if len(l.Slow) > 0 && d.G < 1 {
-		parts = parts[:0]
-		for i := range l.Slow[:min(3, len(l.Slow))] {
-			parts = append(parts, l.Slow[i].String())
-		}
-		return "a slow change: " + strings.Join(parts, "; ")
+		return slowly
 	}
 	return "a little unlike the " + batches + " before: " + found
 }
