@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -168,7 +169,17 @@ steps:
 		look(t.Context())
 		shows(t, m, `profiler_runner_replayed_units_total{pipeline="nightly",step="break"} 1`,
 			`profiler_runner_dead_letter_units{pipeline="nightly",step="break"} 0`, `profiler_runner_queue_units{pipeline="nightly",step="break"} 1`,
-			`profiler_runner_queue_oldest_unit_timestamp_seconds{pipeline="nightly",step="break"} 1`)
+			`profiler_runner_queue_oldest_unit_timestamp_seconds{pipeline="nightly",step="break"} 1`, `profiler_runner_circuit_open{pipeline="nightly",step="break"} 0`)
+		q, err := queue.Open(t.Context(), service.Store.DB(), queue.Options{})
+		require.NoError(t, err)
+		for range 11 {
+			l, err := q.Claim(t.Context(), queue.ClaimRequest{Pipeline: "nightly", Step: "break", Worker: "w", Max: 1, Lease: time.Minute, Guarded: true})
+			require.NoError(t, err)
+			require.Len(t, l, 1)
+			require.NoError(t, q.Fail(t.Context(), &l[0], queue.Failure{Cause: "attempts", Outcome: queue.Faulty}))
+		}
+		look(t.Context())
+		shows(t, m, `profiler_runner_circuit_open{pipeline="nightly",step="break"} 1`, `profiler_runner_circuit_open{pipeline="nightly",step="copy"} 0`)
 		require.NoError(t, os.Remove(filepath.Join(dir, "in", "b.csv")))
 	})
 }

@@ -156,7 +156,12 @@ func (w *runWatcher) count(e *queue.Event) {
 		return
 	case queue.KindLost:
 		m.LeasesExpired(e.Pipeline, e.Step, 1)
-	case queue.KindRetry, queue.Kind(queue.Done), queue.Kind(queue.Quarantined), queue.Kind(queue.Dead):
+	case queue.Kind(queue.Dead):
+		if e.Cause == queue.CauseCrash { // its last attempt is the lost one
+			m.DeadLettered(e.Pipeline, e.Step)
+			return
+		}
+	case queue.KindRetry, queue.Kind(queue.Done), queue.Kind(queue.Quarantined):
 	default:
 		return
 	}
@@ -236,6 +241,10 @@ func (w *runWatcher) depths(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	opened, err := w.q.Opened(ctx)
+	if err != nil {
+		return err
+	}
 	queues, dead := map[step]*metrics.Queue{}, map[step]int{}
 	at := func(s step) *metrics.Queue {
 		w.steps[s] = true
@@ -259,6 +268,9 @@ func (w *runWatcher) depths(ctx context.Context) error {
 	}
 	for _, a := range attached {
 		at(step{a.Pipeline, a.Step}).Workers = a.Workers
+	}
+	for _, o := range opened {
+		at(step{o.Pipeline, o.Step}).Open = true
 	}
 	for s := range w.steps {
 		w.app.opts.Metrics.Queued(*at(s))

@@ -99,6 +99,10 @@ func (e *env) runsList(cmd *cobra.Command, f *runsFlags) error {
 		out.WriteString("no runs\n")
 		return e.emit(&f.output, &out)
 	}
+	paused, err := l.Paused(cmd.Context(), f.pipeline)
+	if err != nil {
+		return &app.StoreError{Err: err}
+	}
 	rows := make([][]string, len(all))
 	for i := range all {
 		r := &all[i]
@@ -110,6 +114,12 @@ func (e *env) runsList(cmd *cobra.Command, f *runsFlags) error {
 	}
 	report.Table(&out, e.reportOptions(&f.output, false), []string{"run", "pipeline", "state", "started", "took", "verdict", "first bad step"}, rows,
 		[]bool{false, false, false, false, true})
+	for i, text := range paused {
+		if i == 0 {
+			out.WriteString("\n")
+		}
+		out.WriteString(text + "\n")
+	}
 	return e.emit(&f.output, &out)
 }
 

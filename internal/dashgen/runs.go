@@ -76,11 +76,15 @@ func (b *board) queues() {
 		Target{Expr: "sum by (" + byStep + ") (" + b.m("profiler_runner_queue_units") + ")", LegendFormat: "waiting " + stepLegend},
 		Target{Expr: "sum by (" + byStep + ") (" + b.m("profiler_runner_units_in_flight") + ")", LegendFormat: "in flight " + stepLegend}), 12, 8)
 	b.add(lines("Workers", unitCount, "Workers by step. If a line falls without a deployment, workers died: their leases run out, which the next chart shows.",
-		Target{Expr: "sum by (" + byStep + ") (" + b.m("profiler_runner_workers") + ")", LegendFormat: stepLegend}), 6, 8)
+		Target{Expr: "sum by (" + byStep + ") (" + b.m("profiler_runner_workers") + ")", LegendFormat: stepLegend},
+		Target{Expr: "sum by (" + byStep + ") (" + b.m("profiler_runner_scaled_workers") + ")", LegendFormat: "units at once " + stepLegend}), 6, 8)
 	b.add(bars("Leases that ran out", unitCount, "Units taken back from workers that no longer answered. If bars appear, look for workers that were killed, often for their memory.",
 		Target{Expr: b.increase(byStep, "profiler_runner_lease_expirations_total"), LegendFormat: stepLegend}), 6, 8)
 	b.add(lines("Dead letters", unitCount, "Units in the dead letter queue. If the line only rises, nobody replays or discards: data is missing in the output.",
 		Target{Expr: "sum by (" + byStep + ") (" + b.m("profiler_runner_dead_letter_units") + ")", LegendFormat: stepLegend}), 12, 8)
+	b.add(lines("Held back", unitCount, "1 while a step gets no units because more than half of its last attempts failed, or while a source waits because too many units stand before a step. Repair what the step needs, or add workers.",
+		Target{Expr: "max by (" + byStep + ") (" + b.m("profiler_runner_circuit_open") + ")", LegendFormat: "failing " + stepLegend},
+		Target{Expr: "max by (pipeline) (" + b.m("profiler_runner_source_held") + ")", LegendFormat: "source {{pipeline}}"}), 12, 8)
 	b.add(lines("Age of the last good run", unitSeconds, "A healthy line is a saw tooth. If it only climbs, runs fail or do not start.",
 		Target{Expr: b.age("pipeline", "profiler_runner_last_success_timestamp_seconds"), LegendFormat: "{{pipeline}}"}), 12, 8)
 }

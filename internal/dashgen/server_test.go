@@ -138,6 +138,8 @@ func live(t *testing.T) (*app.App, *metrics.Metrics, string) {
 	m.ConfigLoaded(true, time.Now())
 	m.Waited("orders", "clean", 30*time.Millisecond, "", "r1")
 	m.Queued(metrics.Queue{Pipeline: "orders", Step: "clean", Waiting: 3, InFlight: 1, Workers: 1, Oldest: time.Now()})
+	m.Scaled("orders", "clean", 2)
+	m.SourceHeld("orders", false)
 	return a, m, dir
 }
 

@@ -150,6 +150,8 @@ type Queue struct {
 	Oldest time.Time
 	// Workers are those attached to the step.
 	Workers int
+	// Open says that claims are paused because attempts fail.
+	Open bool
 }
 
 // Queued sets the state of a step's queue.
@@ -160,6 +162,7 @@ func (m *Metrics) Queued(q Queue) {
 	m.gauge("profiler_runner_queue_units", q.Pipeline, q.Step).Set(float64(q.Waiting))
 	m.gauge("profiler_runner_units_in_flight", q.Pipeline, q.Step).Set(float64(q.InFlight))
 	m.gauge("profiler_runner_workers", q.Pipeline, q.Step).Set(float64(q.Workers))
+	m.gauge("profiler_runner_circuit_open", q.Pipeline, q.Step).Set(truth(q.Open))
 	const oldest = "profiler_runner_queue_oldest_unit_timestamp_seconds"
 	if q.Waiting == 0 || q.Oldest.IsZero() {
 		m.absent(oldest, q.Pipeline, q.Step) // a time of 0 would look like a unit that waits for ever
@@ -182,6 +185,14 @@ func (m *Metrics) SourceHeld(pipeline string, held bool) {
 	defer m.unlock()
 	m.declarePipeline(pipeline)
 	m.gauge("profiler_runner_source_held", pipeline).Set(truth(held))
+}
+
+// DeadLettered counts a unit that was given up without another attempt.
+func (m *Metrics) DeadLettered(pipeline, step string) {
+	m.mu.Lock()
+	defer m.unlock()
+	m.declareStep(pipeline, step)
+	m.counter("profiler_runner_dead_lettered_units_total", pipeline, step).Add(1)
 }
 
 // LeasesExpired counts units that were taken back because a lease ran out.

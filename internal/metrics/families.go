@@ -118,6 +118,7 @@ var families = slices.Concat(
 		{Name: "profiler_runner_units_in_flight", Type: Gauge, Labels: labelsPS, Help: "Units held by a worker now.", Bound: "1"},
 		{Name: "profiler_runner_workers", Type: Gauge, Labels: labelsPS, Help: "Workers attached.", Bound: "1"},
 		{Name: "profiler_runner_scaled_workers", Type: Gauge, Labels: labelsPS, Help: "How many units of a step with scale_at this process works on at once at most.", Bound: "1"},
+		{Name: "profiler_runner_circuit_open", Type: Gauge, Labels: labelsPS, Help: "Whether claims of the step are paused because more than half of its last attempts failed.", Bound: "1"},
 		{Name: "profiler_runner_lease_expirations_total", Type: Counter, Labels: labelsPS, Help: "Units taken back because a lease ran out.", Bound: "1"},
 		{Name: "profiler_runner_dead_letter_units", Type: Gauge, Labels: labelsPS, Help: "Units in the dead letter queue now.", Bound: "1"},
 		{Name: "profiler_runner_dead_lettered_units_total", Type: Counter, Labels: labelsPS, Help: "Units moved to the dead letter queue.", Bound: "1"},

@@ -24,6 +24,9 @@ type ClaimRequest struct {
 	// no limit.
 	Group    []string
 	GroupMax int
+	// Guarded keeps to the pause of a step whose attempts fail, and lets the
+	// outcome of the units decide about it.
+	Guarded bool
 }
 
 // Lease is the right to work on a unit until it runs out.
@@ -48,8 +51,15 @@ type Lease struct {
 	// microseconds since 1970.
 	ReadyUS   int64 `db:"ready_us"`
 	StartedUS int64 `db:"started_us"`
+	// Probe says that this unit is tried to see whether its step works again.
+	Probe bool
+	// PausedUntil is set by the end of an attempt that paused the claims of the
+	// step, Closed by one that ended the pause.
+	PausedUntil time.Time
+	Closed      bool
 
-	worker string
+	worker  string
+	guarded bool
 }
 
 // Waited returns how long the unit stood ready.
@@ -64,27 +74,53 @@ func (q *Queue) Claim(ctx context.Context, c ClaimRequest) ([]Lease, error) {
 	var leases []Lease
 	err := q.db.Tx(ctx, func(tx *db.Tx) error {
 		leases = nil
-		if err := q.rescue(ctx, tx); err != nil {
+		if err := q.rescue(ctx, tx, c.Guarded); err != nil {
 			return err
 		}
 		free, err := q.capacity(ctx, tx, &c)
 		if err != nil || free <= 0 {
 			return err
 		}
-		query := `UPDATE unit SET state = 'running', attempt = attempt + 1, tries = tries + 1, worker = ?, started_us = ` + q.now() + `, lease_us = ` + q.now() + ` + ?
-			WHERE id IN (SELECT id FROM unit WHERE pipeline = ? AND step = ? AND state = 'ready' AND run_at_us <= ` + q.now() + `
-				AND NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = ? AND p.step = ? AND p.paused <> '')
-				ORDER BY priority DESC, run_at_us, id LIMIT ?` + q.db.Dialect.SkipLocked + `)
-			RETURNING pipeline, step, unit, run, correlation_id, source, input, attempt, tries, replay, cause = '` + CauseLost + `' AS lost, body, ready_us, started_us`
-		return tx.Select(ctx, &leases, query, c.Worker, c.Lease.Microseconds(), c.Pipeline, c.Step, c.Pipeline, c.Step, free)
+		leases, err = q.take(ctx, tx, &c, free, c.Guarded)
+		if err != nil || len(leases) > 0 || !c.Guarded {
+			return err
+		}
+		probe, err := q.probe(ctx, tx, &c)
+		if err != nil || !probe {
+			return err
+		}
+		if leases, err = q.take(ctx, tx, &c, 1, false); err != nil {
+			return err
+		}
+		if len(leases) == 0 {
+			return q.endProbe(ctx, tx, c.Pipeline, c.Step)
+		}
+		leases[0].Probe = true
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim units of %s/%s: %w", c.Pipeline, c.Step, err)
 	}
 	for i := range leases {
-		leases[i].worker = c.Worker
+		leases[i].worker, leases[i].guarded = c.Worker, c.Guarded
 	}
 	return leases, nil
+}
+
+// take claims up to n units. With closed it takes none of a step whose attempts
+// fail.
+func (q *Queue) take(ctx context.Context, tx *db.Tx, c *ClaimRequest, n int, closed bool) (leases []Lease, err error) {
+	stopped := "p.paused <> ''"
+	if closed {
+		stopped = "(p.paused <> '' OR p.opened > 0)"
+	}
+	query := `UPDATE unit SET state = 'running', attempt = attempt + 1, tries = tries + 1, worker = ?, started_us = ` + q.now() + `, lease_us = ` + q.now() + ` + ?
+		WHERE id IN (SELECT id FROM unit WHERE pipeline = ? AND step = ? AND state = 'ready' AND run_at_us <= ` + q.now() + `
+			AND NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = ? AND p.step = ? AND ` + stopped + `)
+			ORDER BY priority DESC, run_at_us, id LIMIT ?` + q.db.Dialect.SkipLocked + `)
+		RETURNING pipeline, step, unit, run, correlation_id, source, input, attempt, tries, replay, cause = '` + CauseLost + `' AS lost, body, ready_us, started_us`
+	err = tx.Select(ctx, &leases, query, c.Worker, c.Lease.Microseconds(), c.Pipeline, c.Step, c.Pipeline, c.Step, n)
+	return leases, err
 }
 
 // capacity returns how many units the request may take. Claims of one group take
@@ -109,8 +145,9 @@ func (q *Queue) capacity(ctx context.Context, tx *db.Tx, c *ClaimRequest) (int, 
 	return min(c.Max, c.GroupMax-held), err
 }
 
-// rescue takes units back whose lease has run out.
-func (q *Queue) rescue(ctx context.Context, tx *db.Tx) error {
+// rescue takes units back whose lease has run out. guarded lets their loss count
+// against their steps.
+func (q *Queue) rescue(ctx context.Context, tx *db.Tx, guarded bool) error {
 	var lost []struct {
 		Row
 		Old int64 `db:"old_lease"`
@@ -131,10 +168,21 @@ func (q *Queue) rescue(ctx context.Context, tx *db.Tx) error {
 		if err != nil {
 			return err
 		}
-		e := Event{Key: u.Key, Run: u.Run, Correlation: u.Correlation, Kind: KindLost, Attempt: u.Attempt, Replay: u.Replay, Worker: u.Worker, Cause: CauseLost}
+		e := Event{Key: u.Key, Run: u.Run, Correlation: u.Correlation, Kind: KindLost, Attempt: u.Attempt, Replay: u.Replay, Worker: u.Worker, Cause: CauseLost, Outcome: Faulty}
 		e.BusyUS = max(0, lost[i].Old-u.StartedUS)
 		if err := q.event(ctx, tx, e); err != nil {
 			return err
+		}
+		if state == Dead {
+			e.Kind, e.Cause, e.Detail, e.Outcome, e.BusyUS = Kind(Dead), CauseCrash, message, NoOutcome, 0
+			if err := q.event(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		if guarded {
+			if err := q.lost(ctx, tx, u.Key); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -166,6 +214,11 @@ func (q *Queue) GiveBack(ctx context.Context, l *Lease) error {
 		if err := fenced(res); err != nil {
 			return err
 		}
+		if l.Probe {
+			if err := q.endProbe(ctx, tx, l.Pipeline, l.Step); err != nil {
+				return err
+			}
+		}
 		return q.event(ctx, tx, l.event(KindReleased))
 	})
 }
@@ -191,7 +244,8 @@ func fenced(res affected) error {
 	return err
 }
 
-// Held returns the lease of an attempt that is running. The error is ErrFenced if
+// Held returns the lease of an attempt that is running, of a claim that was
+// guarded. The error is ErrFenced if
 // it is not, with the unit as it is, and ErrNotFound if there is no such unit.
 func (q *Queue) Held(ctx context.Context, k Key, attempt int) (Lease, Row, error) {
 	r, err := q.Get(ctx, k)
@@ -201,10 +255,12 @@ func (q *Queue) Held(ctx context.Context, k Key, attempt int) (Lease, Row, error
 	if r.Attempt != attempt || r.State != Running {
 		return Lease{}, r, ErrFenced
 	}
+	var probes int
+	err = q.db.Get(ctx, &probes, "SELECT count(*) FROM step_state WHERE pipeline = ? AND step = ? AND opened > 0 AND probing = 1", k.Pipeline, k.Step)
 	return Lease{
 		Key: r.Key, Run: r.Run, Correlation: r.Correlation, Source: r.Source, Input: r.Input, Attempt: r.Attempt, Tries: r.Tries,
-		Replay: r.Replay, Body: r.Body, ReadyUS: r.ReadyUS, StartedUS: r.StartedUS, worker: r.Worker,
-	}, r, nil
+		Replay: r.Replay, Body: r.Body, ReadyUS: r.ReadyUS, StartedUS: r.StartedUS, Probe: probes > 0, worker: r.Worker, guarded: true,
+	}, r, err
 }
 
 // Secret returns the key that signs leases for workers outside. All processes of

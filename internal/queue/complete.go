@@ -33,6 +33,8 @@ type Result struct {
 	Fingerprint, Output string
 	// Also is another unit under whose id the output is stored too; empty is none.
 	Also string
+	// Outcome says whether the step worked.
+	Outcome Outcome
 	// Next are the units behind this one that become ready, or wait for others.
 	Next []Offer
 	Usage
@@ -78,8 +80,11 @@ func (q *Queue) Complete(ctx context.Context, tx *db.Tx, l *Lease, r Result) (al
 	if r.Skipped {
 		e.Kind = KindSkipped
 	}
-	e.Cause, e.Detail, e.CPUUS, e.PeakBytes = r.Cause, r.Err, r.CPU.Microseconds(), r.PeakBytes
+	e.Cause, e.Detail, e.CPUUS, e.PeakBytes, e.Outcome = r.Cause, r.Err, r.CPU.Microseconds(), r.PeakBytes, r.Outcome
 	if err := q.event(ctx, tx, e); err != nil {
+		return false, err
+	}
+	if err := q.judge(ctx, tx, l, r.Outcome); err != nil {
 		return false, err
 	}
 	return false, q.Offer(ctx, tx, r.Next)
@@ -126,8 +131,9 @@ type Failure struct {
 	Cause, Err string
 	// Wait is the time until the next attempt.
 	Wait time.Duration
-	// Body, Fingerprint and Output are as in Result.
+	// Body, Fingerprint, Output and Outcome are as in Result.
 	Body, Fingerprint, Output string
+	Outcome                   Outcome
 	Usage
 }
 
@@ -149,8 +155,11 @@ func (q *Queue) Fail(ctx context.Context, l *Lease, f Failure) error {
 			}
 		}
 		e := l.event(KindRetry)
-		e.Cause, e.Detail, e.CPUUS, e.PeakBytes = f.Cause, f.Err, f.CPU.Microseconds(), f.PeakBytes
-		return q.event(ctx, tx, e)
+		e.Cause, e.Detail, e.CPUUS, e.PeakBytes, e.Outcome = f.Cause, f.Err, f.CPU.Microseconds(), f.PeakBytes, f.Outcome
+		if err := q.event(ctx, tx, e); err != nil {
+			return err
+		}
+		return q.judge(ctx, tx, l, f.Outcome)
 	})
 }
 

@@ -48,6 +48,8 @@ type Event struct {
 	Cause     string `db:"cause"`
 	// Detail is the error, or who did it and why.
 	Detail string `db:"detail"`
+	// Outcome says whether the step worked; it is written and not read back.
+	Outcome Outcome `db:"-"`
 }
 
 const eventColumns = "pipeline, step, unit, run, correlation_id, kind, at_us, attempt, replay, wait_us, busy_us, cpu_us, peak_bytes, worker, cause, detail"
@@ -69,8 +71,8 @@ func (q *Queue) event(ctx context.Context, tx *db.Tx, e Event) error {
 	if e.BusyUS < 0 {
 		busy = q.now() + " + ?"
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO unit_event (pipeline, step, unit, run, correlation_id, kind, at_us, attempt, replay, wait_us, busy_us, cpu_us, peak_bytes, worker, cause, detail)
-		VALUES (?, ?, ?, ?, ?, ?, `+q.now()+`, ?, ?, ?, `+busy+`, ?, ?, ?, ?, ?)`,
-		e.Pipeline, e.Step, e.Unit, e.Run, e.Correlation, e.Kind, e.Attempt, e.Replay, e.WaitUS, e.BusyUS, e.CPUUS, e.PeakBytes, e.Worker, e.Cause, e.Detail)
+	_, err := tx.Exec(ctx, `INSERT INTO unit_event (pipeline, step, unit, run, correlation_id, kind, at_us, attempt, replay, wait_us, busy_us, cpu_us, peak_bytes, worker, cause, detail, outcome)
+		VALUES (?, ?, ?, ?, ?, ?, `+q.now()+`, ?, ?, ?, `+busy+`, ?, ?, ?, ?, ?, ?)`,
+		e.Pipeline, e.Step, e.Unit, e.Run, e.Correlation, e.Kind, e.Attempt, e.Replay, e.WaitUS, e.BusyUS, e.CPUUS, e.PeakBytes, e.Worker, e.Cause, e.Detail, e.Outcome)
 	return err
 }

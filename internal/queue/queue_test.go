@@ -172,7 +172,7 @@ func TestFailedAttemptComesBackLater(t *testing.T) {
 		l := one(t, q, "a")
 		require.NoError(t, q.Fail(t.Context(), l, queue.Failure{Cause: "attempts", Err: "exit 1", Wait: 10 * time.Second, Body: "kept"}))
 		require.Empty(t, claim(t, q, "a", 9))
-		due, err := q.Due(t.Context(), "p")
+		due, err := q.Due(t.Context(), "p", false)
 		require.NoError(t, err)
 		require.Equal(t, queue.Due{Open: 2, NextUS: c.Now().Add(10 * time.Second).UnixMicro()}, due)
 		c.add(10 * time.Second)
@@ -253,7 +253,7 @@ func TestPausedStep(t *testing.T) {
 		l := one(t, q, "a")
 		require.NoError(t, complete(q, l, queue.Result{State: queue.Quarantined, Pause: true, Cause: "gate"}))
 		require.Empty(t, claim(t, q, "a", 9))
-		due, err := q.Due(ctx, "p")
+		due, err := q.Due(ctx, "p", false)
 		require.NoError(t, err)
 		require.Zero(t, due.Open, "units in front of a closed gate are nobody's work")
 		next := func(r *queue.Row) (string, string, []queue.Offer) {

@@ -190,12 +190,14 @@ type Due struct {
 	NextUS int64 `db:"next_us"`
 }
 
-// Due looks for work of a pipeline.
-func (q *Queue) Due(ctx context.Context, pipeline string) (Due, error) {
+// Due looks for work of a pipeline. For guarded claims the units of a step whose
+// attempts fail are due when its pause is over.
+func (q *Queue) Due(ctx context.Context, pipeline string, guarded bool) (Due, error) {
 	var d Due
-	err := q.db.Get(ctx, &d, `SELECT count(*) AS units, COALESCE(min(CASE WHEN state = 'ready' THEN run_at_us END), 0) AS next_us FROM unit u
-		WHERE pipeline = ? AND state IN ('ready', 'running')
-		AND (state = 'running' OR NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = u.pipeline AND p.step = u.step AND p.paused <> ''))`, pipeline)
+	err := q.db.Get(ctx, &d, `SELECT count(*) AS units, COALESCE(min(CASE WHEN u.state <> 'ready' THEN NULL WHEN p.open_until_us > u.run_at_us THEN p.open_until_us ELSE u.run_at_us END), 0) AS next_us
+		FROM unit u LEFT JOIN step_state p ON p.pipeline = u.pipeline AND p.step = u.step AND p.opened > 0 AND 1 = ?
+		WHERE u.pipeline = ? AND u.state IN ('ready', 'running')
+		AND (u.state = 'running' OR NOT EXISTS (SELECT 1 FROM step_state s WHERE s.pipeline = u.pipeline AND s.step = u.step AND s.paused <> ''))`, bit(guarded), pipeline)
 	if err != nil {
 		return d, fmt.Errorf("look for work of %s: %w", pipeline, err)
 	}

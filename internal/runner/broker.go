@@ -157,7 +157,7 @@ func (b *Broker) Lease(ctx context.Context, name, step, worker string, n int, wa
 
 func (b *Broker) claim(ctx context.Context, r *Runner, step, worker string, n int) ([]Assignment, error) {
 	s := r.options.Pipeline.Step(step)
-	leases, err := b.q.Claim(ctx, r.request(s, worker, n))
+	leases, err := b.q.Claim(ctx, r.request(s, worker, n, true))
 	if err != nil {
 		return nil, err
 	}
@@ -319,6 +319,7 @@ func (b *Broker) Complete(ctx context.Context, lease string, output Content, rej
 	if err != nil || ended != nil {
 		return orZero(ended), err
 	}
+	v.began = true
 	if err := v.take(output, rejects); err != nil {
 		return WorkState{}, err
 	}
@@ -447,6 +448,7 @@ func (b *Broker) Fail(ctx context.Context, lease, class, message string, retryAf
 	if err != nil || ended != nil {
 		return orZero(ended), err
 	}
+	v.began = true
 	v.err, v.cause, v.retryAfter = errors.New(strings.ToValidUTF8(message, "\uFFFD")), CauseAttempts, retryAfter
 	retry := false
 	switch class {

@@ -1,7 +1,9 @@
 package runner_test
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/queue"
 	"github.com/profilerhq/profiler/internal/runner"
 )
@@ -94,4 +97,64 @@ func TestSourceIsHeldBack(t *testing.T) {
 	require.Eventually(t, func() bool { return known("b", queue.Done) == 50 }, 60*time.Second, 10*time.Millisecond)
 	require.NotEmpty(t, events.of(runner.Resumed))
 	stop()
+}
+
+// While a step fails, workers that stay try one unit at a time, after pauses; what
+// works again gets all.
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "", files(30))
+	b.write("p.yaml", "version: 1\npipeline: p\nsource: {watch: 'in/*'}\nsteps:\n"+
+		"  a: {sh: 'echo x >>tries; [ -e ok ] && cat', retry: {attempts: 1000, backoff: 1ms, max_backoff: 1ms, jitter: 0}}\n  b: {needs: a, run: [cat]}\n")
+	b.o.Progress, b.o.Look = nil, 5*time.Millisecond
+	d, err := db.Open(t.Context(), "sqlite:"+filepath.Join(b.dir, "other.db"), db.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	b.o.Queue, err = queue.Open(t.Context(), d, queue.Options{Now: b.Now})
+	require.NoError(t, err)
+	var pauses pauseClock
+	pauses.bench = b
+	b.o.Clock = &pauses
+	stop := b.serve(1)
+	opened := func() []queue.Breaker {
+		all, err := b.o.Queue.Opened(t.Context())
+		require.NoError(t, err)
+		return all
+	}
+	require.Eventually(t, func() bool { all := opened(); return len(all) == 1 && all[0].Times >= 4 }, 30*time.Second, 5*time.Millisecond)
+	n := len(strings.Fields(b.read("tries")))
+	require.LessOrEqual(t, n, 11+2+opened()[0].Times, "11 that opened it, those that were under way, and one for each pause")
+	ledger, err := runner.NewLedger(t.Context(), b.o.Queue)
+	require.NoError(t, err)
+	text, err := ledger.Paused(t.Context(), "p")
+	require.NoError(t, err)
+	require.Len(t, text, 1)
+	require.Regexp(t, `^p/a open(, one unit is tried now| until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d): more than half of its last attempts failed$`, text[0])
+	b.write("ok", "")
+	require.Len(t, b.runs(1), 1)
+	require.Empty(t, opened())
+	stop()
+	rows, err := b.o.Queue.Units(t.Context(), queue.Filter{Step: "b", States: []queue.State{queue.Done}})
+	require.NoError(t, err)
+	require.Len(t, rows, 30)
+}
+
+// pauseClock moves the bench's clock instead of waiting, and lets others work
+// meanwhile.
+type pauseClock struct{ *bench }
+
+func (c *pauseClock) Wait(ctx context.Context, changed <-chan struct{}, d time.Duration) {
+	c.ahead.Add(int64(d))
+	c.o.Queue.Wait(ctx, changed, time.Millisecond)
+}
+
+// A run comes to its end however much fails.
+func TestRunKnowsNoBreaker(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "  a: {sh: 'exit 1', retry: {attempts: 1}}\n", files(40))
+	require.Equal(t, runner.Units{Dead: 40}, b.run().Steps[0].Units)
+	require.Empty(t, b.waits)
+	all, err := b.o.Queue.Opened(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, all)
 }

@@ -86,7 +86,7 @@ func (x *executor) fill(ctx context.Context) error {
 		if free <= 0 || p.Steps[i].Worker {
 			continue
 		}
-		leases, err := x.r.options.Queue.Claim(ctx, x.r.request(&p.Steps[i], x.r.options.Worker, free))
+		leases, err := x.r.options.Queue.Claim(ctx, x.r.request(&p.Steps[i], x.r.options.Worker, free, x.stay))
 		if err != nil {
 			return err
 		}
@@ -97,9 +97,10 @@ func (x *executor) fill(ctx context.Context) error {
 	return nil
 }
 
-// request asks for units of a step.
-func (r *Runner) request(s *pipeline.Step, worker string, n int) queue.ClaimRequest {
-	c := queue.ClaimRequest{Pipeline: r.options.Pipeline.Name, Step: s.Name, Worker: worker, Max: n, Lease: r.lease(s)}
+// request asks for units of a step. Who does not stay takes units of a step whose
+// attempts fail too: it has to come to an end.
+func (r *Runner) request(s *pipeline.Step, worker string, n int, stays bool) queue.ClaimRequest {
+	c := queue.ClaimRequest{Pipeline: r.options.Pipeline.Name, Step: s.Name, Worker: worker, Max: n, Lease: r.lease(s), Guarded: stays}
 	c.Group, c.GroupMax = r.options.Pipeline.Shared(s)
 	return c
 }
@@ -164,7 +165,7 @@ func (x *executor) handle(ctx context.Context, changed <-chan struct{}, cancel c
 // idle waits until there may be something to do. It reports whether there will
 // be.
 func (x *executor) idle(ctx context.Context, changed <-chan struct{}) bool {
-	due, err := x.r.options.Queue.Due(ctx, x.r.options.Pipeline.Name)
+	due, err := x.r.options.Queue.Due(ctx, x.r.options.Pipeline.Name, x.stay)
 	if err != nil {
 		if ctx.Err() == nil {
 			x.err = errors.Join(x.err, err)
@@ -179,15 +180,17 @@ func (x *executor) idle(ctx context.Context, changed <-chan struct{}) bool {
 	if due.NextUS > 0 {
 		wait = time.UnixMicro(due.NextUS).Sub(x.r.options.Clock.Now())
 	}
-	if wait > 0 {
-		x.r.options.Clock.Wait(ctx, changed, min(wait, maxIdle))
-	}
+	// What is due and was not given out waits for a capacity that others hold.
+	x.r.options.Clock.Wait(ctx, changed, min(max(wait, minIdle), maxIdle))
 	return true
 }
 
 // maxIdle bounds the wait for a unit that is due, since another process may offer
 // one before.
 const maxIdle = time.Second
+
+// minIdle keeps from asking without a pause.
+const minIdle = 20 * time.Millisecond
 
 // holders are the leases of this process. It is safe for concurrent use.
 type holders struct {

@@ -272,3 +272,33 @@ func (l *Ledger) ReplayRun(ctx context.Context, run queue.Run, from string, forc
 	}
 	return n, nil
 }
+
+// Paused says of each step that takes no units why: a unit keeps its gate closed,
+// or its attempts fail. pipeline picks one pipeline, empty is all.
+func (l *Ledger) Paused(ctx context.Context, pipeline string) (out []string, err error) {
+	gates, err := l.q.Gates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range gates {
+		if pipeline == "" || pipeline == g.Pipeline {
+			out = append(out, fmt.Sprintf("%s/%s paused: %s", g.Pipeline, g.Step, g.Why))
+		}
+	}
+	opened, err := l.q.Opened(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range opened {
+		o := &opened[i]
+		if pipeline != "" && pipeline != o.Pipeline {
+			continue
+		}
+		state := "open until " + o.Until().Format("2006-01-02 15:04:05")
+		if o.Probing {
+			state = "open, one unit is tried now"
+		}
+		out = append(out, fmt.Sprintf("%s/%s %s: more than half of its last attempts failed", o.Pipeline, o.Step, state))
+	}
+	return out, nil
+}

@@ -261,6 +261,9 @@ func (s *StepSummary) count(e *queue.Event) {
 	default:
 		return
 	}
+	if e.Cause == queue.CauseCrash {
+		return // its last attempt is the lost one
+	}
 	if e.Cause != string(CauseUnreadable) {
 		s.Attempts++
 	}

@@ -68,6 +68,7 @@ type visit struct {
 	// retryAfter is what an HTTP function asked for.
 	retryAfter time.Duration
 	took       time.Duration // by run
+	began      bool          // the step itself was at work
 }
 
 // run carries the unit to its next state and commits it. The state stays empty
@@ -150,7 +151,7 @@ func (v *visit) keep(ctx context.Context) {
 // again gives the unit back for another attempt after the backoff.
 func (v *visit) again(ctx context.Context) {
 	wait := max(v.s.Retry.Wait(v.attempts, v.r.fraction()), v.retryAfter)
-	f := queue.Failure{Cause: string(v.cause), Err: textOf(v.err), Wait: wait, Usage: v.usage(), Fingerprint: v.r.prints[v.step]}
+	f := queue.Failure{Cause: string(v.cause), Err: textOf(v.err), Wait: wait, Usage: v.usage(), Fingerprint: v.r.prints[v.step], Outcome: v.worked()}
 	var err error
 	if f.Body, err = encode(v.stored(Waiting)); err == nil {
 		if v.output != "" {
@@ -167,6 +168,7 @@ func (v *visit) again(ctx context.Context) {
 		e := v.event(Retrying)
 		e.Wait = wait
 		v.tell(e)
+		v.tellBreaker()
 	}
 }
 
@@ -462,6 +464,7 @@ func (v *visit) commit(ctx context.Context) {
 		v.giveBack(ctx, fmt.Errorf("record unit %s of step %q: %w", v.lease.Unit, v.s.Name, err))
 		return
 	}
+	v.tellBreaker()
 	if v.judged != nil {
 		v.seen.put(v.output, v.judged)
 		if v.judged.Recorded != nil {
@@ -493,7 +496,7 @@ func (v *visit) discardOutput() {
 func (v *visit) result() (queue.Result, error) {
 	res := queue.Result{
 		Cause: string(v.cause), Err: textOf(v.err), Skipped: v.state == Skipped, Pause: v.state == Blocked, Usage: v.usage(),
-		Fingerprint: v.r.prints[v.step], Also: v.setUnit(),
+		Fingerprint: v.r.prints[v.step], Also: v.setUnit(), Outcome: v.worked(),
 	}
 	switch v.state {
 	case Done, Skipped:
@@ -551,6 +554,7 @@ func (v *visit) event(kind EventKind) Event {
 
 // execute runs the command once and publishes its output.
 func (v *visit) execute(ctx context.Context) (retry, ok bool) {
+	v.began = true
 	dir := v.r.stepDir(v.step)
 	name := v.r.outputName(v.lease)
 	temporary, final := filepath.Join(dir, "."+name+".tmp"), filepath.Join(dir, name)
