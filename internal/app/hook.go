@@ -220,6 +220,9 @@ func (h *Hook) name(s *monitor.Subject, o runner.Output) {
 		return
 	}
 	s.Batch = strings.TrimSuffix(o.Source, "/")
+	if o.Part {
+		return // several of a day have names of their own
+	}
 	if p, ok := source.PartitionOf(source.Input{Files: []string{o.Source}}, nil); ok {
 		s.Batch, s.At, s.AsOf = p.Name, p.From, p.To
 	}

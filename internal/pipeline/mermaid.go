@@ -27,6 +27,9 @@ func (p *Pipeline) Mermaid(w io.Writer) error {
 		if s.FanIn {
 			text += "\nof all units"
 		}
+		if s.Split != nil {
+			text += "\nsplit: " + s.Split.String()
+		}
 		fmt.Fprintf(&b, "    s%d[%s]\n", i, label(text))
 	}
 	for i := range p.Steps {

@@ -190,11 +190,7 @@ func (p *parser) source(n *yamldoc.Node) {
 	p.pipeline.Source = s
 	later := p.keys(m, "source", []string{"files", "watch", "unit", "key"}, []string{"nats", "sql", "http", "cron", "kafka"})
 	if unit := m.Get("unit"); unit != nil {
-		if text := unit.Raw(); strings.HasPrefix(text, "rows") || strings.HasPrefix(text, "key_range") || strings.HasPrefix(text, "time") {
-			p.unsupported(unit, fmt.Sprintf("the unit %q", clip(text)))
-		} else {
-			unit.OneOf(&p.errs, "file")
-		}
+		p.unit(s, unit)
 	}
 	if key := m.Get("key"); key != nil {
 		p.key(key)
@@ -311,8 +307,8 @@ func (p *parser) step(name string, e yamldoc.Entry) {
 		return
 	}
 	p.keys(m, where,
-		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http", "sql", "worker", "group", "fan_in"},
-		[]string{"split", "canary"})
+		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http", "sql", "worker", "group", "fan_in", "split"},
+		[]string{"canary"})
 	p.commandOf(&s, m, e.Key, where)
 	if n := m.Get("needs"); n != nil {
 		p.needsOf(&s, n)

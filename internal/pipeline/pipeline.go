@@ -97,8 +97,9 @@ type Source struct {
 	Files []string
 	// Watch makes the service look for new files all the time.
 	Watch bool
-	// Unit is "file".
+	// Unit is the unit as the file has it: "file", or what Cut says.
 	Unit string
+	cut  *Cut
 	// Key is the template of a unit's source key with {path} (relative to the
 	// pipeline file, with slashes), {name} (the file's name alone) and {sha256}
 	// (of the content).
@@ -232,6 +233,11 @@ type Step struct {
 	// Joined says that the step's units are made by a fan-in, itself or one before
 	// it: they are others in each run.
 	Joined bool
+	// Split cuts the output into parts for the steps behind; nil does not.
+	Split *Split
+	// Parts says that the step's units are parts: of files of the source, or of
+	// outputs of a step that is split.
+	Parts bool
 	// Format names the formats of input and output; empty means by content.
 	Format Format
 	// Dataset is the name under which the output is judged: "namespace/name".

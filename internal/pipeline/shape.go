@@ -1,7 +1,12 @@
 package pipeline
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
@@ -10,9 +15,58 @@ import (
 // fan-in joins.
 const VariableInputs = "PROFILER_INPUTS"
 
+// Split says how the output of a step is cut into parts, each a unit of its own
+// for the steps behind.
+type Split struct {
+	// Kind is "rows" or "row_groups"; Rows is the number of rows of a part.
+	Kind string
+	Rows int64
+}
+
+// String returns the split as it stands in a pipeline file.
+func (s *Split) String() string {
+	switch {
+	case s == nil:
+		return ""
+	case s.Kind == "rows":
+		return fmt.Sprintf("rows(%d)", s.Rows)
+	}
+	return s.Kind
+}
+
+var callForm = regexp.MustCompile(`^([a-z_]+)(?:\((.*)\))?$`)
+
+// call reads a text like name or name(argument, argument).
+func call(text string) (name string, args []string) {
+	m := callForm.FindStringSubmatch(strings.TrimSpace(text))
+	if m == nil {
+		return "", nil
+	}
+	if strings.Contains(text, "(") {
+		for arg := range strings.SplitSeq(m[2], ",") {
+			args = append(args, strings.TrimSpace(arg))
+		}
+	}
+	return m[1], args
+}
+
+// rows reads the argument of rows(50000).
+func (p *parser) rowsOf(n *yamldoc.Node, args []string) (int64, bool) {
+	if len(args) == 1 {
+		if v, err := strconv.ParseInt(args[0], 10, 64); err == nil && v > 0 {
+			return v, true
+		}
+	}
+	n.Errorf(&p.errs, yamldoc.CodeValue, "rows has the number of rows of a part, such as rows(50000)")
+	return 0, false
+}
+
 // shape reads how a step changes the number of units: fan_in joins all units of a
-// run to one.
+// run to one, split makes several of one.
 func (p *parser) shape(s *Step, m *yamldoc.Mapping, where string) {
+	if n := m.Get("split"); n != nil {
+		p.split(s, n)
+	}
 	n := m.Get("fan_in")
 	if n == nil {
 		return
@@ -26,38 +80,124 @@ func (p *parser) shape(s *Step, m *yamldoc.Mapping, where string) {
 	}
 }
 
+func (p *parser) split(s *Step, n *yamldoc.Node) {
+	text, ok := n.String(&p.errs)
+	if !ok {
+		return
+	}
+	switch name, args := call(text); {
+	case name == "rows":
+		if rows, ok := p.rowsOf(n, args); ok {
+			s.Split = &Split{Kind: name, Rows: rows}
+		}
+	case name == "row_groups" && args == nil:
+		s.Split = &Split{Kind: name}
+	case name == "files", name == "key_ranges", name == "ctid_ranges":
+		p.unsupported(n, fmt.Sprintf("the split %q", clip(text)))
+	default:
+		n.Errorf(&p.errs, yamldoc.CodeValue, "%q is no split; write rows(50000), or row_groups for Parquet", clip(text))
+	}
+}
+
+// origin is where the units of a step come from.
+type origin struct {
+	fan   string // the fan-in that made them, empty for the source
+	split string // the last step that was split since
+}
+
+func (o origin) describe(step string) string {
+	switch {
+	case o.split == step:
+		return step + " gives parts of its outputs"
+	case o.split != "":
+		return step + " gives the parts that " + o.split + " is split into"
+	case o.fan == step:
+		return step + " joins all units of a run to one"
+	case o.fan != "":
+		return step + " gives the one that " + o.fan + " joins"
+	}
+	return step + " gives the units of the source"
+}
+
 // units checks that the needs of each step give the same units. Steps are in
 // topological order.
 func (p *parser) units() {
-	of := map[string]string{} // the fan-in that made a step's units, empty for the source
+	gives := map[string]origin{} // what the steps behind one get
 	for i := range p.pipeline.Steps {
 		s := &p.pipeline.Steps[i]
-		if s.FanIn {
-			of[s.Name], s.Joined = s.Name, true
-			continue
-		}
+		own := origin{}
 		for j, n := range s.Needs {
-			if j == 0 {
-				of[s.Name] = of[n.Step]
-				s.Joined = of[s.Name] != ""
-				continue
-			}
-			if of[n.Step] != of[s.Name] {
+			switch {
+			case s.FanIn:
+			case j == 0:
+				own = gives[n.Step]
+			case gives[n.Step] != own:
 				p.needs[s.Name][j].Errorf(&p.errs, CodeStep, "step %q would wait for ever: %s and %s; add fan_in: all to it, which joins both, or leave one of them out",
-					s.Name, describeUnits(s.Needs[0].Step, of[s.Name]), describeUnits(n.Step, of[n.Step]))
+					s.Name, own.describe(s.Needs[0].Step), gives[n.Step].describe(n.Step))
 			}
+		}
+		if s.FanIn {
+			own = origin{fan: s.Name}
+		}
+		s.Joined = own.fan != ""
+		s.Parts = own.split != "" || own == origin{} && p.pipeline.Source.Cut() != nil
+		gives[s.Name] = own
+		if s.Split != nil {
+			gives[s.Name] = origin{own.fan, s.Name}
 		}
 	}
 }
 
-func describeUnits(step, from string) string {
-	switch from {
-	case "":
-		return step + " gives the units of the source"
-	case step:
-		return step + " joins all units of a run to one"
+// Cut says how the files of a source are cut into units.
+type Cut struct {
+	// Kind is "rows" or "time".
+	Kind string
+	// Rows is the number of rows of a unit of "rows".
+	Rows int64
+	// Column has the times, and Span is the length of a unit of "time".
+	Column string
+	Span   time.Duration
+}
+
+// Cut returns how the files are cut, nil if each is one unit.
+func (s *Source) Cut() *Cut {
+	if s == nil {
+		return nil
 	}
-	return step + " gives the one that " + from + " joins"
+	return s.cut
+}
+
+// minSpan is the shortest span of a unit.
+const minSpan = time.Second
+
+// unit reads what of the source is one unit.
+func (p *parser) unit(s *Source, n *yamldoc.Node) {
+	text, ok := n.String(&p.errs)
+	if !ok {
+		return
+	}
+	switch name, args := call(text); {
+	case name == "file" && args == nil:
+	case name == "rows":
+		if rows, ok := p.rowsOf(n, args); ok {
+			s.Unit, s.cut = text, &Cut{Kind: name, Rows: rows}
+		}
+	case name == "time":
+		if len(args) != 2 || args[0] == "" {
+			n.Errorf(&p.errs, yamldoc.CodeValue, "time has the column that holds the time of a row and the length of a unit, such as time(created_at, 1h)")
+			return
+		}
+		span, err := yamldoc.ParseDuration(args[1])
+		if err != nil || span < minSpan {
+			n.Errorf(&p.errs, yamldoc.CodeValue, "%q is no length of a unit; write one of at least %s, such as time(%s, 1h)", clip(args[1]), minSpan, clip(args[0]))
+			return
+		}
+		s.Unit, s.cut = text, &Cut{Kind: name, Column: args[0], Span: span}
+	case name == "key_range":
+		p.unsupported(n, fmt.Sprintf("the unit %q", clip(text)))
+	default:
+		n.Errorf(&p.errs, yamldoc.CodeValue, "%q is no unit; write file, rows(50000) or time(created_at, 1h)", clip(text))
+	}
 }
 
 // FanIns returns the steps that join all units of a run.

@@ -233,20 +233,18 @@ func (d Decision) detail() string {
 	return "by " + d.Who + ": " + d.Why
 }
 
-// Replay makes a unit ready again, whatever became of it. force drops what is
-// stored of it, so that the work is done again even if nothing has changed. The
+// Replay makes a unit ready again, whatever became of it. force drops the outputs
+// that are stored of it, so that the work is done again even if nothing has changed. The
 // error is ErrNotFound if the unit is not there or not finished.
 func (q *Queue) Replay(ctx context.Context, k Key, force bool, d Decision) error {
 	return q.decide(ctx, k, d, KindReplayed, []State{Done, Quarantined, Dead, Discarded, Cancelled}, func(tx *db.Tx, _ *Row) error {
-		body := "body"
 		if force {
-			body = "''"
 			if _, err := tx.Exec(ctx, "DELETE FROM output WHERE pipeline = ? AND step = ? AND unit = ?", k.Pipeline, k.Step, k.Unit); err != nil {
 				return err
 			}
 		}
 		_, err := tx.Exec(ctx, `UPDATE unit SET state = 'ready', replay = replay + 1, tries = 0, losses = 0, skipped = 0, blocking = 0, cause = '', error = '',
-			body = `+body+`, ready_us = `+q.now()+`, run_at_us = `+q.now()+` WHERE pipeline = ? AND step = ? AND unit = ?`, k.Pipeline, k.Step, k.Unit)
+			ready_us = `+q.now()+`, run_at_us = `+q.now()+` WHERE pipeline = ? AND step = ? AND unit = ?`, k.Pipeline, k.Step, k.Unit)
 		return err
 	})
 }

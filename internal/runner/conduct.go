@@ -182,7 +182,11 @@ func (c *conductor) watch(ctx context.Context) error {
 	}
 	var units []queue.Offer
 	for _, path := range settled {
-		units = append(units, c.r.identify(path))
+		found, err := c.r.identify(ctx, path)
+		if err != nil {
+			return err
+		}
+		units = append(units, found...)
 	}
 	fresh, err := c.unknown(ctx, units)
 	if err != nil {

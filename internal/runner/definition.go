@@ -21,6 +21,7 @@ type definitionStep struct {
 	Name  string           `json:"name"`
 	Needs []definitionNeed `json:"needs"`
 	FanIn bool             `json:"fan_in,omitempty"`
+	Split bool             `json:"split,omitempty"`
 }
 
 type definitionNeed struct {
@@ -33,7 +34,7 @@ func (r *Runner) define(ctx context.Context) error {
 	p := r.options.Pipeline
 	d := definition{File: p.File, Work: r.work}
 	for i := range p.Steps {
-		s := definitionStep{Name: p.Steps[i].Name, Needs: []definitionNeed{}, FanIn: p.Steps[i].FanIn}
+		s := definitionStep{Name: p.Steps[i].Name, Needs: []definitionNeed{}, FanIn: p.Steps[i].FanIn, Split: p.Steps[i].Split != nil}
 		for _, n := range p.Steps[i].Needs {
 			s.Needs = append(s.Needs, definitionNeed{n.Step, n.Quality.String()})
 		}
@@ -105,6 +106,9 @@ func (d *definition) graph() *pipeline.Pipeline {
 	p := &pipeline.Pipeline{}
 	for _, s := range d.Steps {
 		step := pipeline.Step{Name: s.Name, FanIn: s.FanIn}
+		if s.Split {
+			step.Split = &pipeline.Split{}
+		}
 		for _, n := range s.Needs {
 			q := pipeline.Pass
 			if n.Quality == pipeline.Any.String() {

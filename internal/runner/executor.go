@@ -300,8 +300,8 @@ func (j *judgements) get(path string) *Judgement {
 }
 
 // offers returns the units behind one, for a state that it has reached in a
-// step.
-func offers(p *pipeline.Pipeline, step string, state State, from queue.Offer) []queue.Offer {
+// step. parts are what its output is cut into, if the step is split.
+func offers(p *pipeline.Pipeline, step string, state State, from queue.Offer, parts []part) []queue.Offer {
 	var next []queue.Offer
 	for i := range p.Steps {
 		for _, n := range p.Steps[i].Needs {
@@ -310,6 +310,10 @@ func offers(p *pipeline.Pipeline, step string, state State, from queue.Offer) []
 			}
 			o := from
 			o.Step, o.Parent, o.Needs, o.Input = p.Steps[i].Name, step, len(p.Steps[i].Needs), ""
+			if s := p.Step(step); s.Split != nil {
+				next = append(next, offerParts(o, parts)...)
+				continue
+			}
 			next = append(next, o)
 		}
 	}

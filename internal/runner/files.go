@@ -36,6 +36,8 @@ type stored struct {
 	Inputs      []string       `json:"inputs"` // hashes
 	InputFiles  []string       `json:"input_files"`
 	Set         string         `json:"set,omitempty"` // setUnit
+	Split       string         `json:"split,omitempty"`
+	Parts       []part         `json:"parts,omitempty"`
 	State       State          `json:"state"`
 	Cause       Cause          `json:"cause,omitempty"`
 	Error       string         `json:"error,omitempty"`
@@ -108,7 +110,16 @@ func (r *Runner) outputName(l *queue.Lease) string { return l.Unit + ".a" + strc
 // nobody else can be writing, else those that no lease can be about any more.
 func (r *Runner) sweep(alone bool) error {
 	before := r.options.Clock.Now().Add(-2 * r.options.Lease)
-	err := filepath.WalkDir(filepath.Join(r.work, "steps"), func(path string, d fs.DirEntry, err error) error {
+	for _, dir := range []string{"steps", "source"} {
+		if err := r.sweepDir(filepath.Join(r.work, dir), alone, before); err != nil {
+			return fmt.Errorf("clean the work directory: %w", err)
+		}
+	}
+	return nil
+}
+
+func (r *Runner) sweepDir(dir string, alone bool, before time.Time) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -126,10 +137,10 @@ func (r *Runner) sweep(alone bool) error {
 		}
 		return os.Remove(path)
 	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("clean the work directory: %w", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // intact reports whether the output is on disk as it was when it was recorded.
@@ -151,8 +162,8 @@ func (r *Runner) intact(rec *stored) bool {
 func (r *Runner) removeOlder(step int, unit, keep string) {
 	old, _ := filepath.Glob(filepath.Join(escapePattern(r.stepDir(step)), unit+".a*"))
 	for _, path := range old {
-		if name := filepath.Base(path); name != keep && name != keep+".rejects" {
-			os.Remove(path) //nolint:errcheck // as said above
+		if name := filepath.Base(path); name != keep && name != keep+".rejects" && name != keep+".parts" {
+			os.RemoveAll(path) //nolint:errcheck // as said above
 		}
 	}
 }
@@ -161,9 +172,10 @@ func escapePattern(path string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
 }
 
-// publish makes a finished temporary file durable under its final name.
+// publish makes a finished temporary file, or a folder whose files are on disk,
+// durable under its final name.
 func publish(temporary, final string) error {
-	f, err := os.OpenFile(temporary, os.O_RDWR, 0)
+	f, err := os.Open(temporary)
 	if err != nil {
 		return err
 	}

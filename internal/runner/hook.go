@@ -40,6 +40,8 @@ type Output struct {
 	// Source is the path of the unit's file in the source, relative to the
 	// pipeline file; empty without a source.
 	Source string
+	// Part says that the unit is a part of that file, which Source then names too.
+	Part bool
 	// Path is the file, absolute. It may be empty of data. The input of a fan-in is
 	// the folder of what it joins.
 	Path string

@@ -65,14 +65,15 @@ func (l *Ledger) Release(ctx context.Context, k queue.Key, d queue.Decision, rec
 	}
 	return l.q.Release(ctx, k, d, func(r *queue.Row) (string, string, []queue.Offer) {
 		body, also := r.Body, ""
+		var parts []part
 		if s := decode(body); s != nil {
-			also = s.Set // the next run finds it done, until its rules change
+			also, parts = s.Set, s.Parts // the next run finds it done, until its rules change
 			s.State, s.Cause, s.Error = Done, "", ""
 			if b, err := encode(s); err == nil {
 				body = b
 			}
 		}
-		return body, also, offers(def.graph(), r.Step, Done, queue.Offer{Key: r.Key, Run: r.Run, Correlation: r.Correlation, Source: r.Source, Priority: r.Priority})
+		return body, also, offers(def.graph(), r.Step, Done, queue.Offer{Key: r.Key, Run: r.Run, Correlation: r.Correlation, Source: r.Source, Priority: r.Priority}, parts)
 	}, record)
 }
 

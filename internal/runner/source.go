@@ -21,6 +21,8 @@ type sourceFile struct {
 	Path       string `json:"path"`
 	Bytes      int64  `json:"bytes"`
 	ModifiedNS int64  `json:"modified_ns"`
+	// Problem says why the unit cannot be worked on.
+	Problem string `json:"problem,omitempty"`
 }
 
 // units lists the source as what may enter the first steps. Files that cannot be
@@ -36,13 +38,14 @@ func (r *Runner) units(ctx context.Context) ([]queue.Offer, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make([]queue.Offer, len(paths))
+	all := make([][]queue.Offer, len(paths))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(r.options.Workers)
 	for i, path := range paths {
 		group.Go(func() error {
-			all[i] = r.identify(path)
-			return ctx.Err()
+			var err error
+			all[i], err = r.identify(ctx, path)
+			return errors.Join(err, ctx.Err())
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -50,7 +53,7 @@ func (r *Runner) units(ctx context.Context) ([]queue.Offer, error) {
 	}
 	// Two files with one key are one unit, the first of them.
 	seen := map[string]bool{}
-	return slices.DeleteFunc(all, func(u queue.Offer) bool {
+	return slices.DeleteFunc(slices.Concat(all...), func(u queue.Offer) bool {
 		double := seen[u.Unit]
 		if double {
 			r.log.Info("file has the key of another one and is the same unit", "file", u.Source, "unit", u.Unit)
@@ -87,8 +90,8 @@ func (r *Runner) offer(id, name, input string) queue.Offer {
 	return o
 }
 
-// identify makes a unit of a file.
-func (r *Runner) identify(path string) queue.Offer {
+// identify makes a unit of a file, or several if it is cut.
+func (r *Runner) identify(ctx context.Context, path string) ([]queue.Offer, error) {
 	p := r.options.Pipeline
 	name := filepath.ToSlash(path)
 	if rel, err := filepath.Rel(r.dir, path); err == nil {
@@ -104,9 +107,9 @@ func (r *Runner) identify(path string) queue.Offer {
 	}
 	key := strings.NewReplacer("{path}", name, "{name}", filepath.Base(path), "{sha256}", sum).Replace(p.Source.Key)
 	if err != nil {
-		key = "unreadable:" + name
+		return []queue.Offer{r.offer(UnitID(p.Name, "unreadable:"+name), name, file.text())}, nil
 	}
-	return r.offer(UnitID(p.Name, key), name, file.text())
+	return r.cutSource(ctx, r.offer(UnitID(p.Name, key), name, file.text()), key, file)
 }
 
 func (f sourceFile) text() string {
@@ -123,7 +126,7 @@ func statSource(path string) (sourceFile, error) {
 	if err != nil {
 		return sourceFile{Path: path}, err
 	}
-	return sourceFile{path, info.Size(), info.ModTime().UnixNano()}, nil
+	return sourceFile{Path: path, Bytes: info.Size(), ModifiedNS: info.ModTime().UnixNano()}, nil
 }
 
 // readable says why a file of the source cannot be read, or nothing.

@@ -65,6 +65,8 @@ type visit struct {
 	tell    func(Event)
 	joined  []joined // what a fan-in joins
 	layout  *layout  // where it finds that
+	kept    string   // what was stored of the output that is used again
+	parts   []part   // what the output is cut into
 	// retryAfter is what an HTTP function asked for.
 	retryAfter time.Duration
 	took       time.Duration // by run
@@ -195,6 +197,10 @@ func (v *visit) attach(ctx context.Context) error {
 			return fmt.Errorf("unit %s: what it was made of cannot be read: %w", v.lease.Unit, err)
 		}
 		v.inputs = []InputFile{{Path: v.origin.Path}}
+		if v.origin.Problem != "" {
+			v.err, v.cause = errors.New(v.origin.Problem), CauseUnreadable
+			return nil
+		}
 		if err := readable(v.origin.Path, v.lease.Source); err != nil {
 			v.err, v.cause = fmt.Errorf("the input cannot be read: %w", err), CauseUnreadable
 		}
@@ -211,7 +217,13 @@ func (v *visit) attach(ctx context.Context) error {
 	sum, known := int64(0), true
 	for _, step := range steps {
 		row := rows[step]
-		o := decode(row.Body)
+		o, isPart, err := v.attachPart(ctx, step)
+		if err != nil {
+			return err
+		}
+		if !isPart {
+			o = decode(row.Body)
+		}
 		if o == nil || o.Output == "" {
 			// The step before was replayed and gave the unit up.
 			v.err, v.cause = fmt.Errorf("step %q has no output of the unit any more", step), CauseUnreadable
@@ -243,6 +255,7 @@ func (v *visit) resume(ctx context.Context) (bool, error) {
 	if rec == nil || !slices.Equal(rec.Inputs, v.shas) || !v.r.intact(rec) {
 		return false, nil
 	}
+	v.kept = body
 	v.output, v.sha, v.bytes = v.r.path(rec.Output), rec.SHA256, rec.Bytes
 	v.verdict, v.inputBad, v.rows, v.rejects = rec.Verdict, rec.InputBad, rec.Rows, rec.Rejects
 	if rec.RowsIn != nil {
@@ -351,7 +364,7 @@ func (v *visit) observed(side Side) Output {
 			Pipeline: v.r.options.Pipeline.Name, Step: v.s.Name, Run: v.lease.Run, Unit: v.lease.Unit, CorrelationID: v.lease.Correlation,
 		},
 		Dataset: v.s.Dataset, Source: v.lease.Source, Path: v.output, Format: v.s.Format.Out, OnFail: v.s.OnFail,
-		Sample: v.s.Profile.Sample, Side: side, Attempt: v.attempts, Inputs: slices.Clone(v.inputs),
+		Sample: v.s.Profile.Sample, Side: side, Part: v.s.Parts, Attempt: v.attempts, Inputs: slices.Clone(v.inputs),
 	}
 	for _, rule := range v.s.Rules {
 		o.Rules = append(o.Rules, filepath.Join(v.r.dir, rule))
@@ -423,6 +436,10 @@ func (v *visit) end(state State) { v.state = state }
 // commit writes the end of the visit: the unit's state, the units behind it, what
 // the hooks record, all in one transaction.
 func (v *visit) commit(ctx context.Context) {
+	if err := v.split(ctx); err != nil {
+		v.giveBack(ctx, err)
+		return
+	}
 	res, err := v.result()
 	if err != nil {
 		v.fatal = err
@@ -445,6 +462,9 @@ func (v *visit) commit(ctx context.Context) {
 			if err := v.r.options.Queue.SaveRejects(ctx, tx, v.lease, rejected); err != nil {
 				return err
 			}
+		}
+		if err := v.saveParts(ctx, tx); err != nil {
+			return err
 		}
 		failpoint.Hit("in_commit")
 		if v.judged != nil && v.judged.Record != nil {
@@ -489,8 +509,9 @@ func (v *visit) discardOutput() {
 	if v.output == "" || filepath.Base(v.output) != v.r.outputName(v.lease) {
 		return // it is an earlier attempt's
 	}
-	os.Remove(v.output)              //nolint:errcheck // the sweeper finds it
-	os.Remove(v.output + ".rejects") //nolint:errcheck // there may be none
+	os.Remove(v.output)               //nolint:errcheck // the sweeper finds it
+	os.Remove(v.output + ".rejects")  //nolint:errcheck // there may be none
+	os.RemoveAll(v.output + ".parts") //nolint:errcheck // there may be none
 }
 
 func (v *visit) result() (queue.Result, error) {
@@ -522,7 +543,7 @@ func (v *visit) result() (queue.Result, error) {
 		res.Output = res.Body
 		res.Next = offers(v.r.options.Pipeline, v.s.Name, v.state, queue.Offer{
 			Key: v.lease.Key, Run: v.lease.Run, Correlation: v.lease.Correlation, Source: v.lease.Source,
-		})
+		}, v.parts)
 	}
 	return res, nil
 }
@@ -536,8 +557,14 @@ func (v *visit) stored(state State) *stored {
 	for _, in := range v.inputs[:min(len(v.inputs), maxInputFiles)] {
 		inputs = append(inputs, v.r.relative(in.Path))
 	}
+	parts, split := v.parts, v.s.Split.String()
+	if v.output == "" || state == Waiting { // those of the output before stay until there is another one
+		if before := decode(v.lease.Body); before != nil {
+			parts, split = before.Parts, before.Split
+		}
+	}
 	return &stored{
-		Version: storedVersion, Run: v.lease.Run, Fingerprint: v.r.prints[v.step], Rules: v.r.rules[v.step], Inputs: v.shas, InputFiles: inputs, Set: v.setUnit(),
+		Version: storedVersion, Parts: parts, Split: split, Run: v.lease.Run, Fingerprint: v.r.prints[v.step], Rules: v.r.rules[v.step], Inputs: v.shas, InputFiles: inputs, Set: v.setUnit(),
 		State: state, Cause: v.cause, Error: textOf(v.err), Stderr: v.stderr, Output: v.r.relative(v.output), SHA256: v.sha, Bytes: v.bytes,
 		Verdict: v.verdict, InputBad: v.inputBad, Rows: v.rows, RowsIn: v.rowsIn, Rejects: v.rejects, Attempts: v.attempts,
 		CPUSeconds: v.cpu.Seconds(), PeakBytes: v.peak, At: v.r.options.Clock.Now().UTC(),
