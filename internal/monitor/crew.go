@@ -26,7 +26,7 @@ type crew struct {
 	wake    sync.Cond  // there may be something to do, or all is done
 	waiting int        // workers
 
-	free    []*part
+	free    []*part // in turn, so that what a chunk's memory is like does not depend on the workers
 	flight  []*part // in the order of their rows: begun, and at most one that is not
 	columns []batch.Column
 	busy    []bool  // by column: it is taken through a chunk
@@ -149,7 +149,7 @@ func (c *crew) next() task {
 		return task{kind: endChunk, part: c.flight[0]}
 	}
 	if !c.reading && !c.over && len(c.free) > 0 && (len(c.flight) == 0 || c.flight[len(c.flight)-1].begun) {
-		return task{kind: readChunk, part: c.free[len(c.free)-1]}
+		return task{kind: readChunk, part: c.free[0]}
 	}
 	for _, p := range c.flight {
 		if !p.begun {
@@ -175,7 +175,7 @@ func (c *crew) start(t task) {
 	switch t.kind {
 	case readChunk:
 		c.reading = true
-		c.free = c.free[:len(c.free)-1]
+		c.free = slices.Delete(c.free, 0, 1)
 	case takeColumn:
 		t.part.taken[t.column], c.busy[t.column] = true, true
 	default:

@@ -51,6 +51,10 @@ var refused = []struct{ magic, reason, advice string }{
 	{"SQLite format 3\x00", "it is a SQLite database", "export the table as CSV"},
 }
 
+// headBytes is what of a file is held to find its format. Readers ask for more
+// than that, and then it is not copied once more.
+const headBytes = 64 << 10
+
 // openFile opens a path, or the standard input. count sees the bytes as they
 // are read.
 func openFile(path string, opts Options, count func([]byte)) (*file, error) {
@@ -79,7 +83,7 @@ func openFile(path string, opts Options, count func([]byte)) (*file, error) {
 
 func (f *file) open(raw io.Reader, disk *os.File, name string, opts Options, count func([]byte)) error {
 	whole := &reporter{src: raw, name: name, count: count}
-	src := bufio.NewReaderSize(whole, 256<<10)
+	src := bufio.NewReaderSize(whole, headBytes)
 	head, err := src.Peek(64)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -95,7 +99,7 @@ func (f *file) open(raw io.Reader, disk *os.File, name string, opts Options, cou
 		}
 		f.info.Compression = p.name
 		f.closers = append([]func() error{closer}, f.closers...)
-		src = bufio.NewReaderSize(&reporter{src: z, name: name, packing: p.name, packed: whole, limit: opts.unpackLimit(), free: unpackFree}, 256<<10)
+		src = bufio.NewReaderSize(&reporter{src: z, name: name, packing: p.name, packed: whole, limit: opts.unpackLimit(), free: unpackFree}, headBytes)
 		if head, err = src.Peek(64); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}

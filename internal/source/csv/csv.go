@@ -251,7 +251,7 @@ func (r *Reader) read(text []byte, n int) ([]byte, error) {
 	}
 	text = slices.Grow(text, max(n-len(text), 0)+batch.RawSpare)
 	for idle := 0; len(text) < n && !r.eof; idle++ {
-		got, err := r.src.Read(text[len(text):max(n, cap(text)-batch.RawSpare)])
+		got, err := r.src.Read(text[len(text):n]) // no more than that: blocks do not depend on memory or on what a pipe gives
 		text = text[:len(text)+got]
 		switch {
 		case errors.Is(err, io.EOF):

@@ -238,3 +238,32 @@ func BenchmarkReader(b *testing.B) {
 		}
 	}
 }
+
+// Chunks decide the last digits of sums, so they may depend on the input alone:
+// not on the pieces in which it comes, nor on the memory that is used again.
+func TestChunksAreThoseOfTheInput(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	text.WriteString("a,b\n")
+	for i := range 150_000 {
+		fmt.Fprintf(&text, "%d,%s\n", i, strings.Repeat("x", i%23))
+	}
+	rows := func(src io.Reader, size func(i int) int) (out []int) {
+		r, err := New(src, Options{})
+		require.NoError(t, err)
+		for i := 0; ; i++ {
+			c := &batch.Chunk{}
+			c.Raw.Text = make([]byte, 0, size(i))
+			if err := r.Next(t.Context(), c); errors.Is(err, io.EOF) {
+				return out
+			} else {
+				require.NoError(t, err)
+			}
+			out = append(out, c.Rows)
+		}
+	}
+	want := rows(strings.NewReader(text.String()), func(int) int { return 0 })
+	require.Greater(t, len(want), 5)
+	require.Equal(t, want, rows(strings.NewReader(text.String()), func(i int) int { return i % 3 << 20 }))
+	require.Equal(t, want, rows(iotest.HalfReader(strings.NewReader(text.String())), func(i int) int { return i % 2 << 19 }))
+}
