@@ -21,23 +21,6 @@ const (
 	clockOver = 0x76767f76767f7676
 )
 
-// How a text may go on by its first byte.
-const (
-	opensText  = iota // nothing but a string
-	opensDigit        // a number or a time
-	opensOther        // a sign, a point, white space or a word
-)
-
-var opens = func() (t [256]uint8) {
-	for _, c := range []byte("+-. \ttTfFnNiI") {
-		t[c] = opensOther
-	}
-	for c := '0'; c <= '9'; c++ {
-		t[c] = opensDigit
-	}
-	return t
-}()
-
 // quick classifies a text of the form FormBare, FormQuoted or FormString that
 // is neither empty nor a word for null. text[at:at+size] is the field, with
 // RawSpare bytes behind it; quoted is set for FormString. ok false leaves it to
@@ -45,12 +28,11 @@ var opens = func() (t [256]uint8) {
 func (c *Classifier) quick(text []byte, at int, size uint32, quoted bool) (v Value, ok bool) {
 	b := text[at : at+RawSpare]
 	w, next := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-	open := opens[b[0]]
-	if size >= 16 && open != opensOther && onlyInText(w)|onlyInText(next) != 0 || open == opensText {
+	if surelyText(w, next, size, quoted) {
 		return Value{Type: String}, true
 	}
 	switch {
-	case open == opensOther:
+	case begins[b[0]] != beginsDigit:
 		return Value{}, false
 	case size == 19:
 		return c.stamp(w, next, binary.LittleEndian.Uint64(b[11:]))

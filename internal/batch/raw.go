@@ -133,6 +133,7 @@ type Encoder struct {
 	width    width  // of the fields that were met
 	rows     int    // fields met with the dictionary
 	off      bool
+	last     Type // of the values, once the dictionary is off
 }
 
 // EncoderOptions say how fields are read.
@@ -178,25 +179,9 @@ func (e *Encoder) Fill(raw *Raw, column int, v *Vector) {
 		e.encode(raw.Text, fields, v)
 		return
 	}
-	rows := len(fields)
 	v.HasText, v.Inferred = true, e.opts.Inferred
 	v.data, v.borrowed = raw.Text, true
-	v.Types, v.Ints, v.Floats = resize(v.Types, rows), resize(v.Ints, rows), resize(v.Floats, rows)
-	v.starts, v.ends = resize(v.starts, rows), resize(v.ends, rows)
-	text := raw.Text[:len(raw.Text)+RawSpare]
-	for i, f := range fields {
-		start, size, form := f.parts()
-		val, ok := Value{}, false
-		if size > 0 && form <= FormString && e.opts.Nulls == nil {
-			val, ok = e.classify.quick(text, start, size, form == FormString)
-		}
-		if !ok {
-			val = e.value(raw.Text[start:start+int(size)], form)
-		}
-		v.Types[i], v.Ints[i], v.Floats[i] = val.Type, val.Int, val.Float
-		v.starts[i], v.ends[i] = uint32(start), uint32(start)+size //nolint:gosec // within the text
-		v.Zoned = v.Zoned || val.Zoned
-	}
+	e.fill(raw.Text, fields, v)
 }
 
 // value classifies a field.

@@ -3,6 +3,7 @@ package profile
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 )
 
 // extremes finds the smallest and the largest of some texts by code point. Their
@@ -25,7 +26,11 @@ func (e *extremes) offer(text []byte) {
 
 // offerLeading is offer for a text of which the leading bytes are known.
 func (e *extremes) offerLeading(a, b uint64, text []byte) {
-	if e.some && a > e.low.a && a < e.high.a {
+	_, borrow := bits.Sub64(e.low.b, b, 0)
+	_, above := bits.Sub64(e.low.a, a, borrow)
+	_, borrow = bits.Sub64(b, e.high.b, 0)
+	_, below := bits.Sub64(a, e.high.a, borrow)
+	if e.some && above&below != 0 {
 		return
 	}
 	e.decide(a, b, text)

@@ -29,8 +29,12 @@ func (l *lengths) merge(o lengths) {
 	}
 }
 
-// addBytes counts the rows of a vector whose texts are ASCII.
-func (l *lengths) addBytes(v *batch.Vector, rows []int32) {
+// addBytes counts the rows of a vector whose texts are ASCII and were taken.
+func (l *lengths) addBytes(v *batch.Vector, rows []int32, t *texts) {
+	if t.min == t.max {
+		l.add(t.min, uint64(len(rows)))
+		return
+	}
 	for _, row := range rows {
 		l.add(uint32(len(v.Bytes(int(row)))), 1) //nolint:gosec // a record is limited
 	}

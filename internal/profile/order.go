@@ -305,10 +305,7 @@ func (o *order) add(v *batch.Vector) {
 // of all entries, which are looked at once.
 func (o *order) typesOf(v *batch.Vector) (s typeSet) {
 	if v.Dict == nil {
-		for _, t := range v.Types {
-			s |= 1 << t
-		}
-		return s
+		return typesIn(v.Types)
 	}
 	if o.dict != v.Dict || o.entries > v.Dict.Len() {
 		o.dict, o.entries, o.present = v.Dict, 0, 0
@@ -318,6 +315,24 @@ func (o *order) typesOf(v *batch.Vector) (s typeSet) {
 	}
 	o.entries = v.Dict.Len()
 	return o.present
+}
+
+// typesIn returns the types that occur; mostly it is one.
+func typesIn(types []batch.Type) (s typeSet) {
+	if len(types) == 0 {
+		return 0
+	}
+	differs := batch.Type(0)
+	for _, t := range types {
+		differs |= t ^ types[0]
+	}
+	if differs == 0 {
+		return 1 << types[0]
+	}
+	for _, t := range types {
+		s |= 1 << (t & 31)
+	}
+	return s
 }
 
 // addTexts follows texts until they are out of order. A value without a source

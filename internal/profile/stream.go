@@ -24,6 +24,8 @@ type stream struct {
 	bounds  extremes
 	texts   texts   // of the vector at hand, where its values are of one type
 	rows    []int32 // of these values
+	all     []int32 // 0, 1, 2 …
+	some    []int32 // memory for rows that are not all
 	buf     []byte
 }
 

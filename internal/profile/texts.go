@@ -15,6 +15,9 @@ type texts struct {
 	union    uint64 // of all words: a high bit where any text is beyond ASCII
 	min, max uint32 // lengths in bytes
 	sum      uint64
+	// unsure are the rows of which, if the texts are strings in ASCII, a look has
+	// to tell whether they are blank, cut or digits alone.
+	unsure []int32
 }
 
 // The first words of the default secret of XXH3 and its multipliers (Y. Collet,
@@ -40,7 +43,7 @@ const (
 // are those of hashText, which is the reference: texts of 4 to 32 bytes are
 // hashed here, so that nothing is called for them.
 func (t *texts) take(v *batch.Vector, rows []int32, bounds *extremes) {
-	hashes := t.hashes[:0]
+	hashes, unsure := t.hashes[:0], t.unsure[:0]
 	union, sum := uint64(0), uint64(0)
 	least, most := ^uint32(0), uint32(0)
 	for _, row := range rows {
@@ -56,22 +59,34 @@ func (t *texts) take(v *batch.Vector, rows []int32, bounds *extremes) {
 				rest = rest[size:]
 			}
 			first, second = leading(b)
+			if n < 4 || n > maxText || isUnsure(first, first) {
+				unsure = append(unsure, row)
+			}
 		case n > 16:
 			w0, w1 := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
 			w2, w3 := binary.LittleEndian.Uint64(b[n-16:]), binary.LittleEndian.Uint64(b[n-8:])
 			union |= w0 | w1 | w2 | w3
 			hash = avalanche(uint64(n)*prime1 + fold(w0^secret0, w1^secret8) + fold(w2^secret16, w3^secret24)) //nolint:gosec // a length
 			first, second = bits.ReverseBytes64(w0), bits.ReverseBytes64(w1)
+			if isUnsure(w0, first) {
+				unsure = append(unsure, row)
+			}
 		case n > 8:
 			w0, w1 := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
 			union |= w0 | w1
 			first, second = bits.ReverseBytes64(w0), bits.ReverseBytes64(w1)<<(8*(16-n))
+			if isUnsure(w0, first) {
+				unsure = append(unsure, row)
+			}
 			w0, w1 = w0^(secret24^secret32), w1^(secret40^secret48)
 			hash = avalanche(uint64(n) + bits.ReverseBytes64(w0) + w1 + fold(w0, w1)) //nolint:gosec // a length
 		default:
 			w0, w1 := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[n-4:])
 			union |= uint64(w0 | w1)
 			first = uint64(bits.ReverseBytes32(w0))<<32 | uint64(bits.ReverseBytes32(w1)<<(8*(8-n)))
+			if isUnsure(uint64(w0)|uint64(w1)<<32, first) {
+				unsure = append(unsure, row)
+			}
 			x := (uint64(w1) | uint64(w0)<<32) ^ (secret8 ^ secret16)
 			x ^= bits.RotateLeft64(x, 49) ^ bits.RotateLeft64(x, 24)
 			x *= primeMX2
@@ -84,7 +99,16 @@ func (t *texts) take(v *batch.Vector, rows []int32, bounds *extremes) {
 		least, most = min(least, size), max(most, size)
 		bounds.offerLeading(first, second, b)
 	}
+	t.unsure = unsure
 	t.hashes, t.union, t.sum, t.min, t.max = hashes, union, sum, least, most
+}
+
+// isUnsure reports whether a text may be blank or digits alone: w are eight of its
+// bytes, or all, and first begins with the first one.
+func isUnsure(w, first uint64) bool {
+	const digit0, over = 0x3030303030303030, 0x7676767676767676
+	d := w ^ digit0
+	return (d|(d+over))&highBits == 0 || first>>56 <= ' '
 }
 
 func someBytes(b []byte) (w uint64, size int) {

@@ -1,10 +1,10 @@
 package profile
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/profilerhq/profiler/internal/batch"
-	"github.com/profilerhq/profiler/internal/textfacts"
 )
 
 // uniform reports whether all values of a plain vector are of one type, of
@@ -15,21 +15,21 @@ func (s *stream) uniform(v *batch.Vector) (typ batch.Type, ok bool) {
 	if v.Dict != nil || !v.HasText {
 		return batch.Null, false
 	}
-	rows := slices.Grow(s.rows[:0], len(v.Types))
-	for i, t := range v.Types {
-		if t == typ {
+	types := typesIn(v.Types)
+	values := types &^ (1 << batch.Null)
+	if bits.OnesCount32(uint32(values)) != 1 {
+		return batch.Null, false
+	}
+	typ = batch.Type(bits.TrailingZeros32(uint32(values))) //nolint:gosec // a type
+	rows := s.every(len(v.Types))
+	if types != values {
+		rows = slices.Grow(s.some[:0], len(rows))
+		for i, t := range v.Types {
 			if t != batch.Null {
 				rows = append(rows, int32(i)) //nolint:gosec // a row of a chunk
 			}
-			continue
 		}
-		if t == batch.Null {
-			continue
-		}
-		if typ != batch.Null {
-			return batch.Null, false
-		}
-		typ, rows = t, append(rows, int32(i)) //nolint:gosec // a row of a chunk
+		s.some = rows
 	}
 	s.rows = rows
 	if typ == batch.Number && v.Inferred && hasWords(v, rows) {
@@ -41,6 +41,14 @@ func (s *stream) uniform(v *batch.Vector) (typ batch.Type, ok bool) {
 	default:
 		return batch.Null, false
 	}
+}
+
+// every returns the first n rows; the slice is not to be changed.
+func (s *stream) every(n int) []int32 {
+	for i := len(s.all); i < n; i++ {
+		s.all = append(s.all, int32(i)) //nolint:gosec // a row of a chunk
+	}
+	return s.all[:n]
 }
 
 // hasWords reports whether numbers may be spellings of NaN or infinity, which
@@ -59,8 +67,11 @@ func (c *column) addUniform(v *batch.Vector, typ batch.Type, at *batch.Chunk, ro
 	s, a := c.sk.stream, &c.agg
 	s.begin(v)
 	c.nulls += uint64(v.Len() - len(s.rows)) //nolint:gosec // rows of a chunk
-	if typ == batch.String && v.Inferred {
+	s.texts.take(v, s.rows, &s.bounds)
+	if typ == batch.String && v.Inferred && s.texts.min == 0 {
 		c.dropEmpty(v, rowHashes)
+		s.bounds = extremes{}
+		s.texts.take(v, s.rows, &s.bounds)
 	}
 	rows := s.rows
 	if len(rows) == 0 {
@@ -70,29 +81,30 @@ func (c *column) addUniform(v *batch.Vector, typ batch.Type, at *batch.Chunk, ro
 		c.meet(v, int(rows[0]), at.RowAt(v.RowOf(int(rows[0]))))
 	}
 	c.types[typ] += uint64(len(rows))
-	s.texts.take(v, rows, &s.bounds)
-	for i, hash := range s.texts.hashes {
-		rowHashes[rows[i]] += mix64(hash, c.salt)
+	hashes := s.texts.hashes
+	for i, row := range rows {
+		rowHashes[row] += mix64(hashes[i], c.salt)
 	}
 	c.addFacts(v, typ)
 	l := &s.others
 	if typ == batch.String {
 		l = &s.strings
 	}
-	l.rows, s.rows = rows, l.rows
-	l.hashes, s.texts.hashes = s.texts.hashes, l.hashes
+	ownRows, ownHashes, typedRows := l.rows, l.hashes, s.typed.rows
+	l.rows, l.hashes = rows, hashes
 	if typ != batch.String {
-		s.typed.rows = append(s.typed.rows[:0], rows...)
+		s.typed.rows = rows
 		s.typed.hashes = appendTyped(s.typed.hashes[:0], v, typ, rows)
 		s.collectUniform(a, v, typ, rows)
 	}
 	s.feed(c.sk, a)
+	l.rows, l.hashes, s.typed.rows = ownRows, ownHashes, typedRows
 }
 
 // dropEmpty counts the quoted empty fields among the chosen rows apart.
 func (c *column) dropEmpty(v *batch.Vector, rowHashes []uint64) {
 	s := c.sk.stream
-	kept := s.rows[:0]
+	kept := slices.Grow(s.some[:0], len(s.rows)) // may be the memory of the rows, of which it has a part
 	for _, row := range s.rows {
 		if len(v.Bytes(int(row))) > 0 {
 			kept = append(kept, row)
@@ -101,7 +113,7 @@ func (c *column) dropEmpty(v *batch.Vector, rowHashes []uint64) {
 		c.empties++
 		rowHashes[row] += mix64(1, c.salt)
 	}
-	s.rows = kept
+	s.rows, s.some = kept, kept
 }
 
 // addFacts adds the lengths and the facts of the texts that were just taken. In
@@ -113,7 +125,12 @@ func (c *column) addFacts(v *batch.Vector, typ batch.Type) {
 	if plain {
 		a.text.addLengths(t.min, t.max, uint64(len(s.rows)), t.sum)
 		if typ == batch.String {
-			a.lengths.addBytes(v, s.rows)
+			a.lengths.addBytes(v, s.rows, t)
+			for _, row := range t.unsure {
+				chars, flags := describe(v.Bytes(int(row)), typ, c.inferred)
+				a.facts.add(flags, chars, 1)
+			}
+			return
 		}
 		if typ.Temporal() && t.max <= maxText {
 			return // holds digits and what divides them
@@ -121,7 +138,7 @@ func (c *column) addFacts(v *batch.Vector, typ batch.Type) {
 	}
 	for _, row := range s.rows {
 		text := v.Bytes(int(row))
-		if plain && hasNoFacts(text, typ) {
+		if plain && typ == batch.Number && isPlainNumber(text) {
 			continue
 		}
 		chars, flags := describe(text, typ, c.inferred)
@@ -135,19 +152,12 @@ func (c *column) addFacts(v *batch.Vector, typ batch.Type) {
 	}
 }
 
-// hasNoFacts reports whether it is sure that nothing is to be told of an ASCII
-// text of a value besides its length.
-func hasNoFacts(text []byte, typ batch.Type) bool {
+// isPlainNumber reports whether it is sure that nothing is to be told of the text
+// of a number besides its length: so many digits are an integer, and the words
+// are letters at their end.
+func isPlainNumber(text []byte) bool {
 	n := len(text)
-	switch typ {
-	case batch.String:
-		return n > 0 && n <= maxText && text[0] > ' ' && (text[0]-'0' > 9 || n >= 8 && !textfacts.EightDigits(text))
-	case batch.Number:
-		// So many digits are an integer; the words are letters at their end.
-		return n > 0 && n <= 18 && text[n-1]-'0' <= 9
-	default:
-	}
-	return false
+	return n > 0 && n <= 18 && text[n-1]-'0' <= 9
 }
 
 // addLengths adds n lengths with these bounds and this sum.
