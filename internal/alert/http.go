@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/profilerhq/profiler/internal/neterr"
 )
 
 // TryTimeout bounds one request to a receiver.
@@ -87,14 +89,11 @@ func TransportError(who string, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err
-	}
 	var n net.Error
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.As(err, &n) && n.Timeout() {
 		return Fail(Timeout, "%s did not answer in time", who)
 	}
-	return Fail(Connection, "connect to %s: %w", who, err)
+	return Fail(Connection, "connect to %s: %w", who, neterr.Reason(err))
 }
 
 // Request is a POST of a JSON body to a receiver.

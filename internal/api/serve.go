@@ -14,6 +14,7 @@ import (
 
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"github.com/profilerhq/profiler/internal/neterr"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -120,7 +121,7 @@ func (s *Server) listen(ctx context.Context, o ServeOptions, guards protection) 
 	}
 	address, err := net.ResolveTCPAddr("tcp", text)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w; write host:port, such as %s", text, reason(err), DefaultAddress)
+		return nil, fmt.Errorf("listen on %s: %w; write host:port, such as %s", text, neterr.Reason(err), DefaultAddress)
 	}
 	if err := s.reachable(address, o, guards); err != nil {
 		return nil, err
@@ -133,22 +134,9 @@ func (s *Server) listen(ctx context.Context, o ServeOptions, guards protection) 
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("listen on %s: not allowed; choose a port from 1024 on: %w", text, syscall.EACCES)
 	case err != nil:
-		return nil, fmt.Errorf("listen on %s: %w", text, reason(err))
+		return nil, fmt.Errorf("listen on %s: %w", text, neterr.Reason(err))
 	}
 	return l, nil
-}
-
-// reason takes the repetition of the address out of an error of package net.
-func reason(err error) error {
-	var address *net.AddrError
-	if errors.As(err, &address) {
-		return errors.New(address.Err)
-	}
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Err
-	}
-	return err
 }
 
 // reachable refuses, or warns about, an address that other machines can reach

@@ -103,8 +103,10 @@ type Outcome struct {
 	Fine  int     `json:"fine"`
 	Rules []*Rule `json:"rules"`
 	// Failing are the batches on which any rule fails; labelled ones among them
-	// are Found. AgainstFailing are those of the other version.
+	// are Found. Unknown is how many may fail too: a rule about them needs their
+	// rows. AgainstFailing are those of the other version.
 	Failing        []string `json:"failing"`
+	Unknown        int      `json:"unknown"`
 	Found          int      `json:"found"`
 	AgainstFailing []string `json:"against_failing,omitempty"`
 }
@@ -123,7 +125,7 @@ func Run(ctx context.Context, in Input, sets []*rules.Set) *Outcome {
 		if b.Profile == nil {
 			continue
 		}
-		failing := false
+		failing, unknown := false, false
 		for _, r := range judged[i] {
 			rule := index[r.ID]
 			if rule == nil {
@@ -133,12 +135,16 @@ func Run(ctx context.Context, in Input, sets []*rules.Set) *Outcome {
 			}
 			rule.add(b, &r)
 			failing = failing || r.NeedsRows == "" && r.Status == checks.Fail
+			unknown = unknown || r.NeedsRows != ""
 		}
-		if failing {
+		switch {
+		case failing:
 			out.Failing = append(out.Failing, b.Name)
 			if b.Label == labelReal {
 				out.Found++
 			}
+		case unknown:
+			out.Unknown++
 		}
 	}
 	return out

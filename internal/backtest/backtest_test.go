@@ -200,6 +200,7 @@ func TestRowChecksAreReplayedFromTheirCounts(t *testing.T) {
 			require.Len(t, out.Rules, 2) // parsable too
 			require.Equal(t, tc.fails, out.Rules[1].Fail)
 			require.Equal(t, tc.needsRows, out.Rules[1].NeedsRows, out.Rules[1].Reason)
+			require.Equal(t, tc.needsRows, out.Unknown)
 		})
 	}
 }

@@ -42,6 +42,9 @@ func (o *Outcome) head() string {
 // foot sums the failing batches up.
 func (o *Outcome) foot(against string) string {
 	text := fmt.Sprintf("%s of %d would have failed", plural(len(o.Failing), "batch", "batches"), o.Batches)
+	if o.Unknown > 0 {
+		text += fmt.Sprintf(", %d more need their rows to say", o.Unknown)
+	}
 	if o.Real > 0 {
 		text += fmt.Sprintf(", %d of the %d that are labelled real", o.Found, o.Real)
 	}

@@ -22,7 +22,7 @@ func (e *env) alertCommand() *cobra.Command {
 		Use: "alert", Short: "Incidents and the messages about them",
 		Long: `Lists incidents, notes what people do with them, and tries the channels that they
 are told to. An incident is named by its id, the beginning of it, or its dataset.`,
-		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: needSubcommand,
 	}
 	cmd.AddCommand(e.alertListCommand(), e.alertAckCommand(), e.alertSnoozeCommand(), e.alertAnswerCommand(), e.alertTestCommand(), e.alertPreviewCommand())
 	return cmd

@@ -204,6 +204,16 @@ func (e *env) root() *cobra.Command {
 		e.versionCommand(),
 	)
 	root.AddCommand(&cobra.Command{Use: "exit-codes", Short: "What the exit codes say", Long: exitCodes})
+	root.SetHelpCommand(&cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usage("there is no command %q; profiler --help lists all", strings.Join(args, " "))
+			}
+			return c.Help()
+		},
+	})
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/profilerhq/profiler/internal/app"
 	"github.com/profilerhq/profiler/internal/demo"
 	"github.com/profilerhq/profiler/internal/metrics"
+	"github.com/profilerhq/profiler/internal/neterr"
 )
 
 type demoFlags struct {
@@ -119,7 +120,7 @@ func listen(ctx context.Context, address string, chosen bool) (net.Listener, err
 		l, err = config.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	if err != nil {
-		return nil, usage("listen on %s: %v", address, err)
+		return nil, usage("listen on %s: %v; write host:port, such as %s", address, neterr.Reason(err), defaultListen)
 	}
 	return l, nil
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/push"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/profilerhq/profiler/internal/neterr"
 )
 
 // Handler serves the metrics in the format that the client asks for: text,
@@ -71,7 +73,7 @@ func (m *Metrics) Push(ctx context.Context, address string, grouping map[string]
 		p = p.BasicAuth(user.Username(), password)
 	}
 	if err := p.PushContext(ctx); err != nil {
-		return fmt.Errorf("push metrics to %s: %w", u.Host, err)
+		return fmt.Errorf("push metrics to %s: %w", u.Host, neterr.Reason(err))
 	}
 	return nil
 }

@@ -377,7 +377,7 @@ func TestUnreachable(t *testing.T) {
 		var e *alert.Error
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, alert.Connection, e.Reason)
-		require.Contains(t, err.Error(), "connection refused")
+		require.Contains(t, err.Error(), "nothing listens on")
 		require.NotContains(t, err.Error(), "hook-secret")
 	}
 }
