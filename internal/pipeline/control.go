@@ -1,6 +1,10 @@
 package pipeline
 
-import "github.com/profilerhq/profiler/internal/yamldoc"
+import (
+	"time"
+
+	"github.com/profilerhq/profiler/internal/yamldoc"
+)
 
 // maxScaleAt bounds how many units one worker is asked to have before it.
 const maxScaleAt = 1_000_000
@@ -23,5 +27,19 @@ func (p *parser) workers(s *Step, m *yamldoc.Mapping, where string) {
 	}
 	if w.ScaleAt > 0 {
 		w.Min = max(w.Min, 1)
+	}
+}
+
+// dlq reads how long dead letters are kept.
+func (p *parser) dlq(n *yamldoc.Node) {
+	m := n.Mapping(&p.errs)
+	if m == nil {
+		return
+	}
+	p.keys(m, "dlq", []string{"keep"}, nil)
+	keep := m.Required("keep", "dlq", &p.errs)
+	yamldoc.Set(&p.pipeline.DLQKeep, keep, (*yamldoc.Node).Duration, &p.errs)
+	if keep != nil && p.pipeline.DLQKeep < time.Minute {
+		keep.Errorf(&p.errs, yamldoc.CodeValue, "keep is at least 1m, such as 30d; without dlq dead letters are kept for ever")
 	}
 }

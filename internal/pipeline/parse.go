@@ -134,8 +134,8 @@ func (p *parser) top(m *yamldoc.Mapping) {
 	if m == nil {
 		return
 	}
-	p.keys(m, "the pipeline", []string{"version", "pipeline", "source", "steps", "schedule", "every", "timezone", "catch_up", "overlap", "groups"},
-		[]string{"canary", "dlq"})
+	p.keys(m, "the pipeline", []string{"version", "pipeline", "source", "steps", "schedule", "every", "timezone", "catch_up", "overlap", "groups", "dlq"},
+		[]string{"canary"})
 	version := m.Required("version", "the pipeline", &p.errs)
 	if v, ok := version.Int(&p.errs); ok && v != 1 {
 		version.Errorf(&p.errs, yamldoc.CodeValue, "version %d of pipeline files is unknown, this program reads version 1", v)
@@ -146,6 +146,7 @@ func (p *parser) top(m *yamldoc.Mapping) {
 	}
 	p.timing(m)
 	p.groups(m.Get("groups"))
+	p.dlq(m.Get("dlq"))
 	p.steps(m)
 	if p.pipeline.Name != "" {
 		for i := range p.pipeline.Steps {

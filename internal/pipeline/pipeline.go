@@ -39,6 +39,8 @@ type Pipeline struct {
 	Timing Timing
 	// Groups are capacities that steps share: units held at once, by all workers.
 	Groups map[string]int
+	// DLQKeep is how long dead letters are kept in the service; 0 is for ever.
+	DLQKeep time.Duration
 	// Steps are in topological order: a step stands behind all that it needs, and
 	// otherwise as in the file.
 	Steps []Step

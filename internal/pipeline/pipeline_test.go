@@ -141,7 +141,7 @@ func TestMistakes(t *testing.T) {
 func TestLaterVersions(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
-		"canary: {every: 10m}", "dlq: {keep: 30d}",
+		"canary: {every: 10m}",
 	} {
 		_, err := pipeline.Parse("p.yaml", []byte(line+"\n"+head+"steps: {a: {run: [cat]}}\n"), nil)
 		key, _, _ := strings.Cut(line, ":")

@@ -37,6 +37,8 @@ type conductor struct {
 	known map[string]bool       // units that were offered, by id
 	next  time.Time             // when the schedule is due
 	full  string                // the step that holds the source back
+	// expired is when old dead letters were last looked for.
+	expired time.Time
 }
 
 func (c *conductor) conduct(ctx context.Context) {
@@ -56,7 +58,7 @@ func (c *conductor) conduct(ctx context.Context) {
 
 // look begins what is due and ends what is finished.
 func (c *conductor) look(ctx context.Context) error {
-	err := c.endRuns(ctx)
+	err := errors.Join(c.endRuns(ctx), c.expire(ctx))
 	p := c.r.options.Pipeline
 	if p.Timing.Schedule != nil {
 		err = errors.Join(err, c.schedule(ctx))

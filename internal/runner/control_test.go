@@ -158,3 +158,38 @@ func TestRunKnowsNoBreaker(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, all)
 }
+
+// The service discards dead letters that are older than dlq.keep, units and
+// records, with an event; younger ones stay.
+func TestOldDeadLettersAreDiscarded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "", map[string]string{"1.csv": "n\n1\n"})
+	b.write("p.yaml", "version: 1\npipeline: p\nsource: {watch: 'in/*'}\ndlq: {keep: 30d}\nsteps:\n"+
+		"  a: {sh: 'echo >&3 \"{\\\"record\\\": 1}\"; cat', rejects: fd3}\n  b: {needs: a, sh: 'exit 65'}\n")
+	b.o.Progress, b.o.Look = nil, 5*time.Millisecond
+	b.serve(1)
+	b.runs(1)
+	dead := func() (units, records int) {
+		rows, err := b.o.Queue.Units(t.Context(), queue.Filter{States: []queue.State{queue.Dead}})
+		require.NoError(t, err)
+		all, err := b.o.Queue.Rejects(t.Context(), queue.Filter{States: []queue.State{queue.Dead}})
+		require.NoError(t, err)
+		return len(rows), len(all)
+	}
+	units, records := dead()
+	require.Equal(t, []int{1, 1}, []int{units, records})
+	b.ahead.Add(int64(20 * 24 * time.Hour))
+	b.write("in/2.csv", "n\n2\n")
+	b.runs(2)
+	units, records = dead()
+	require.Equal(t, []int{2, 2}, []int{units, records}, "20 days are not 30")
+	b.ahead.Add(int64(11 * 24 * time.Hour))
+	require.Eventually(t, func() bool { u, r := dead(); return u == 1 && r == 1 }, 30*time.Second, 5*time.Millisecond)
+	rows, err := b.o.Queue.Units(t.Context(), queue.Filter{States: []queue.State{queue.Discarded}})
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	events, err := b.o.Queue.Events(t.Context(), queue.Filter{Unit: rows[0].Unit, Step: "b"})
+	require.NoError(t, err)
+	last := events[len(events)-1]
+	require.Equal(t, []string{"discarded", "older than dlq.keep"}, []string{string(last.Kind), last.Detail})
+}
