@@ -180,6 +180,18 @@ steps:
 		}
 		look(t.Context())
 		shows(t, m, `profiler_runner_circuit_open{pipeline="nightly",step="break"} 1`, `profiler_runner_circuit_open{pipeline="nightly",step="copy"} 0`)
+		runs, err := q.Runs(t.Context(), "", 0)
+		require.NoError(t, err)
+		for _, r := range runs {
+			require.NoError(t, q.Cancel(t.Context(), r.ID))
+		}
+		later := time.Now().Add(time.Hour)
+		_, err = q.Prune(t.Context(), later)
+		require.NoError(t, err)
+		look(t.Context())
+		for _, line := range exposition(t, m) {
+			require.NotContains(t, line, `"nightly"`, "what the store does not know any more has no series")
+		}
 		require.NoError(t, os.Remove(filepath.Join(dir, "in", "b.csv")))
 	})
 }

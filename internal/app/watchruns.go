@@ -113,7 +113,30 @@ func (w *runWatcher) look(ctx context.Context) error {
 	if err := w.newRuns(ctx); err != nil {
 		return err
 	}
-	return w.depths(ctx)
+	known, err := w.forget(ctx)
+	if err != nil {
+		return err
+	}
+	return w.depths(ctx, known)
+}
+
+// forget takes the series of pipelines away that the store does not know any
+// more, and returns those that it knows.
+func (w *runWatcher) forget(ctx context.Context) (known map[string]string, err error) {
+	if known, err = w.q.Definition(ctx); err != nil {
+		return nil, err
+	}
+	gone := map[string]bool{}
+	for s := range w.steps {
+		if _, ok := known[s.pipeline]; !ok {
+			gone[s.pipeline] = true
+			delete(w.steps, s)
+		}
+	}
+	for p := range gone {
+		w.app.opts.Metrics.ForgetPipeline(p)
+	}
+	return known, nil
 }
 
 func (w *runWatcher) events(ctx context.Context) error {
@@ -231,8 +254,8 @@ func succeeded(ctx context.Context, q *queue.Queue, r queue.Run) (bool, error) {
 	return n == 0, err
 }
 
-// depths sets the gauges of all steps.
-func (w *runWatcher) depths(ctx context.Context) error {
+// depths sets the gauges of all steps of the pipelines that the store knows.
+func (w *runWatcher) depths(ctx context.Context, known map[string]string) error {
 	all, err := w.q.Depths(ctx)
 	if err != nil {
 		return err
@@ -273,6 +296,10 @@ func (w *runWatcher) depths(ctx context.Context) error {
 		at(step{o.Pipeline, o.Step}).Open = true
 	}
 	for s := range w.steps {
+		if _, ok := known[s.pipeline]; !ok {
+			delete(w.steps, s)
+			continue
+		}
 		w.app.opts.Metrics.Queued(*at(s))
 		w.app.opts.Metrics.DeadLetters(s.pipeline, s.name, dead[s])
 	}

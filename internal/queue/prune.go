@@ -10,15 +10,19 @@ import (
 // for long.
 const pruneRows = 500
 
-// Prune deletes what happened before a time: events, runs that have ended, and
-// records that somebody has decided about. Units stay: whether something was done
-// follows from them. It returns how many rows went.
+// Prune deletes what happened before a time: events, runs that have ended,
+// records that somebody has decided about, and what is known of pipelines that
+// nobody has served since, of which no run is left and no unit stands anywhere.
+// Units stay: whether something was done follows from them. It returns how many
+// rows went.
 func (q *Queue) Prune(ctx context.Context, before time.Time) (deleted int64, err error) {
 	us := before.UnixMicro()
 	for _, from := range []string{
 		"unit_event WHERE id IN (SELECT id FROM unit_event WHERE at_us < ? LIMIT ?)",
 		"reject WHERE id IN (SELECT id FROM reject WHERE state <> 'dead' AND at_us < ? LIMIT ?)",
 		"run WHERE id IN (SELECT id FROM run WHERE state <> 'running' AND ended_us < ? LIMIT ?)",
+		`definition WHERE pipeline IN (SELECT pipeline FROM definition d WHERE seen_us < ? AND NOT EXISTS (SELECT 1 FROM run r WHERE r.pipeline = d.pipeline)
+			AND NOT EXISTS (SELECT 1 FROM unit u WHERE u.pipeline = d.pipeline AND u.state IN ('ready', 'running', 'waiting', 'dead', 'quarantined')) LIMIT ?)`,
 	} {
 		for {
 			res, err := q.db.Exec(ctx, "DELETE FROM "+from, us, pruneRows)

@@ -150,7 +150,11 @@ func (c *conductor) begin(ctx context.Context, id string, at time.Time, units []
 	}
 	first, err := q.BeginOnce(ctx, id, p.Name, at, all)
 	if err == nil && first {
-		c.r.log.Info("run begun", "run", id, "units", len(units), "due", at)
+		log := c.r.log.With("run", id, "units", len(units))
+		if !at.IsZero() {
+			log = log.With("due", at.UTC())
+		}
+		log.Info("run begun")
 	}
 	return err
 }

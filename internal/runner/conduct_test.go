@@ -1,7 +1,9 @@
 package runner_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +64,9 @@ func TestWatchedFolder(t *testing.T) {
 	b := newBench(t, "", map[string]string{"1.csv": "one\n"})
 	b.write("p.yaml", "version: 1\npipeline: p\nsource: {watch: 'in/*.csv'}\nsteps:\n  a: {sh: 'cat; echo x >>log'}\n  b: {needs: a, run: [cat]}\n")
 	b.o.Progress, b.o.Look = nil, 5*time.Millisecond
-	b.serve(1)
+	var log bytes.Buffer
+	b.o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	stop := b.serve(1)
 	require.Len(t, b.runs(1), 1)
 	b.write("in/2.csv", "two\n")
 	require.Len(t, b.runs(2), 2)
@@ -71,7 +75,16 @@ func TestWatchedFolder(t *testing.T) {
 	require.Len(t, rows, 2)
 	require.Equal(t, "x\nx\n", b.read("log"), "each file is worked on once")
 	require.NoError(t, os.Rename(filepath.Join(b.dir, "in/1.csv"), filepath.Join(b.dir, "in/3.csv")))
-	require.Len(t, b.runs(3), 3, "another name is another unit")
+	all := b.runs(3)
+	require.Len(t, all, 3, "another name is another unit")
+	stop()
+	for _, line := range strings.Split(strings.TrimSpace(log.String()), "\n") {
+		require.LessOrEqual(t, strings.Count(line, " run="), 1, line)
+		require.NotContains(t, line, "due=", "nothing was due")
+		if strings.Contains(line, "step finished") {
+			require.Contains(t, log.String(), "run="+all[0].ID, "a unit's own run")
+		}
+	}
 }
 
 // Of two services on one database each time's run is begun once, and no run is

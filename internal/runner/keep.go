@@ -20,7 +20,14 @@ const (
 // meanwhile is left alone.
 func (c *conductor) expire(ctx context.Context) error {
 	p, now := c.r.options.Pipeline, c.r.options.Clock.Now()
-	if p.DLQKeep == 0 || now.Before(c.expired.Add(expireEvery)) {
+	if now.Before(c.expired.Add(expireEvery)) {
+		return nil
+	}
+	if err := c.r.define(ctx); err != nil { // it is still served
+		return err
+	}
+	if p.DLQKeep == 0 {
+		c.expired = now
 		return nil
 	}
 	q, d := c.r.options.Queue, queue.Decision{Why: "older than dlq.keep"}

@@ -163,7 +163,7 @@ func New(o Options) (*Runner, error) {
 	}
 	r := &Runner{options: o, bounded: bounded, client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	r.fans = fanIns(o.Pipeline)
-	r.log = o.Logger.With("pipeline", o.Pipeline.Name, "run", o.RunID)
+	r.log = o.Logger.With("pipeline", o.Pipeline.Name)
 	var err error
 	if r.dir, err = filepath.Abs(o.Pipeline.Dir); err != nil {
 		return nil, err

@@ -87,7 +87,9 @@ const (
 
 // Event is something that happened to a unit in a step. What is unknown is zero.
 type Event struct {
-	Kind          EventKind
+	Kind EventKind
+	// Run is the run that the unit belongs to.
+	Run           string
 	Step          string
 	Unit          string
 	Source        string

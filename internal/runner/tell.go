@@ -4,7 +4,7 @@ import "github.com/profilerhq/profiler/internal/checks"
 
 // tell logs what happened and passes it to Options.Progress, one call at a time.
 func (r *Runner) tell(e Event) {
-	log := r.log.With("step", e.Step, "unit", e.Unit, "correlation_id", e.CorrelationID, "attempt", e.Attempt)
+	log := r.log.With("run", e.Run, "step", e.Step, "unit", e.Unit, "correlation_id", e.CorrelationID, "attempt", e.Attempt)
 	switch {
 	case e.Kind == Started:
 		log.Debug("step started")

@@ -573,7 +573,7 @@ func (v *visit) stored(state State) *stored {
 
 func (v *visit) event(kind EventKind) Event {
 	return Event{
-		Kind: kind, Step: v.s.Name, Unit: v.lease.Unit, Source: v.lease.Source, CorrelationID: v.lease.Correlation, Attempt: v.attempts,
+		Kind: kind, Run: v.lease.Run, Step: v.s.Name, Unit: v.lease.Unit, Source: v.lease.Source, CorrelationID: v.lease.Correlation, Attempt: v.attempts,
 		State: v.state, Cause: v.cause, Verdict: v.verdict, Rows: v.rows, Err: v.err, Output: v.output, CPU: v.cpu, PeakBytes: v.peak,
 		Waited: v.lease.Waited(),
 	}
