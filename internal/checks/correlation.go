@@ -113,7 +113,7 @@ func (m *comoments) add(x, y float64) {
 	m.xy += dx * (y - m.meanY)
 }
 
-func (m *comoments) absent(int64, int64) {}
+func (m *comoments) absent(earlier) {}
 
 func (m *comoments) outcome(*profile.Column) outcome { return outcome{evaluated: m.n} }
 

@@ -152,7 +152,7 @@ type rowCounter struct {
 
 func (c *rowCounter) useSpace(space *exact.Space) { c.space = space }
 
-func (c *rowCounter) absent(int64, int64) {}
+func (c *rowCounter) absent(earlier) {}
 
 func (c *rowCounter) outcome(*profile.Column) outcome { return outcome{} }
 
@@ -165,7 +165,12 @@ func (c *rowCounter) observe(r *rows) {
 	for col := range r.chunk.Vectors {
 		v := &r.chunk.Vectors[col]
 		salt := mix(uint64(col) + 1)
-		for i := range c.sums {
+		at, last := uint64(0), -1
+		for i := range v.Len() {
+			row := v.RowOf(i)
+			if at++; row != last { // the place of an element in its row
+				at, last = 0, row
+			}
 			p, j := v.At(i)
 			if p.Types[j] == batch.Null {
 				continue
@@ -176,7 +181,7 @@ func (c *rowCounter) observe(r *rows) {
 			} else {
 				id = identity(p, j)
 			}
-			sum := &c.sums[i]
+			sum, salt := &c.sums[row], mix(salt+at)
 			sum.Lo += mix(id.Lo ^ salt)
 			sum.Hi += mix(id.Hi + salt)
 		}

@@ -77,12 +77,45 @@ type cut struct {
 	starts   []int32 // where the rows of a touched segment begin in grouped
 	grouped  []int32 // the rows by segment
 	text     []byte
+	elements []int32 // of a list, by their rows
 }
 
 // segmentRows is a segment of a cut.
 type segmentRows struct {
 	value    profile.Scalar
-	n, first int64 // rows so far, and the number of the first one
+	n, first int64               // rows so far, and the number of the first one
+	lists    map[string]*earlier // elements so far, by list
+}
+
+// before returns what came before a new column of a list, or of rows without
+// one.
+func (s *segmentRows) before(list string) earlier {
+	if list == "" {
+		return earlier{first: s.first, n: s.n}
+	}
+	if b := s.lists[list]; b != nil {
+		return b.clone()
+	}
+	return earlier{}
+}
+
+// countElements counts the elements of a list in the segments of a chunk, which
+// was divided.
+func (c *cut) countElements(list string, chunk *batch.Chunk, v *batch.Vector, mark bool) {
+	for _, s := range c.touched {
+		seg := &c.segments[s]
+		if seg.lists == nil {
+			seg.lists = map[string]*earlier{}
+		}
+		if seg.lists[list] == nil {
+			seg.lists[list] = &earlier{}
+		}
+		c.elements = v.ElementsOf(c.rows(s), c.elements)
+		for k, i := range c.elements {
+			c.elements[k] = v.Rows[i]
+		}
+		seg.lists[list].add(chunk, c.elements, mark)
+	}
 }
 
 func newCut(program int, reading expr.Reading, by string) *cut {
@@ -211,17 +244,17 @@ type subset struct {
 }
 
 // extend takes in the columns that the batch has by now.
-func (s *subset) extend(names []string) {
-	for i, name := range names {
-		if (s.columns == nil || slices.Contains(s.columns, name)) && !slices.Contains(s.at, i) {
-			s.present, s.at = append(s.present, batch.Column{Name: name}), append(s.at, i)
+func (s *subset) extend(columns []batch.Column) {
+	for i, c := range columns {
+		if (s.columns == nil || slices.Contains(s.columns, c.Name)) && !slices.Contains(s.at, i) {
+			s.present, s.at = append(s.present, c), append(s.at, i)
 		}
 	}
 }
 
 // observe takes the rows of a chunk, which the cut has divided.
-func (s *subset) observe(names []string, c *batch.Chunk) {
-	s.extend(names)
+func (s *subset) observe(columns []batch.Column, c *batch.Chunk) {
+	s.extend(columns)
 	if s.cut.program >= 0 && len(s.cut.selected) > 0 {
 		_ = s.total.Add(s.present, s.take(c, s.cut.selected)) // nothing is left to fill
 	}
@@ -249,8 +282,8 @@ func (s *subset) take(c *batch.Chunk, sel []int32) *batch.Chunk {
 
 // finish returns the profiles of the segments, by segment, and of all selected
 // rows.
-func (s *subset) finish(names []string, info profile.Info) (parts []*profile.Profile, total *profile.Profile) {
-	s.extend(names)
+func (s *subset) finish(columns []batch.Column, info profile.Info) (parts []*profile.Profile, total *profile.Profile) {
+	s.extend(columns)
 	for _, b := range s.parts {
 		parts = append(parts, b.Finish(s.present, info))
 	}
@@ -267,7 +300,7 @@ type subsetProfiles struct {
 func (e *Evaluation) profilesOf(s *subset, in *Input) (parts []*profile.Profile, total *profile.Profile) {
 	p, ok := e.profiles[s]
 	if !ok {
-		p.parts, p.total = s.finish(e.names, profile.Info{Dataset: in.Profile.Dataset})
+		p.parts, p.total = s.finish(e.columns(), profile.Info{Dataset: in.Profile.Dataset})
 		e.profiles[s] = p
 	}
 	return p.parts, p.total

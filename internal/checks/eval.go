@@ -121,7 +121,9 @@ type Evaluation struct {
 	plan Plan
 	// parsableRule sets the limits of the built-in check; nil is the plan's.
 	parsableRule *Check
-	names        []string // of the columns so far
+	names        []string            // of the columns so far
+	listOf       []string            // by column: the list of whose elements it is, "" for one of rows
+	lists        map[string]*earlier // the elements so far, by list
 	bound        []*binding
 	// Those of bound that judge rows: of one column, by its index, and of
 	// several.
@@ -139,6 +141,8 @@ type Evaluation struct {
 	withoutRows bool
 	// of the checks that need several columns of a chunk at once
 	cond     *conditions
+	known    []batch.Column // of the batch so far, for subsets
+	elements []int32        // of the rows at hand
 	cuts     []*cut
 	subsets  []*subset
 	profiles map[*subset]subsetProfiles // of the finished batch
@@ -168,7 +172,7 @@ func New(plan Plan) *Evaluation {
 	}
 	rule, rest := takeParsable(plan.Checks)
 	plan.Checks = rest
-	e := &Evaluation{plan: plan, parsableRule: rule, open: map[place]bool{}, plain: map[string]*plainColumn{}, ids: map[string]bool{}, profiles: map[*subset]subsetProfiles{}}
+	e := &Evaluation{lists: map[string]*earlier{}, plan: plan, parsableRule: rule, open: map[place]bool{}, plain: map[string]*plainColumn{}, ids: map[string]bool{}, profiles: map[*subset]subsetProfiles{}}
 	e.divide()
 	return e
 }
@@ -198,6 +202,9 @@ func (e *Evaluation) Begin(columns []batch.Column, c *batch.Chunk) error {
 		v, err := c.Fill(i)
 		if err != nil {
 			return err
+		}
+		if v.Rows != nil {
+			continue // a row may have several values there
 		}
 		e.mask(v, i)
 		e.keys = append(e.keys, keyColumn{k, v})
@@ -235,12 +242,16 @@ func (e *Evaluation) End(c *batch.Chunk) {
 		if b.index >= 0 {
 			r.v = &c.Vectors[b.index]
 		}
+		if r.v != nil && r.v.Rows != nil {
+			continue
+		}
 		if e.gather(b.check.Columns, c, r) {
 			b.eval.observe(r)
 		}
 	}
 	r.v, r.cols = nil, r.cols[:0]
 	e.observeJoint(c, r)
+	e.countElements(c)
 	if e.rows == 0 && c.Rows > 0 {
 		e.first = c.RowAt(0)
 	}
@@ -267,12 +278,92 @@ func (e *Evaluation) Observe(columns []batch.Column, c *batch.Chunk) error {
 func (e *Evaluation) gather(names []string, c *batch.Chunk, r *rows) bool {
 	for _, n := range names {
 		i := slices.Index(e.names, n)
-		if i < 0 {
+		if i < 0 || c.Vectors[i].Rows != nil {
 			return false
 		}
 		r.cols = append(r.cols, &c.Vectors[i])
 	}
 	return true
+}
+
+// firstOf calls f for each list with a column of its elements.
+func (e *Evaluation) firstOf(f func(list string, column int)) {
+	for i, list := range e.listOf {
+		if list != "" && slices.Index(e.listOf, list) == i {
+			f(list, i)
+		}
+	}
+}
+
+// countElements counts the elements of the lists of a chunk.
+func (e *Evaluation) countElements(c *batch.Chunk) {
+	e.firstOf(func(list string, column int) {
+		if e.lists[list] == nil {
+			e.lists[list] = &earlier{}
+		}
+		e.lists[list].add(c, c.Vectors[column].Rows, e.plan.MarkRows)
+	})
+}
+
+// add counts elements by their rows.
+func (b *earlier) add(c *batch.Chunk, rows []int32, mark bool) {
+	if len(rows) > 0 && b.n == 0 {
+		b.first = c.RowAt(int(rows[0]))
+	}
+	b.n += int64(len(rows))
+	for i, row := range rows {
+		if mark && (i == 0 || rows[i-1] != row) {
+			if b.rows == nil {
+				b.rows = &rowset.Set{}
+			}
+			b.rows.Add(c.RowAt(int(row)))
+		}
+	}
+}
+
+// before returns what came before a new column of a list, or of rows without
+// one.
+func (e *Evaluation) before(list string) earlier {
+	if list == "" {
+		return earlier{first: e.first, n: e.rows}
+	}
+	if b := e.lists[list]; b != nil {
+		return b.clone()
+	}
+	return earlier{}
+}
+
+func (b *earlier) clone() earlier {
+	got := *b
+	if b.rows != nil {
+		rows := b.rows.Clone()
+		got.rows = &rows
+	}
+	return got
+}
+
+// isElements reports whether a column has a value for each element of a list.
+func (e *Evaluation) isElements(name string) bool {
+	i := slices.Index(e.names, name)
+	return e.listAt(i) != ""
+}
+
+// misplaced returns a column of elements that a check wants to have one value in
+// each row, "" if there is none.
+func (e *Evaluation) misplaced(c *Check, column string) string {
+	names := append([]string{c.By}, c.Columns...)
+	if c.Where != nil {
+		names = append(names, c.Where.Columns()...)
+	}
+	if len(c.Columns) > 0 {
+		names = append(names, column)
+	}
+	for _, name := range names {
+		if e.isElements(name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // bind starts the checks of columns that are new.
@@ -282,7 +373,7 @@ func (e *Evaluation) bind(columns []batch.Column) {
 	}
 	from := len(e.names)
 	for _, c := range columns[from:] {
-		e.names = append(e.names, c.Name)
+		e.names, e.listOf = append(e.names, c.Name), append(e.listOf, c.List)
 		e.single = append(e.single, nil)
 		e.hidden = append(e.hidden, e.plan.Sensitive.Has(c.Name))
 	}
@@ -333,8 +424,8 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 	}
 	if j, ok := c.judge.(rowJudge); ok {
 		b.eval = j.evaluator(e.sampler(id))
-		if e.rows > 0 {
-			b.eval.absent(e.first, e.rows)
+		if before := e.before(e.listAt(index)); before.n > 0 {
+			b.eval.absent(before)
 		}
 	}
 	if j, ok := c.judge.(scanJudge); ok {
@@ -353,6 +444,14 @@ func (e *Evaluation) bindTo(c *Check, column string, index, order int) {
 	default:
 		e.single[index] = append(e.single[index], b)
 	}
+}
+
+// listAt returns the list of whose elements column i is, "" for one of rows.
+func (e *Evaluation) listAt(i int) string {
+	if i < 0 || i >= len(e.listOf) { // of a batch that is gone
+		return ""
+	}
+	return e.listOf[i]
 }
 
 // ownID returns the id, with a number if a check of another file or of a
@@ -484,6 +583,10 @@ func (e *Evaluation) judge(b *binding, in *Input, s *profile.Summary) Result {
 			return c.missing(name, b.id, s)
 		}
 	}
+	if name := e.misplaced(c, b.column); name != "" {
+		return res.errorf("%s has a value for each element of a list, not for each row: it can be judged by itself alone, and divided by columns of rows", name)
+	}
+	res.elements = e.listAt(b.index) != ""
 	if b.joint != nil {
 		return e.judgeJoint(b, in, s, col, res)
 	}

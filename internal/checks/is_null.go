@@ -41,7 +41,7 @@ type onlyNullEvaluator struct {
 	before int64
 }
 
-func (e *onlyNullEvaluator) absent(_, n int64) { e.before = n }
+func (e *onlyNullEvaluator) absent(b earlier) { e.before = b.n }
 
 func (e *onlyNullEvaluator) outcome(col *profile.Column) outcome {
 	o := e.valueEvaluator.outcome(col)

@@ -106,8 +106,8 @@ func (e *Evaluation) bindJoint(b *binding) {
 	for i, k := range j.cuts { // rows that came before the column did
 		j.grow(i)
 		for s, seg := range k.segments {
-			if seg.n > 0 {
-				j.evals[i][s].absent(seg.first, seg.n)
+			if before := seg.before(e.listAt(b.index)); before.n > 0 {
+				j.evals[i][s].absent(before)
 			}
 		}
 	}
@@ -143,18 +143,32 @@ func (e *Evaluation) observeJoint(c *batch.Chunk, r *rows) {
 		k.observe(c, e.cond, e.vector(k.by, c))
 	}
 	for _, s := range e.subsets {
-		s.observe(e.names, c)
+		s.observe(e.columns(), c)
 	}
 	for _, b := range e.bound {
 		if b.joint != nil && b.joint.start != nil {
 			e.observeParts(b, c, r)
 		}
 	}
+	e.firstOf(func(list string, column int) {
+		for _, k := range e.cuts {
+			k.countElements(list, c, &c.Vectors[column], e.plan.MarkRows)
+		}
+	})
 }
 
-// vector returns a column of a chunk, nil if the batch does not have it yet.
+// columns returns the columns so far, without what formats declare.
+func (e *Evaluation) columns() []batch.Column {
+	for i := len(e.known); i < len(e.names); i++ {
+		e.known = append(e.known, batch.Column{Name: e.names[i], List: e.listOf[i]})
+	}
+	return e.known
+}
+
+// vector returns a column of a chunk, nil if the batch does not have it yet or if
+// it is one of elements.
 func (e *Evaluation) vector(name string, c *batch.Chunk) *batch.Vector {
-	if i := slices.Index(e.names, name); i >= 0 {
+	if i := slices.Index(e.names, name); i >= 0 && c.Vectors[i].Rows == nil {
 		return &c.Vectors[i]
 	}
 	return nil
@@ -184,6 +198,9 @@ func (e *Evaluation) observeParts(b *binding, c *batch.Chunk, r *rows) {
 			r.sel = k.rows(s)
 			if k.by == "" && k.program < 0 {
 				r.sel = nil
+			} else if r.v != nil && r.v.Rows != nil {
+				e.elements = r.v.ElementsOf(r.sel, e.elements)
+				r.sel = e.elements
 			}
 			j.evals[i][s].observe(r)
 		}

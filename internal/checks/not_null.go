@@ -44,24 +44,27 @@ func (notNull) evaluator(s *sampler) rowEvaluator {
 // notNullEvaluator judges all rows, those before the column came up included.
 type notNullEvaluator struct {
 	*valueEvaluator
-	missing int64
-	first   int64
+	before earlier
 }
 
-func (e *notNullEvaluator) absent(first, n int64) { e.first, e.missing = first, n }
+func (e *notNullEvaluator) absent(b earlier) { e.before = b }
 
 func (e *notNullEvaluator) outcome(col *profile.Column) outcome {
 	o := e.valueEvaluator.outcome(col)
-	if e.missing == 0 {
+	if e.before.n == 0 {
 		return o
 	}
-	o.evaluated += e.missing
-	o.failed += e.missing
-	o.failing = append([]FailingRow{{Row: e.first}}, o.failing...)
+	o.evaluated += e.before.n
+	o.failed += e.before.n
+	o.failing = append([]FailingRow{{Row: e.before.first}}, o.failing...)
 	o.failing = o.failing[:min(len(o.failing), max(0, e.s.max))]
 	if e.s.mark {
 		all := &rowset.Set{}
-		all.AddRange(e.first, e.missing)
+		if e.before.rows != nil {
+			all.Union(e.before.rows)
+		} else {
+			all.AddRange(e.before.first, e.before.n)
+		}
 		all.Union(o.rejected)
 		o.rejected = all
 	}

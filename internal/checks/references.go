@@ -195,6 +195,6 @@ type unknown struct{ reason string }
 
 func (*unknown) observe(*rows) {}
 
-func (*unknown) absent(int64, int64) {}
+func (*unknown) absent(earlier) {}
 
 func (u *unknown) outcome(*profile.Column) outcome { return outcome{err: u.reason} }

@@ -63,6 +63,9 @@ func (r *Rejected) Reason(columns []batch.Column, c *batch.Chunk, i int) (string
 			if err != nil {
 				return "", err
 			}
+			if v.Rows != nil { // which of them it was is not known any more
+				return "an element of " + name + " is " + r.phrase, nil
+			}
 			if value = scalarAt(v, i); r.hidden[k] && !value.IsNull() {
 				value = masked
 			}

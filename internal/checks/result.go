@@ -111,6 +111,8 @@ type Result struct {
 	// hide says that the check is about a sensitive column: its message must not
 	// have values.
 	hide bool
+	// elements says that a row check judges elements of lists.
+	elements bool
 }
 
 // Moved is a bin or a value of a distribution: its shares of the rows before and

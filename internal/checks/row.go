@@ -25,12 +25,20 @@ type rowJudge interface {
 type rowEvaluator interface {
 	// observe takes the rows of a chunk: those of r.sel, all if it is nil.
 	observe(r *rows)
-	// absent takes n rows, from the given row number, that came before the
-	// column did: they are null.
-	absent(first, n int64)
+	// absent takes the rows that came before the column did: they are null.
+	absent(b earlier)
 	// outcome ends the batch; col is the finished column, nil for checks over
 	// several.
 	outcome(col *profile.Column) outcome
+}
+
+// earlier are rows, or elements of a list, that came before a column of them
+// did.
+type earlier struct {
+	first, n int64 // number of the first row, and how many rows or elements
+	// rows are those of elements, if rows are marked; else they are those from
+	// the first one on.
+	rows *rowset.Set
 }
 
 // rows are the rows of a chunk as a check sees them.
@@ -40,11 +48,24 @@ type rows struct {
 	cols  []*batch.Vector // of a check over several columns
 	keys  []keyColumn
 	// sel are the rows that are judged, by their index, ascending; nil is all.
-	// Checks with where or by are given a part of the rows.
+	// Checks with where or by are given a part of the rows. In a column of
+	// elements of lists, they are elements.
 	sel []int32
 	// names of cols, where a report shows them with their values
 	names []string
 }
+
+// rowOf returns the row of value i as an index in the chunk: its own, but for
+// elements of lists.
+func (r *rows) rowOf(i int) int {
+	if r.v != nil {
+		return r.v.RowOf(i)
+	}
+	return i
+}
+
+// number returns the number of the row of value i.
+func (r *rows) number(i int) int64 { return r.chunk.RowAt(r.rowOf(i)) }
 
 type keyColumn struct {
 	name string
@@ -159,7 +180,7 @@ func (e *valueEvaluator) observeSure(r *rows) {
 	}
 }
 
-func (e *valueEvaluator) absent(int64, int64) {}
+func (e *valueEvaluator) absent(earlier) {}
 
 func (e *valueEvaluator) outcome(col *profile.Column) outcome {
 	if e.check != nil {
@@ -204,6 +225,7 @@ type sample struct {
 	first    *sampledRow
 	drawn    []sampledRow // by hash
 	rejected *rowset.Set
+	last     int64 // row that was offered, from 1
 }
 
 func (s *sample) markRow(row int64) {
@@ -219,15 +241,19 @@ type sampledRow struct {
 }
 
 // offer considers row i of a chunk; its value and key are copied only if it
-// enters the sample.
+// enters the sample. Of several elements of a row the first one stands for it.
 func (s *sample) offer(by *sampler, r *rows, i int) {
+	row := r.number(i)
+	if row == s.last {
+		return
+	}
+	s.last = row
 	if by.mark {
-		s.markRow(r.chunk.RowAt(i))
+		s.markRow(row)
 	}
 	if by.max <= 0 {
 		return
 	}
-	row := r.chunk.RowAt(i)
 	hash := mix(uint64(row) ^ by.seed)
 	enters := len(s.drawn) < by.max || hash < s.drawn[len(s.drawn)-1].hash
 	if s.first != nil && !enters {
@@ -273,7 +299,7 @@ func (s *sample) rows() []FailingRow {
 
 // show copies row i as a report shows it.
 func (r *rows) show(i int) FailingRow {
-	f := FailingRow{Row: r.chunk.RowAt(i)}
+	f := FailingRow{Row: r.number(i)}
 	switch {
 	case r.v != nil:
 		f.Value = scalarAt(r.v, i)
@@ -288,7 +314,7 @@ func (r *rows) show(i int) FailingRow {
 		if f.Key == nil {
 			f.Key = map[string]string{}
 		}
-		f.Key[k.name] = scalarAt(k.v, i).String()
+		f.Key[k.name] = scalarAt(k.v, r.rowOf(i)).String()
 	}
 	return f
 }
@@ -367,7 +393,7 @@ func (c *Check) rowResult(res Result, j rowJudge, o outcome) Result {
 	}
 	res.Limit = limit.String()
 	res.FailLimit, res.WarnLimit = c.Fail.zone(o.evaluated), c.Warn.zone(o.evaluated)
-	res.Message = rowMessage(j, o, share, res.hide)
+	res.Message = rowMessage(j, o, share, res.hide, unitOf(res.elements))
 	return res
 }
 
@@ -383,31 +409,52 @@ func (t *Tolerance) zone(evaluated int64) Zone {
 	return Zone{Upper: &share}
 }
 
-func rowMessage(j rowJudge, o outcome, share float64, hide bool) string {
+// unit is what a row check judges.
+type unit struct {
+	name, names string
+	first       string // as in "row 7 is 3"
+}
+
+// text counts units.
+func (u unit) text(n int64) string {
+	if n == 1 {
+		return "1 " + u.name
+	}
+	return count(n) + " " + u.names
+}
+
+func unitOf(elements bool) unit {
+	if elements {
+		return unit{"element", "elements", "an element of row "}
+	}
+	return unit{"row", "rows", "row "}
+}
+
+func rowMessage(j rowJudge, o outcome, share float64, hide bool, u unit) string {
 	good, phrase := j.good(), j.phrase()
 	if hide {
 		good, phrase = maskedPhrase(j, true), maskedPhrase(j, false)
 	}
 	if o.evaluated == 0 {
-		return "no rows to judge"
+		return "no " + u.names + " to judge"
 	}
 	if o.failed == 0 {
 		if o.evaluated == 1 {
-			return "the 1 row is " + good
+			return "the 1 " + u.name + " is " + good
 		}
-		return fmt.Sprintf("all %s are %s", rowsText(o.evaluated), good)
+		return fmt.Sprintf("all %s are %s", u.text(o.evaluated), good)
 	}
 	verb := "are"
 	if o.failed == 1 {
 		verb = "is"
 	}
-	msg := fmt.Sprintf("%s of %s (%s) %s %s", count(o.failed), rowsText(o.evaluated), percent(share), verb, phrase)
+	msg := fmt.Sprintf("%s of %s (%s) %s %s", count(o.failed), u.text(o.evaluated), percent(share), verb, phrase)
 	if len(o.failing) > 0 {
 		f := o.failing[0]
 		if _, several := j.(*rowExpression); several {
 			msg += fmt.Sprintf("; first: row %s has %s", count(f.Row), f.Value)
 		} else {
-			msg += fmt.Sprintf("; first: row %s is %s", count(f.Row), shown(f.Value))
+			msg += fmt.Sprintf("; first: %s%s is %s", u.first, count(f.Row), shown(f.Value))
 		}
 		if k := keyText(f.Key); k != "" {
 			msg += " (" + k + ")"

@@ -116,7 +116,7 @@ func (e *expressionEvaluator) split() {
 	}
 }
 
-func (e *expressionEvaluator) absent(int64, int64) {}
+func (e *expressionEvaluator) absent(earlier) {}
 
 // outcome is not asked for: a condition is over columns.
 func (e *expressionEvaluator) outcome(*profile.Column) outcome { return e.tallies[0].outcome() }

@@ -90,7 +90,7 @@ func (e *Evaluation) bindPlain(i int) {
 		if !c.Enabled || e.revealed(c, own) != name {
 			continue
 		}
-		p := &plainColumn{builder: profile.NewBuilder(), columns: []batch.Column{{Name: name}}}
+		p := &plainColumn{builder: profile.NewBuilder(), columns: []batch.Column{{Name: name, List: e.listOf[i]}}}
 		e.plain[name] = p
 		e.single[i] = append(e.single[i], &binding{eval: p})
 		return
@@ -137,7 +137,7 @@ func (p *plainColumn) observe(r *rows) {
 	_ = p.builder.Add(p.columns, &p.chunk) // nothing is left to fill
 }
 
-func (p *plainColumn) absent(int64, int64) {}
+func (p *plainColumn) absent(earlier) {}
 
 func (p *plainColumn) outcome(*profile.Column) outcome { return outcome{} }
 

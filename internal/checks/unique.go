@@ -156,7 +156,7 @@ func (e *keys) start(r *rows) {
 	}
 }
 
-func (e *keys) absent(int64, int64) {}
+func (e *keys) absent(earlier) {}
 
 // observe takes the rows of a chunk.
 func (e *keys) observe(r *rows) {
@@ -168,7 +168,11 @@ func (e *keys) observe(r *rows) {
 		}
 		return
 	}
-	for i := range r.chunk.Rows {
+	n := r.chunk.Rows
+	if r.v != nil {
+		n = r.v.Len()
+	}
+	for i := range n {
 		e.take(i)
 	}
 }
@@ -280,7 +284,7 @@ func (e *keys) add(i int, key exact.Key, empty uint64, odd bool) {
 }
 
 func (k *keySet) add(r *rows, i int, row exact.Row) {
-	row.Number = r.chunk.RowAt(i)
+	row.Number = r.number(i)
 	k.pending, k.at = append(k.pending, row), append(k.at, int32(i))
 }
 

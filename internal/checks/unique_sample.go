@@ -150,9 +150,9 @@ func (e *keys) keep() {
 				at = len(e.keyNames)
 				e.keyNames = append(e.keyNames, k.name)
 			}
-			b = appendScalar(binary.AppendUvarint(b, uint64(at)), k.v, int(i))
+			b = appendScalar(binary.AppendUvarint(b, uint64(at)), k.v, e.r.rowOf(int(i)))
 		}
-		e.log.Append(e.r.chunk.RowAt(int(i)), b)
+		e.log.Append(e.r.number(int(i)), b)
 		e.record = b
 	}
 }

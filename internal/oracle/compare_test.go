@@ -81,7 +81,11 @@ func mustBeExact(p *Profile, c *Column) bool {
 	if c.TextBytes >= 4<<20 {
 		return false
 	}
-	return p.Rows <= 65_536 && len(p.Columns) <= 32 || max(int64(c.Spellings), c.Distinct) <= 16_384 && len(p.Columns) <= 64
+	rows := p.Rows
+	if c.List != "" {
+		rows = c.Count + c.Nulls
+	}
+	return rows <= 65_536 && len(p.Columns) <= 32 || max(int64(c.Spellings), c.Distinct) <= 16_384 && len(p.Columns) <= 64
 }
 
 func (d *comparison) duplicates(want *Profile, got *profile.Summary) {
@@ -103,6 +107,11 @@ func (d *comparison) duplicates(want *Profile, got *profile.Summary) {
 func abs(n int64) int64 { return max(n, -n) }
 
 func (d *comparison) column(w *Column, g *profile.Column, exact bool) {
+	list := ""
+	if g.List != nil {
+		list = *g.List
+	}
+	equal(d, "list", w.List, list)
 	equal(d, "type", w.Type, g.Type)
 	if w.Type != g.Type {
 		return
@@ -134,6 +143,12 @@ func (d *comparison) mixed(w *Column, g *profile.Column) {
 		return
 	}
 	equal(d, "mixed", w.Mixed, g.Mixed.Count)
+	if w.List != "" {
+		if !d.merged {
+			equal(d, "first mixed row", w.First.Row, g.Mixed.First.Row)
+		}
+		return // of the row, which has several values
+	}
 	if d.merged || w.WordAmongNumbers {
 		return // the product keeps the first number, and a word is one at first
 	}

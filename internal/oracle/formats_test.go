@@ -313,7 +313,7 @@ func unlike(a, b *profile.Profile, tolerance float64) []string {
 func (d *comparison) alike(a, b *profile.Column, tolerance float64) {
 	exact := func(c *profile.Column) string {
 		e := profile.Column{
-			Type: c.Type, Types: c.Types, Count: c.Count, Nulls: c.Nulls, Distinct: c.Distinct, DistinctRatio: c.DistinctRatio,
+			List: c.List, Type: c.Type, Types: c.Types, Count: c.Count, Nulls: c.Nulls, Distinct: c.Distinct, DistinctRatio: c.DistinctRatio,
 			Min: c.Min, Max: c.Max, Zeros: c.Zeros, Negatives: c.Negatives, Infinite: c.Infinite, NaN: c.NaN,
 			Length: c.Length, Blank: c.Blank, NonASCII: c.NonASCII, InvalidUTF8: c.InvalidUTF8,
 		}

@@ -55,6 +55,9 @@ func readCells(ctx context.Context, r io.Reader, o source.Options) (out cells) {
 		for i := range c.Rows {
 			row := map[string]string{}
 			for j := range c.Vectors {
+				if c.Vectors[j].Rows != nil {
+					continue // compared as a profile
+				}
 				v, k := c.Vectors[j].At(i)
 				if v.Types[k] == batch.Null {
 					row[columns[j].Name] = noValue
@@ -66,7 +69,9 @@ func readCells(ctx context.Context, r io.Reader, o source.Options) (out cells) {
 		}
 	}
 	for _, c := range src.Columns() {
-		out.names = append(out.names, c.Name)
+		if c.List == "" {
+			out.names = append(out.names, c.Name)
+		}
 	}
 	s := src.Stats()
 	out.malformed, out.blank, out.first = s.Malformed, s.BlankLines, s.FirstMalformed

@@ -38,9 +38,16 @@ func ReadJSONArray(text string) (*Table, error) {
 	return b.table(), nil
 }
 
+// jsonList collects the elements of the lists of one path.
+type jsonList struct {
+	rows  []int                    // of the elements
+	paths map[string]map[int]Value // by path and element; missing is null
+}
+
 // jsonTable collects rows by path before the columns are known.
 type jsonTable struct {
 	rows             []map[string]Value
+	lists            map[string]*jsonList // by path
 	names            []string
 	seen             map[string]bool
 	malformed, blank int64
@@ -48,7 +55,7 @@ type jsonTable struct {
 
 func (b *jsonTable) record(text []byte) {
 	row := map[string]Value{}
-	if !json.Valid(text) || depth(text) > maxDepth || !flatten(row, "", text) {
+	if !json.Valid(text) || depth(text) > maxDepth || !b.flatten(row, "", text) {
 		b.malformed++
 		return
 	}
@@ -78,6 +85,20 @@ func (b *jsonTable) table() *Table {
 		}
 		t.Rows = append(t.Rows, values)
 	}
+	for list, l := range b.lists {
+		for path, at := range l.paths {
+			e := Elements{Name: path, List: list, Declared: tNull, Rows: l.rows, Values: make([]Value, len(l.rows))}
+			for i := range e.Values {
+				v, ok := at[i]
+				if !ok {
+					v = null
+				}
+				e.Values[i] = v
+			}
+			t.Elements = append(t.Elements, e)
+		}
+	}
+	slices.SortFunc(t.Elements, func(a, b Elements) int { return strings.Compare(a.Name, b.Name) })
 	return t
 }
 
@@ -102,7 +123,7 @@ func depth(text []byte) (deepest int) {
 
 // flatten puts the members of an object by their paths. ok is false if text is
 // no object. The last of two equal keys wins.
-func flatten(row map[string]Value, prefix string, text []byte) (ok bool) {
+func (b *jsonTable) flatten(row map[string]Value, prefix string, text []byte) (ok bool) {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(text, &object) != nil || object == nil {
 		return false
@@ -110,33 +131,80 @@ func flatten(row map[string]Value, prefix string, text []byte) (ok bool) {
 	for key, raw := range object {
 		path := prefix + quoteKey(key)
 		raw = bytes.Trim(raw, " \t\r\n")
+		if v, ok := valueOf(raw); ok {
+			row[path] = v
+		}
 		switch raw[0] {
 		case '{':
-			flatten(row, path+".", raw)
-			if isEmpty(raw) {
-				row[path] = Value{Type: tStruct, Text: "{}"}
-			}
+			b.flatten(row, path+".", raw)
 		case '[':
-			var items []json.RawMessage
-			if json.Unmarshal(raw, &items) == nil {
-				row[path] = Value{Type: tList, Text: string(raw), Int: int64(len(items))}
-			}
-		case '"':
-			var s string
-			if json.Unmarshal(raw, &s) == nil {
-				row[path] = FromJSONString(s)
-			}
-		case 't':
-			row[path] = Value{Type: tBoolean, Int: 1, Text: "true"}
-		case 'f':
-			row[path] = Value{Type: tBoolean, Text: "false"}
-		case 'n':
-			row[path] = null
-		default:
-			row[path] = FromJSONNumber(string(raw))
+			b.elements(path+"[]", raw)
 		}
 	}
 	return true
+}
+
+// valueOf returns the value of a text; ok is false for an object with members.
+func valueOf(raw []byte) (v Value, ok bool) {
+	switch raw[0] {
+	case '{':
+		return Value{Type: tStruct, Text: "{}"}, isEmpty(raw)
+	case '[':
+		var items []json.RawMessage
+		err := json.Unmarshal(raw, &items)
+		return Value{Type: tList, Text: string(raw), Int: int64(len(items))}, err == nil
+	case '"':
+		var s string
+		err := json.Unmarshal(raw, &s)
+		return FromJSONString(s), err == nil
+	case 't':
+		return Value{Type: tBoolean, Int: 1, Text: "true"}, true
+	case 'f':
+		return Value{Type: tBoolean, Text: "false"}, true
+	case 'n':
+		return null, true
+	}
+	return FromJSONNumber(string(raw)), true
+}
+
+// elements adds the elements of an array of the next row to the list of a path.
+func (b *jsonTable) elements(path string, array []byte) {
+	var items []json.RawMessage
+	if json.Unmarshal(array, &items) != nil {
+		return
+	}
+	for _, item := range items {
+		if b.lists == nil {
+			b.lists = map[string]*jsonList{}
+		}
+		l := b.lists[path]
+		if l == nil {
+			l = &jsonList{paths: map[string]map[int]Value{}}
+			b.lists[path] = l
+		}
+		l.rows = append(l.rows, len(b.rows))
+		b.element(l, len(l.rows)-1, path, bytes.Trim(item, " \t\r\n"))
+	}
+}
+
+// element adds a value of an element, or what is below it.
+func (b *jsonTable) element(l *jsonList, at int, path string, raw []byte) {
+	if v, ok := valueOf(raw); ok {
+		if l.paths[path] == nil {
+			l.paths[path] = map[int]Value{}
+		}
+		l.paths[path][at] = v
+	}
+	switch raw[0] {
+	case '[':
+		b.elements(path+"[]", raw)
+	case '{':
+		var object map[string]json.RawMessage
+		_ = json.Unmarshal(raw, &object) // it is valid
+		for key, member := range object {
+			b.element(l, at, path+"."+quoteKey(key), bytes.Trim(member, " \t\r\n"))
+		}
+	}
 }
 
 // isEmpty reports whether an object has no members.
@@ -147,7 +215,7 @@ func isEmpty(object []byte) bool {
 
 // quoteKey puts quotes around a key that would read as a path.
 func quoteKey(key string) string {
-	if key != "" && !strings.ContainsAny(key, `.["`) {
+	if key != "" && key != "*" && !strings.ContainsAny(key, `.["`) {
 		return key
 	}
 	return `"` + strings.ReplaceAll(key, `"`, `\"`) + `"`

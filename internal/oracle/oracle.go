@@ -54,6 +54,8 @@ type Value struct {
 type Table struct {
 	Names []string
 	Rows  [][]Value
+	// Elements are columns with a value for each element of a list.
+	Elements []Elements
 	// Declared are the types of a format that declares them, else nil.
 	Declared []string
 	// HasText is set for formats whose values have source texts.
@@ -63,6 +65,14 @@ type Table struct {
 	Inferred bool
 	// Malformed and Blank count records and lines that are no rows.
 	Malformed, Blank int64
+}
+
+// Elements are the values of a column of elements of lists, in their order.
+type Elements struct {
+	Name, List string
+	Declared   string // "null" for none
+	Values     []Value
+	Rows       []int // of the values, from 0
 }
 
 var null = Value{Type: tNull}

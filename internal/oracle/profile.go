@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"math/big"
 	"slices"
@@ -24,6 +25,7 @@ type Profile struct {
 // Column is what one column should be summarised to.
 type Column struct {
 	Name, Type   string
+	List         string // of whose elements it is; "" for rows
 	Types        map[string]int64
 	Mixed        int64
 	First        Offender
@@ -102,6 +104,13 @@ func Of(t *Table) *Profile {
 		}
 		p.Columns = append(p.Columns, ofColumn(t, t.Names[c], declared, values))
 	}
+	for _, e := range t.Elements {
+		c := ofColumn(t, e.Name, e.Declared, slices.Clone(e.Values))
+		if c.List = e.List; c.First.Row > 0 {
+			c.First.Row = int64(e.Rows[c.First.Row-1] + 1)
+		}
+		p.Columns = append(p.Columns, c)
+	}
 	p.Duplicates, p.SameEmpty = duplicates(t, "\x01"), duplicates(t, "\x00")
 	return p
 }
@@ -123,8 +132,21 @@ func spellings(values []Value) (n, bytes int) {
 func duplicates(t *Table, empty string) (n int64) {
 	seen := make(map[string]bool, len(t.Rows))
 	var b strings.Builder
-	for _, row := range t.Rows {
+	elements := make([]strings.Builder, len(t.Rows))
+	for _, e := range t.Elements {
+		for i, v := range e.Values {
+			text := "\x02" + v.key(v.Type)
+			if v.Type == tNull {
+				text = "\x00"
+			} else if t.HasText {
+				text = "\x02" + v.Text
+			}
+			fmt.Fprintf(&elements[e.Rows[i]], "%q%q", e.Name, text)
+		}
+	}
+	for i, row := range t.Rows {
 		b.Reset()
+		b.WriteString(elements[i].String() + "\xff")
 		for _, v := range row {
 			switch {
 			case v.Type == tNull:

@@ -184,6 +184,9 @@ func read(t *testing.T, path string) (columns []string, rows [][]string) {
 		for i := range c.Rows {
 			texts := make([]string, len(c.Vectors))
 			for k := range c.Vectors {
+				if c.Vectors[k].Rows != nil {
+					continue // the text of the list has them
+				}
 				v, j := c.Vectors[k].At(i)
 				texts[k] = v.Types[j].String() + " " + string(v.AppendText(nil, j))
 			}

@@ -134,7 +134,7 @@ func Read(ctx context.Context, r batch.Reader, by By, info profile.Info) (Split,
 }
 
 func (s *splitter) find(columns []batch.Column) bool {
-	s.column = slices.IndexFunc(columns, func(c batch.Column) bool { return c.Name == s.by.Column })
+	s.column = slices.IndexFunc(columns, func(c batch.Column) bool { return c.Name == s.by.Column && c.List == "" })
 	return s.column >= 0
 }
 

@@ -41,6 +41,13 @@ type column struct {
 	pool  *pool      // in the place of all these: of profiles that are not merged yet
 }
 
+func (c *column) listPath() *string {
+	if c.list == "" {
+		return nil
+	}
+	return ptr(validText(c.list))
+}
+
 // firstValue is the place of the first value of a type.
 type firstValue struct {
 	Row  int64

@@ -206,7 +206,7 @@ func (c *column) summarize() Column {
 // frame is the summary of a column as far as its counts tell it.
 func (c *column) frame(d *decision, f *facts) Column {
 	s := Column{
-		Name: validText(c.name), Type: d.typ.String(), kind: d.typ, Types: map[string]int64{},
+		Name: validText(c.name), List: c.listPath(), Type: d.typ.String(), kind: d.typ, Types: map[string]int64{},
 		Count: int64(d.values), Nulls: int64(d.nulls), zoned: c.zoned, codes: d.codes,
 		InvalidUTF8: int64(f.invalid), Top: []TopValue{},
 	}

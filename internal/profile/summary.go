@@ -62,7 +62,10 @@ type Estimate struct {
 // Column summarises one column. Pointers are nil and scalars empty where a
 // statistic has no meaning for the type of the column.
 type Column struct {
-	Name          string           `json:"name"`
+	Name string `json:"name"`
+	// List is the path of the lists whose elements are the values, as a[] of a[]
+	// and a[].b: Count and Nulls are of elements. Columns of rows have none.
+	List          *string          `json:"list,omitempty"`
 	Type          string           `json:"type"`
 	Types         map[string]int64 `json:"types"`
 	Sensitive     bool             `json:"sensitive"` // its values are masked

@@ -446,8 +446,8 @@ func (r *Reader) progress() {
 // whatever the rows: tens of KiB.
 const MaxColumns = jsonl.MaxColumns
 
-// tooWide reports a batch of too many columns. One more is the column that
-// holds what JSON has beyond them.
+// tooWide reports a batch of too many columns. The column that
+// holds what JSON has beyond them is one more.
 func (r *Reader) tooWide() error {
 	if r.clash != "" {
 		return &batch.DataError{
@@ -456,7 +456,10 @@ func (r *Reader) tooWide() error {
 		}
 	}
 	n := len(r.columns)
-	if n <= MaxColumns+1 {
+	if _, folds := r.index[jsonl.FoldedColumn]; folds {
+		n--
+	}
+	if n <= MaxColumns {
 		return nil
 	}
 	e := &batch.DataError{Source: r.in.Files[r.next-1], Offset: -1, Advice: "name those that matter with --columns"}

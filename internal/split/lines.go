@@ -47,8 +47,18 @@ func (l *lines) row(w *walk, i int, rule, reason string, row int64) error {
 		}
 		l.b = appendString(l.b, c.Name)
 		l.b = append(l.b, ':')
-		l.b = l.value(l.b, v, i, at, c.Name)
-		l.b = append(l.b, ',')
+		if v.Rows == nil {
+			l.b = append(l.value(l.b, v, i, at, c.Name), ',')
+			continue
+		}
+		l.b = append(l.b, '[')
+		for k, e := range v.ElementsOf([]int32{int32(i)}, nil) { //nolint:gosec // a row of a chunk
+			if k > 0 {
+				l.b = append(l.b, ',')
+			}
+			l.b = l.value(l.b, v, int(e), at, c.Name)
+		}
+		l.b = append(l.b, ']', ',')
 	}
 	return l.end(rule, reason, row)
 }

@@ -250,9 +250,12 @@ func (w *walk) checkBytes(i int) error {
 		if err != nil {
 			return err
 		}
-		plain, k := v.At(i)
-		if plain.Types[k] == batch.String && !utf8.Valid(plain.Bytes(k)) {
-			w.row.add(parsable, name+" is not valid UTF-8", false)
+		for _, e := range v.ElementsOf([]int32{int32(i)}, nil) { //nolint:gosec // a row of a chunk
+			plain, k := v.At(int(e))
+			if plain.Types[k] == batch.String && !utf8.Valid(plain.Bytes(k)) {
+				w.row.add(parsable, name+" is not valid UTF-8", false)
+				break
+			}
 		}
 	}
 	return nil

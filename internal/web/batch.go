@@ -134,7 +134,7 @@ func contentView(s *profile.Summary, report *checks.Report, all bool, href strin
 			c.MoreColumns, c.AllColumns = plural(int64(len(s.Columns)-i), "more column", "more columns"), href+"?columns=all#columns"
 			break
 		}
-		v := columnOf(&s.Columns[i], s.Rows)
+		v := columnOf(&s.Columns[i])
 		if bad := worst[s.Columns[i].Name]; bad > checks.Learning {
 			v.Status = bad.String()
 		}
@@ -228,7 +228,7 @@ func resultOf(r *checks.Result) resultView {
 	return v
 }
 
-func columnOf(c *profile.Column, rows int64) columnView {
+func columnOf(c *profile.Column) columnView {
 	v := columnView{
 		Name: shown(c.Name), Type: c.Type, Distinct: estimate(c.Distinct),
 		Min: cut(value(c.Min), 40), Max: cut(value(c.Max), 40), Mean: cut(value(c.Mean), 40), Hist: histogramOf(c), Nulls: count(c.Nulls),
@@ -236,8 +236,8 @@ func columnOf(c *profile.Column, rows int64) columnView {
 	if c.Mixed != nil && c.Mixed.Count > 0 {
 		v.Mixed = plural(c.Mixed.Count, "value of another type", "values of other types")
 	}
-	if c.Nulls > 0 && rows > 0 {
-		share := float64(c.Nulls) / float64(rows)
+	if c.Nulls > 0 {
+		share := float64(c.Nulls) / float64(c.Count+c.Nulls)
 		v.NullShare, v.NullWidth = percent(share), px(max(2, share*100))
 	}
 	if v.Hist != nil || c.Count == 0 {

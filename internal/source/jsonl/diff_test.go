@@ -38,20 +38,95 @@ func reference(record []byte) (map[string]string, bool) {
 func flatten(out map[string]string, prefix string, object map[string]any) {
 	for k, v := range object {
 		path := prefix + quoteKey(k)
+		if text := referenceText(v); text != "" {
+			out[path] = text
+		}
 		switch v := v.(type) {
-		case string:
-			out[path] = "text " + v
-		case json.Number:
-			out[path] = "number " + v.String()
-		case bool:
-			out[path] = fmt.Sprintf("boolean %t", v)
 		case []any:
-			out[path] = fmt.Sprintf("list %d", len(v))
+			flattenList(out, path+"[]", v)
 		case map[string]any:
-			if len(v) == 0 {
-				out[path] = "struct {}"
-			}
 			flatten(out, path+".", v)
+		}
+	}
+}
+
+// referenceText is "kind text" of a value, empty for null and for an object with
+// members.
+func referenceText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return "text " + v
+	case json.Number:
+		return "number " + v.String()
+	case bool:
+		return fmt.Sprintf("boolean %t", v)
+	case []any:
+		return fmt.Sprintf("list %d", len(v))
+	case map[string]any:
+		if len(v) == 0 {
+			return "struct {}"
+		}
+	}
+	return ""
+}
+
+// flattenList adds the elements of the lists of one path in their order: "place:
+// kind text; " for each one that has a value.
+func flattenList(out map[string]string, path string, lists ...[]any) {
+	at := 0
+	inner := [][]any{}
+	members, order := map[string][]member{}, []string{}
+	for _, list := range lists {
+		for _, v := range list {
+			if text := referenceText(v); text != "" {
+				out[path] += fmt.Sprintf("%d: %s; ", at, text)
+			}
+			switch v := v.(type) {
+			case []any:
+				inner = append(inner, v)
+			case map[string]any:
+				flattenMembers(members, &order, path+".", at, v)
+			}
+			at++
+		}
+	}
+	flattenList1(out, path, inner)
+	for _, p := range order {
+		lists := [][]any{}
+		for _, m := range members[p] {
+			if text := referenceText(m.value); text != "" {
+				out[p] += fmt.Sprintf("%d: %s; ", m.at, text)
+			}
+			if l, ok := m.value.([]any); ok {
+				lists = append(lists, l)
+			}
+		}
+		flattenList1(out, p, lists)
+	}
+}
+
+func flattenList1(out map[string]string, path string, lists [][]any) {
+	if len(lists) > 0 {
+		flattenList(out, path+"[]", lists...)
+	}
+}
+
+// member is a value below the element at of a list.
+type member struct {
+	at    int
+	value any
+}
+
+// flattenMembers collects the members of an element by their paths.
+func flattenMembers(members map[string][]member, order *[]string, prefix string, at int, object map[string]any) {
+	for k, v := range object {
+		path := prefix + quoteKey(k)
+		if _, known := members[path]; !known {
+			*order = append(*order, path)
+		}
+		members[path] = append(members[path], member{at, v})
+		if o, ok := v.(map[string]any); ok {
+			flattenMembers(members, order, path+".", at, o)
 		}
 	}
 }
@@ -80,21 +155,33 @@ func depth(record []byte) (deepest int) {
 func view(t testing.TB, row map[string]string) map[string]string {
 	out := map[string]string{}
 	for path, v := range row {
-		kind, text, _ := strings.Cut(v, " ")
-		switch kind {
-		case "integer", "number":
-			kind = "number"
-		case "boolean", "struct":
-		case "list":
-			var items []json.RawMessage
-			require.NoError(t, json.Unmarshal([]byte(text), &items))
-			text = strconv.Itoa(len(items))
-		default:
-			kind = "text"
+		if v[0] > '9' { // not the place of an element
+			out[path] = viewValue(t, v)
+			continue
 		}
-		out[path] = kind + " " + text
+		for v = range strings.SplitSeq(v, "; ") {
+			if at, v, ok := strings.Cut(v, ": "); ok {
+				out[path] += at + ": " + viewValue(t, v) + "; "
+			}
+		}
 	}
 	return out
+}
+
+func viewValue(t testing.TB, v string) string {
+	kind, text, _ := strings.Cut(v, " ")
+	switch kind {
+	case "integer", "number":
+		kind = "number"
+	case "boolean", "struct":
+	case "list":
+		var items []json.RawMessage
+		require.NoError(t, json.Unmarshal([]byte(text), &items))
+		text = strconv.Itoa(len(items))
+	default:
+		kind = "text"
+	}
+	return kind + " " + text
 }
 
 // checkRecord compares a record with the reference, alone and read bytewise,

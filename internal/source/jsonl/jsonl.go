@@ -3,10 +3,12 @@
 // it is counted, its place is kept, reading goes on.
 //
 // Objects become path columns: {"a":{"b":1}} has the column a.b. An array is a
-// list whose value is its number of items and whose text is its JSON. The items
-// themselves have no columns: a column has one value in each row, and items
-// would have several. A key with a dot, a bracket or a quote is quoted in a
-// path, as in a."b.c".
+// list whose value is its number of elements and whose text is its JSON. The
+// elements are the values of the column a[], the members of those that are
+// objects of columns like a[].b, and the elements of those that are arrays of
+// a[][]: such a column has a value for each element, not for each row. An empty
+// array adds none, nor does one that is null or missing. A key with a dot, a
+// bracket or a quote is quoted in a path, as in a."b.c".
 package jsonl
 
 import (
@@ -53,13 +55,15 @@ type Reader struct {
 	begun  bool // the opening bracket was read
 	closed bool // the closing bracket was read
 	parse  parser
+	lists  lists
 
-	columns  []batch.Column
-	encoders []*batch.Encoder
-	folded   int   // index of FoldedColumn, -1 until it is needed
-	records  int64 // records met, malformed ones counted
-	rows     int64
-	stats    batch.Stats
+	columns   []batch.Column
+	encoders  []*batch.Encoder
+	foldNotes int   // notes of objects with too many keys
+	folded    int   // index of FoldedColumn, -1 until it is needed
+	records   int64 // records met, malformed ones counted
+	rows      int64
+	stats     batch.Stats
 }
 
 var _ batch.Reader = (*Reader)(nil)
@@ -72,6 +76,7 @@ var _ batch.Reader = (*Reader)(nil)
 func New(src io.Reader, opts Options) (*Reader, error) {
 	r := &Reader{opts: opts, in: input{src: src, buf: make([]byte, 256<<10)}, folded: -1}
 	r.parse.limit = MaxColumns
+	r.lists.r = r
 	blank, err := r.in.skipSpace()
 	if errors.Is(err, io.EOF) {
 		r.stats.BlankLines = blank
@@ -114,6 +119,9 @@ func (r *Reader) Stats() batch.Stats {
 	if p := &r.parse; p.repeated > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("%d times a key is repeated in one object and its last value counts; first: %q in row %d", p.repeated, p.repeatedKey, p.repeatedRow))
 	}
+	if note := r.lists.note(); note != "" {
+		s.Notes = append(s.Notes, note)
+	}
 	return s
 }
 
@@ -135,7 +143,8 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 	raw := &c.Raw
 	raw.Text, raw.Fields, raw.Rows, raw.Stride = raw.Text[:0], raw.Fields[:0], 0, batch.ChunkRows(len(r.columns))
 	r.widen(raw)
-	for len(raw.Text) < chunkText && raw.Rows < batch.ChunkRows(len(r.columns)) {
+	r.lists.begin(raw)
+	for len(raw.Text) < chunkText && r.lists.cells < chunkCells && raw.Rows < batch.ChunkRows(len(r.columns)) {
 		record, err := r.record()
 		if errors.Is(err, io.EOF) {
 			break
@@ -143,16 +152,22 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 		if err != nil {
 			return err
 		}
-		if record != nil {
-			if r.opts.Records != nil {
-				r.opts.Records(batch.Record{Row: r.rows + int64(raw.Rows) + 1, Text: r.whole(record)})
-			}
-			r.append(raw, record)
-			raw.Rows++
+		if record == nil {
+			continue
 		}
+		r.lists.start()
+		if !r.append(raw, record) {
+			r.refuse(record)
+			continue
+		}
+		if r.opts.Records != nil {
+			r.opts.Records(batch.Record{Row: r.rows + int64(raw.Rows) + 1, Text: r.whole(record)})
+		}
+		raw.Rows++
 	}
 	raw.Text = slices.Grow(raw.Text, batch.RawSpare)
 	r.widen(raw)
+	r.lists.end()
 	raw.Encoders = r.encoders
 	c.Reset(len(r.columns), raw)
 	c.First, c.Rows = r.rows+1, raw.Rows
@@ -161,6 +176,24 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 		return io.EOF
 	}
 	return nil
+}
+
+// refuse counts a record, which was read just now, as malformed for its lists.
+func (r *Reader) refuse(record []byte) {
+	reason := fmt.Sprintf("its lists have more than %d values, those that elements lack counted", maxCells)
+	whole := r.whole(record)
+	if r.opts.Records != nil {
+		r.opts.Records(batch.Record{Kind: batch.MalformedRecord, Text: whole, Reason: reason})
+	}
+	r.stats.Malformed++
+	if r.stats.FirstMalformed == nil {
+		at := r.in.place() - int64(len(whole))
+		if r.array {
+			at = r.in.place() - int64(len(record)) - 1 // a comma or bracket is behind it
+		}
+		at += int64(skipSpace(record, 0))
+		r.stats.FirstMalformed = &batch.Place{Source: r.opts.Source, Row: r.records, Offset: at, Reason: reason}
+	}
 }
 
 // whole returns a record, which was read from the input just now, with its line
@@ -186,14 +219,15 @@ var forms = [...]batch.Form{
 }
 
 // append copies a parsed record to the text of the chunk and adds its cells as
-// a row, with columns for paths that have none.
-func (r *Reader) append(raw *batch.Raw, record []byte) {
+// a row, with columns for paths that have none. It returns false, and adds none,
+// if its lists have too many values.
+func (r *Reader) append(raw *batch.Raw, record []byte) bool {
 	base := len(raw.Text)
 	raw.Text = append(raw.Text, record...)
 	for i := range r.parse.cells {
 		cell := &r.parse.cells[i]
 		if cell.node.col < 0 {
-			cell.node.col = r.addColumn(cell.node.path())
+			cell.node.col = r.addColumn(cell.node.path(), "")
 		}
 		start, end := base+cell.start, base+cell.end
 		switch cell.kind {
@@ -210,9 +244,28 @@ func (r *Reader) append(raw *batch.Raw, record []byte) {
 		default:
 		}
 		r.set(raw, cell.node.col, batch.NewField(start, end, forms[cell.kind]))
+		if cell.kind == kindList && !r.lists.take(raw, cell.node, start) {
+			r.withdraw(raw)
+			return false
+		}
 	}
-	if len(r.parse.folded) > 0 {
-		r.appendFolded(raw)
+	for i := range r.parse.folds {
+		r.appendFolded(raw, &r.parse.folds[i])
+	}
+	if len(r.parse.fresh) > 0 {
+		r.parse.settle()
+	}
+	return true
+}
+
+// withdraw takes the last row back, of which some of the cells are there.
+func (r *Reader) withdraw(raw *batch.Raw) {
+	for i := range r.parse.cells {
+		n := r.parse.cells[i].node
+		if n.col >= 0 {
+			r.set(raw, n.col, 0)
+		}
+		r.lists.drop(n.item)
 	}
 	if len(r.parse.fresh) > 0 {
 		r.parse.settle()
@@ -251,23 +304,46 @@ func (r *Reader) widen(raw *batch.Raw) {
 // manyFields is how many fields a chunk has room for before rows are given up.
 const manyFields = 1 << 20
 
-func (r *Reader) addColumn(name string) int {
-	r.columns = append(r.columns, batch.Column{Name: name})
+func (r *Reader) addColumn(name, list string) int {
+	r.columns = append(r.columns, batch.Column{Name: name, List: list})
 	r.encoders = append(r.encoders, batch.NewEncoder(batch.EncoderOptions{Limit: batch.DictLimit(len(r.columns))}))
 	r.parse.columns = len(r.columns)
 	return len(r.columns) - 1
 }
 
-// appendFolded writes the members without a column as one struct.
-func (r *Reader) appendFolded(raw *batch.Raw) {
-	if r.folded < 0 {
-		r.folded = r.addColumn(FoldedColumn)
+// dropColumns forgets the columns from the given one on.
+func (r *Reader) dropColumns(from int) {
+	r.columns, r.encoders = r.columns[:from], r.encoders[:from]
+	r.parse.columns = from
+}
+
+// appendFolded writes members without a column of their own as one struct.
+func (r *Reader) appendFolded(raw *batch.Raw, f *folding) {
+	at := &r.folded
+	if f.node != nil {
+		at = &f.node.col
+	}
+	switch {
+	case *at >= 0:
+	case f.node != nil:
+		*at = r.addColumn(f.node.path(), "")
+		r.noteFold(f.node, raw)
+	default:
+		*at = r.addColumn(FoldedColumn, "")
 		r.stats.Notes = append(r.stats.Notes, fmt.Sprintf(
 			"there are more than %d columns; the rest is kept together in the column %s, from row %d on; first: %s",
 			r.parse.limit, FoldedColumn, r.rows+int64(raw.Rows)+1, r.parse.firstFolded))
 	}
-	r.parse.folded = append(r.parse.folded, '}')
 	start := len(raw.Text)
-	raw.Text = append(raw.Text, r.parse.folded...)
-	r.set(raw, r.folded, batch.NewField(start, len(raw.Text), batch.FormObject))
+	raw.Text = append(append(raw.Text, f.text...), '}')
+	r.set(raw, *at, batch.NewField(start, len(raw.Text), batch.FormObject))
+}
+
+// noteFold tells that the objects of a path have too many keys.
+func (r *Reader) noteFold(n *node, raw *batch.Raw) {
+	if r.foldNotes++; r.foldNotes > 10 {
+		return
+	}
+	r.stats.Notes = append(r.stats.Notes, fmt.Sprintf("the objects %s have more than %d keys; the rest is kept together in the column %s, from row %d on",
+		n.parent.path(), MaxChildren, n.path(), r.rows+int64(raw.Rows)+1))
 }

@@ -46,10 +46,39 @@ func read(t testing.TB, r *Reader) (got table) {
 		require.Equal(t, int64(len(got.rows)+1), c.First)
 		require.Len(t, c.Vectors, len(r.Columns()))
 		require.NoError(t, c.FillAll())
+		rows := make([]map[string]string, c.Rows)
+		for i := range rows {
+			rows[i] = map[string]string{}
+		}
+		of := map[string][]int32{} // the rows of the elements, by list
+		for j, col := range r.Columns() {
+			v := &c.Vectors[j]
+			require.Equal(t, col.List != "", v.Rows != nil, col.Name)
+			if v.Rows == nil {
+				continue
+			}
+			if other, ok := of[col.List]; ok {
+				require.Equal(t, other, v.Rows, col.Name)
+			}
+			of[col.List] = v.Rows
+			require.Len(t, v.Rows, v.Len(), col.Name)
+			at, last := 0, int32(-1)
+			for i, row := range v.Rows {
+				if at++; row != last {
+					at, last = 0, row
+				}
+				if v, i := v.At(i); v.Types[i] != batch.Null {
+					rows[row][col.Name] += fmt.Sprintf("%d: %s %s; ", at, v.Types[i], v.Bytes(i))
+				}
+			}
+		}
 		for i := range c.Rows {
-			row := map[string]string{}
+			row := rows[i]
 			for j, col := range r.Columns() {
 				v := &c.Vectors[j]
+				if v.Rows != nil {
+					continue
+				}
 				require.Equal(t, c.Rows, v.Len())
 				require.True(t, v.HasText)
 				require.False(t, v.Inferred)
@@ -95,9 +124,9 @@ func TestReader(t *testing.T) {
 		{name: "no newline at the end, crlf", in: "{\"a\":1}\r\n{\"a\":2}\r", columns: []string{"a"}, rows: []row{{"a": "integer 1"}, {"a": "integer 2"}}},
 		{name: "blank lines", in: "\n{\"a\":1}\n \n\r\n{\"a\":2}\n\n", columns: []string{"a"}, rows: []row{{"a": "integer 1"}, {"a": "integer 2"}}, blank: 4},
 		{name: "types", in: `{"i":-7,"n":1.50,"e":1E3,"t":true,"f":false,"s":"12","d":"2026-01-02","w":"2026-01-02T03:04:05Z","c":"03:04:05","l":[1,"]",{"x":[]}],"o":{},"z":null,"nan":"NaN"}`,
-			columns: []string{"i", "n", "e", "t", "f", "s", "d", "w", "c", "l", "o", "z", "nan"},
+			columns: []string{"i", "n", "e", "t", "f", "s", "d", "w", "c", "l", "l[]", "l[].x", "o", "z", "nan"},
 			rows: []row{{"i": "integer -7", "n": "number 1.50", "e": "number 1E3", "t": "boolean true", "f": "boolean false", "s": "string 12", "d": "date 2026-01-02",
-				"w": "timestamp 2026-01-02T03:04:05Z", "c": "time 03:04:05", "l": `list [1,"]",{"x":[]}]`, "o": "struct {}", "nan": "string NaN"}}},
+				"w": "timestamp 2026-01-02T03:04:05Z", "c": "time 03:04:05", "l": `list [1,"]",{"x":[]}]`, "l[]": "0: integer 1; 1: string ]; ", "l[].x": "2: list []; ", "o": "struct {}", "nan": "string NaN"}}},
 		{name: "wide integers", in: `{"a":9223372036854775807,"b":-9223372036854775808,"c":9223372036854775808,"d":0,"e":-0}`, columns: []string{"a", "b", "c", "d", "e"},
 			rows: []row{{"a": "integer 9223372036854775807", "b": "integer -9223372036854775808", "c": "number 9223372036854775808", "d": "integer 0", "e": "integer -0"}}},
 		{name: "escapes", in: `{"s":"a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\ud83dx\udc00","\u0061b":"\u0061"}`, columns: []string{"s", "ab"},
@@ -119,14 +148,14 @@ func TestReader(t *testing.T) {
 		{name: "64 levels", in: deep, columns: []string{strings.Repeat("a.", 63) + "a"}, rows: []row{{strings.Repeat("a.", 63) + "a": "integer 1"}}},
 		{name: "65 levels", in: `{"b":1}` + "\n" + `{"a":` + deep + "}", columns: []string{"b"}, rows: []row{{"b": "integer 1"}}, malformed: 1, reason: tooDeep + " (byte 321 of the record)", row: 2, offset: 8},
 		{name: "65 levels of arrays", in: `{"a":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + "}", malformed: 1, reason: tooDeep + " (byte 69 of the record)", row: 1},
-		{name: "longer than the buffer", in: "{\"a\":\"" + long + "\",\"b\":[\"" + long + "\"]}\n{\"a\":1}", columns: []string{"a", "b"},
-			rows: []row{{"a": "string " + long, "b": "list [\"" + long + "\"]"}, {"a": "integer 1"}}},
+		{name: "longer than the buffer", in: "{\"a\":\"" + long + "\",\"b\":[\"" + long + "\"]}\n{\"a\":1}", columns: []string{"a", "b", "b[]"},
+			rows: []row{{"a": "string " + long, "b": "list [\"" + long + "\"]", "b[]": "0: string " + long + "; "}, {"a": "integer 1"}}},
 		{name: "not JSON", in: "id,name\n1,x\n", err: "in.jsonl: is not JSON lines: it begins with i instead of { or [ (byte 0); give one JSON object a line or an array of objects, or name the right format with --format"},
 		{name: "binary", in: "\n\x00PAR1", err: "in.jsonl: is not JSON lines: it begins with the byte 0x00 instead of { or [ (byte 1); give one JSON object a line or an array of objects, or name the right format with --format"},
 
 		{name: "array", in: " [{\"a\":1},{\"a\":\"}],\\\"\"}]\n ", columns: []string{"a"}, rows: []row{{"a": "integer 1"}, {"a": `string }],"`}}},
-		{name: "pretty array", in: "[\n  {\n    \"a\": 1,\n    \"b\": {\n      \"c\": [\n        1\n      ]\n    }\n  },\n  {\n    \"a\" : 2\n  }\n]\n", columns: []string{"a", "b.c"},
-			rows: []row{{"a": "integer 1", "b.c": "list [\n        1\n      ]"}, {"a": "integer 2"}}},
+		{name: "pretty array", in: "[\n  {\n    \"a\": 1,\n    \"b\": {\n      \"c\": [\n        1\n      ]\n    }\n  },\n  {\n    \"a\" : 2\n  }\n]\n", columns: []string{"a", "b.c", "b.c[]"},
+			rows: []row{{"a": "integer 1", "b.c": "list [\n        1\n      ]", "b.c[]": "0: integer 1; "}, {"a": "integer 2"}}},
 		{name: "empty array", in: "[ ]\n"},
 		{name: "items that are no objects", in: "[1, {\"a\":1}, [2], , {\"a\":2} {\"a\":3}, {\"a\":4}}, \"x,y\", {\"a\":5},]", columns: []string{"a"}, rows: []row{{"a": "integer 1"}, {"a": "integer 5"}},
 			malformed: 7, reason: "the record is not an object", row: 1, offset: 1},
@@ -175,14 +204,19 @@ func TestValues(t *testing.T) {
 		{Type: batch.Date, Int: -86_400_000_000},
 	}
 	require.NoError(t, c.FillAll())
-	for i, w := range want {
-		v, k := c.Vectors[i].At(0)
+	index := map[string]int{}
+	for i, col := range r.Columns() {
+		index[col.Name] = i
+	}
+	for i, name := range []string{"i", "w", "n", "big", "b", "l", "e", "t", "z", "d"} {
+		w := want[i]
+		v, k := c.Vectors[index[name]].At(0)
 		got := v.Value(k)
 		got.Zoned = false // of the column
-		require.Equal(t, w, got, r.Columns()[i].Name)
+		require.Equal(t, w, got, name)
 	}
-	require.False(t, c.Vectors[7].Zoned)
-	require.True(t, c.Vectors[8].Zoned)
+	require.False(t, c.Vectors[index["t"]].Zoned)
+	require.True(t, c.Vectors[index["z"]].Zoned)
 }
 
 func TestRepeatedKeysAreNoted(t *testing.T) {
@@ -198,7 +232,7 @@ func TestKeysThatAreDataStayBounded(t *testing.T) {
 	var in strings.Builder
 	const rows = 6000
 	for i := range rows {
-		fmt.Fprintf(&in, "{\"k%d\":%d,\"o\":{\"x%d\":\"a\"}}\n", i, i, i)
+		fmt.Fprintf(&in, "{\"k%d\":%d,\"x%d\":\"a\"}\n", i, i, i)
 	}
 	r, err := New(strings.NewReader(in.String()), Options{})
 	require.NoError(t, err)
@@ -234,7 +268,7 @@ func TestKeysThatAreDataStayBounded(t *testing.T) {
 	require.Len(t, r.Columns(), MaxColumns+1)
 	require.Equal(t, FoldedColumn, r.Columns()[MaxColumns].Name)
 	require.Len(t, folded, rows-MaxColumns/2)
-	require.Equal(t, 1, folded[`{"k5999":5999,"o.x5999":"a"}`])
+	require.Equal(t, 1, folded[`{"k5999":5999,"x5999":"a"}`])
 	require.Len(t, r.Stats().Notes, 1)
 	require.Contains(t, r.Stats().Notes[0], "more than 10000 columns")
 }
@@ -371,4 +405,65 @@ func BenchmarkReader(b *testing.B) {
 			}
 		}
 	})
+}
+
+// TestObjectsOfManyKeys gives objects keys that are data: in a record, where an
+// object of an element is, and below it.
+func TestObjectsOfManyKeys(t *testing.T) {
+	t.Parallel()
+	var in strings.Builder
+	const rows = MaxChildren + 100
+	for i := range rows {
+		fmt.Fprintf(&in, "{\"o\":{\"k%d\":{\"x\":%d},\"*\":1},\"l\":[{},{\"e%d\":[%d],\"f%d\":null}]}\n", i, i, i, i, i)
+	}
+	got := readText(t, in.String(), whole)
+	require.NoError(t, got.err)
+	require.Len(t, got.rows, rows)
+	require.Len(t, got.columns, MaxChildren+1+1+ // the keys of o, "*" among them, o.*, l
+		1+MaxChildren+MaxChildren/2+1) // l[], the keys of its objects, lists below half of them, l[].*
+	last := got.rows[rows-1]
+	require.Equal(t, `struct {"k1099":{"x":1099}}`, last["o.*"])
+	require.Equal(t, "integer 1", last[`o."*"`])
+	require.Equal(t, `1: struct {"e1099":[1099],"f1099":null}; `, last["l[].*"])
+	require.Equal(t, "0: integer 7; ", got.rows[7]["l[].e7[]"])
+	require.Equal(t, []string{
+		"the objects l[] have more than 1000 keys; the rest is kept together in the column l[].*, from row 501 on",
+		"the objects o have more than 1000 keys; the rest is kept together in the column o.*, from row 1000 on",
+	}, got.stats.Notes)
+}
+
+// TestListsOfTooManyValues is of a record whose elements and their keys multiply.
+func TestListsOfTooManyValues(t *testing.T) {
+	t.Parallel()
+	var wide strings.Builder
+	for i := range 900 {
+		fmt.Fprintf(&wide, `,{"k%d":%d}`, i, i)
+	}
+	bomb := "{\"a\":[1" + wide.String() + strings.Repeat(",1", maxCells/901) + "]}"
+	for _, in := range []string{
+		"{\"b\":1}\n" + bomb + "\r\n{\"b\":2,\"a\":[3]}\n{\"a\":[{\"k1\":4}]}",
+		"[{\"b\":1},\n" + bomb + ",{\"b\":2,\"a\":[3]},{\"a\":[{\"k1\":4}]}]",
+	} {
+		got := readText(t, in, whole)
+		require.NoError(t, got.err)
+		require.Equal(t, []map[string]string{{"b": "integer 1"}, {"b": "integer 2", "a": "list [3]", "a[]": "0: integer 3; "}, {"a": `list [{"k1":4}]`, "a[].k1": "0: integer 4; "}}, got.rows)
+		require.Equal(t, int64(1), got.stats.Malformed)
+		require.Equal(t, &batch.Place{Source: "in.jsonl", Row: 2, Offset: int64(strings.Index(in, bomb)), Reason: "its lists have more than 8388608 values, those that elements lack counted"}, got.stats.FirstMalformed)
+	}
+	long := "{\"a\":[1" + strings.Repeat(",1", 1<<20) + "]}"
+	r, err := New(strings.NewReader(strings.Repeat(long+"\n", 3)), Options{})
+	require.NoError(t, err)
+	elements := 0
+	for {
+		var c batch.Chunk
+		if err = r.Next(t.Context(), &c); err != nil {
+			break
+		}
+		v, err := c.Fill(1)
+		require.NoError(t, err)
+		elements += v.Len()
+	}
+	require.ErrorIs(t, err, io.EOF)
+	require.Equal(t, 3*(1<<20+1), elements)
+	require.Zero(t, r.Stats().Malformed)
 }

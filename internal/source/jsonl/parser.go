@@ -43,7 +43,7 @@ type parser struct {
 	pending int // cells of this record whose column does not exist yet
 	fresh   []*node
 
-	folded      []byte // members without a column as the start of an object
+	folds       []folding // members of the record for which there is no column
 	firstFolded string
 
 	serial      int64 // of the record, marks keys that were met
@@ -71,7 +71,7 @@ func (p *parser) predicted(b []byte) int {
 	}
 	end := t.match(p, b)
 	if end >= 0 {
-		p.fresh, p.folded = p.fresh[:0], p.folded[:0]
+		p.fresh, p.folds = p.fresh[:0], p.folds[:0]
 		t.doubt = max(0, t.doubt-1)
 	} else if t.doubt++; t.doubt == doubtLimit {
 		t.doubt, t.rest = doubtLimit-4, doubtRest
@@ -105,7 +105,7 @@ func (p *parser) item(b []byte) int {
 // attempt parses the object at the start of b. The function gets the index of
 // what follows and returns it, or -1 to refuse the object.
 func (p *parser) attempt(b []byte, follows func(i int) int) int {
-	p.rec, p.cells, p.fresh, p.folded, p.pending = b, p.cells[:0], p.fresh[:0], p.folded[:0], 0
+	p.rec, p.cells, p.fresh, p.folds, p.pending = b, p.cells[:0], p.fresh[:0], p.folds[:0], 0
 	p.serial++
 	repeated, key, row, first := p.repeated, p.repeatedKey, p.repeatedRow, p.firstFolded
 	if i := p.top(); i >= 0 {
@@ -238,7 +238,7 @@ func (p *parser) key(n *node, i, k int) (child *node, next int) {
 	}
 	child = n.child(key)
 	switch {
-	case child == nil && p.columns+p.pending >= p.limit:
+	case child == nil && (p.columns+p.pending >= p.limit || n.full()):
 		return nil, end + 1
 	case child == nil:
 		child = n.add(key, b[i:end+1])
@@ -353,22 +353,50 @@ func (p *parser) fold(n *node, start, i, depth int) int {
 	}
 	end, _, _ := scanString(p.rec, start+1)
 	token := p.rec[start : end+1]
-	if len(p.folded) == 0 {
-		p.folded = append(p.folded, '{')
-	} else {
-		p.folded = append(p.folded, ',')
+	if n.full() && (n.foldOf().col >= 0 || p.columns+p.pending < p.limit) {
+		f := p.folding(n.foldOf())
+		f.text = appendMember(f.text, token, p.rec[i:next])
+		return next
 	}
 	if p.firstFolded == "" {
 		p.firstFolded = string(token)
 	}
-	p.folded = append(p.folded, '"')
+	f := p.folding(nil)
 	if n.parent != nil {
-		p.folded = appendEscaped(p.folded, n.path()+".")
+		p.scratch = append(appendEscaped(append(p.scratch[:0], '"'), n.path()+"."), token[1:]...)
+		token = p.scratch
 	}
-	p.folded = append(p.folded, token[1:]...)
-	p.folded = append(p.folded, ':')
-	p.folded = append(p.folded, p.rec[i:next]...)
+	f.text = appendMember(f.text, token, p.rec[i:next])
 	return next
+}
+
+// folding are the members of a record that are kept together as the start of an
+// object: of one object whose path has too many keys, or, without a node, of all
+// for which there is no column left.
+type folding struct {
+	node *node
+	text []byte
+}
+
+// folding returns that of a node, which counts as a column of the record from
+// the first member on.
+func (p *parser) folding(n *node) *folding {
+	for i := range p.folds {
+		if p.folds[i].node == n {
+			return &p.folds[i]
+		}
+	}
+	if n != nil && n.col < 0 {
+		p.pending++
+	}
+	at := len(p.folds)
+	if at < cap(p.folds) {
+		p.folds = p.folds[:at+1]
+	} else {
+		p.folds = append(p.folds, folding{})
+	}
+	p.folds[at].node, p.folds[at].text = n, p.folds[at].text[:0]
+	return &p.folds[at]
 }
 
 // skip validates the value at i and returns the index behind it, -1 if it is

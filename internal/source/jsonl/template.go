@@ -66,7 +66,7 @@ func (g *gap) long(b []byte, i int) bool {
 // learn takes over the form of the record p.rec[:end] that was just parsed. It
 // must be one without repeated members; one with folded members is passed over.
 func (t *template) learn(p *parser, end int) {
-	if len(p.folded) > 0 || len(p.cells) == 0 {
+	if len(p.folds) > 0 || len(p.cells) == 0 {
 		return
 	}
 	n := len(p.cells) + 1

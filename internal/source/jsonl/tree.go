@@ -12,6 +12,30 @@ type node struct {
 	seen     int64  // the record in which the key was last met
 	children map[string]*node
 	order    []*node // keys of the last object in their order: a guess for the next one
+
+	isFold bool
+	isItem bool  // the elements of the arrays that parent has
+	item   *node // those of its own arrays; nil without any so far
+	list   int   // number from 1 of the list that it is of or below; 0 is the rows
+	fold   *node // of the members for which an object has no room
+}
+
+// MaxChildren is how many keys the objects of one path may have; those of a
+// record itself may have more. The members of later keys, which are probably
+// data, are kept together in the column a.* of an object a.
+const MaxChildren = 1000
+
+// full reports whether the objects of the path have no room for another key.
+func (n *node) full() bool {
+	return (n.parent != nil) && len(n.children) >= MaxChildren
+}
+
+// foldOf returns the node of the members for which there is no room.
+func (n *node) foldOf() *node {
+	if n.fold == nil {
+		n.fold = &node{parent: n, isFold: true, col: -1, list: n.list}
+	}
+	return n.fold
 }
 
 func (n *node) child(key []byte) *node { return n.children[string(key)] }
@@ -20,7 +44,7 @@ func (n *node) add(key []byte, token []byte) *node {
 	if n.children == nil {
 		n.children = map[string]*node{}
 	}
-	c := &node{parent: n, key: string(key), token: string(token), col: -1}
+	c := &node{parent: n, key: string(key), token: string(token), col: -1, list: n.list}
 	n.children[c.key] = c
 	return c
 }
@@ -55,16 +79,32 @@ func (n *node) path() string {
 	if n.parent == nil {
 		return ""
 	}
+	if n.isItem {
+		return n.parent.path() + "[]"
+	}
 	name := quoteKey(n.key)
+	if n.isFold {
+		name = "*"
+	}
 	if n.parent.parent == nil {
 		return name
 	}
 	return n.parent.path() + "." + name
 }
 
+// listPath returns the path of the list that n is of or below.
+func (n *node) listPath() string {
+	for ; n != nil; n = n.parent {
+		if n.isItem {
+			return n.path()
+		}
+	}
+	return ""
+}
+
 // quoteKey puts quotes around a key that would read as a path.
 func quoteKey(key string) string {
-	if key != "" && !strings.ContainsAny(key, `.["`) {
+	if key != "" && key != "*" && !strings.ContainsAny(key, `.["`) {
 		return key
 	}
 	return `"` + strings.ReplaceAll(key, `"`, `\"`) + `"`

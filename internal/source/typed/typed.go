@@ -192,7 +192,7 @@ func AppendUUID(dst, b []byte) []byte {
 
 // QuoteName puts quotes around the name of a field that would read as a path.
 func QuoteName(name string) string {
-	if name != "" && !strings.ContainsAny(name, `.["`) {
+	if name != "" && name != "*" && !strings.ContainsAny(name, `.["`) {
 		return name
 	}
 	return `"` + strings.ReplaceAll(name, `"`, `\"`) + `"`
