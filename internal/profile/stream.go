@@ -23,9 +23,11 @@ type stream struct {
 	times   [batch.TypeCount]timeLane // by family
 	bounds  extremes
 	texts   texts   // of the vector at hand, where its values are of one type
-	rows    []int32 // of these values
+	rows    []int32 // of these values in the plain vector
+	places  []int32 // and in the chunk
 	all     []int32 // 0, 1, 2 …
-	some    []int32 // memory for rows that are not all
+	some    []int32 // memory for places that are not all
+	entries []int32 // memory for rows that are not the places
 	buf     []byte
 }
 

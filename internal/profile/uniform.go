@@ -7,40 +7,63 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 )
 
-// uniform reports whether all values of a plain vector are of one type, of
-// which a text tells all facts, and chooses their rows. Columns that are not
-// counted are so nearly always, and then each of the loops below does one thing
-// for all of them.
+// uniform reports whether all values of a vector are of one type that is told
+// by loops over all of them, and chooses their rows. Columns that are not counted
+// are so nearly always, and then each of the loops below does one thing for all
+// values.
 func (s *stream) uniform(v *batch.Vector) (typ batch.Type, ok bool) {
-	if v.Dict != nil || !v.HasText {
-		return batch.Null, false
+	plain := v
+	var types typeSet
+	if v.Dict == nil {
+		types = typesIn(v.Types)
+	} else {
+		plain = v.Dict
+		for _, code := range v.Codes {
+			types |= 1 << (plain.Types[code] & 31)
+		}
 	}
-	types := typesIn(v.Types)
 	values := types &^ (1 << batch.Null)
 	if bits.OnesCount32(uint32(values)) != 1 {
 		return batch.Null, false
 	}
 	typ = batch.Type(bits.TrailingZeros32(uint32(values))) //nolint:gosec // a type
-	rows := s.every(len(v.Types))
-	if types != values {
-		rows = slices.Grow(s.some[:0], len(rows))
-		for i, t := range v.Types {
-			if t != batch.Null {
-				rows = append(rows, int32(i)) //nolint:gosec // a row of a chunk
-			}
-		}
-		s.some = rows
-	}
-	s.rows = rows
-	if typ == batch.Number && v.Inferred && hasWords(v, rows) {
-		return batch.Null, false
-	}
+	s.choose(v, plain, types != values)
 	switch typ {
-	case batch.String, batch.Integer, batch.Number, batch.Date, batch.Time, batch.Timestamp:
+	case batch.Number:
+		return typ, !plain.HasText || !plain.Inferred || !hasWords(plain, s.rows)
+	case batch.String, batch.Integer, batch.Date, batch.Time, batch.Timestamp:
 		return typ, true
 	default:
 		return batch.Null, false
 	}
+}
+
+// choose sets rows to where the values of a vector are in its plain form, and
+// places to their rows in the vector.
+func (s *stream) choose(v, plain *batch.Vector, nulls bool) {
+	s.places = s.every(v.Len())
+	if nulls {
+		s.some = slices.Grow(s.some[:0], v.Len())
+		for i := range v.Len() {
+			j := i
+			if v.Dict != nil {
+				j = int(v.Codes[i])
+			}
+			if plain.Types[j] != batch.Null {
+				s.some = append(s.some, int32(i)) //nolint:gosec // a row of a chunk
+			}
+		}
+		s.places = s.some
+	}
+	if v.Dict == nil {
+		s.rows = s.places
+		return
+	}
+	s.entries = slices.Grow(s.entries[:0], len(s.places))[:len(s.places)]
+	for i, place := range s.places {
+		s.entries[i] = int32(v.Codes[place]) //nolint:gosec // a place in a dictionary
+	}
+	s.rows = s.entries
 }
 
 // every returns the first n rows; the slice is not to be changed.
@@ -64,56 +87,78 @@ func hasWords(v *batch.Vector, rows []int32) bool {
 
 // addUniform is addSketched for the rows that uniform chose.
 func (c *column) addUniform(v *batch.Vector, typ batch.Type, at *batch.Chunk, rowHashes []uint64) {
-	s, a := c.sk.stream, &c.agg
-	s.begin(v)
+	s := c.sk.stream
+	plain := v
+	if v.Dict != nil {
+		plain = v.Dict
+	}
+	s.begin(plain)
 	c.nulls += uint64(v.Len() - len(s.rows)) //nolint:gosec // rows of a chunk
-	s.texts.take(v, s.rows, &s.bounds)
-	if typ == batch.String && v.Inferred && s.texts.min == 0 {
-		c.dropEmpty(v, rowHashes)
-		s.bounds = extremes{}
-		s.texts.take(v, s.rows, &s.bounds)
+	texts := plain.HasText || typ == batch.String
+	if texts {
+		s.texts.take(plain, s.rows, &s.bounds)
+		if plain.Inferred && s.texts.min == 0 {
+			c.dropEmpty(plain, rowHashes)
+			s.bounds = extremes{}
+			s.texts.take(plain, s.rows, &s.bounds)
+		}
 	}
 	rows := s.rows
 	if len(rows) == 0 {
 		return
 	}
 	if c.first[typ].Row == 0 {
-		c.meet(v, int(rows[0]), at.RowAt(v.RowOf(int(rows[0]))))
+		c.meet(plain, int(rows[0]), at.RowAt(v.RowOf(int(s.places[0]))))
 	}
 	c.types[typ] += uint64(len(rows))
-	hashes := s.texts.hashes
-	for i, row := range rows {
-		rowHashes[row] += mix64(hashes[i], c.salt)
+	if typ != batch.String {
+		s.typed.hashes = appendTyped(s.typed.hashes[:0], plain, typ, rows)
 	}
-	c.addFacts(v, typ)
+	hashes := s.typed.hashes
+	if texts {
+		hashes = s.texts.hashes
+		c.addFacts(plain, typ)
+	}
+	for i, place := range s.places[:len(hashes)] {
+		rowHashes[place] += mix64(hashes[i], c.salt)
+	}
+	s.feedUniform(c, plain, typ, hashes, texts)
+}
+
+// feedUniform gives rows of one type to the sketches. hashes are those of their
+// texts, if they have any.
+func (s *stream) feedUniform(c *column, v *batch.Vector, typ batch.Type, hashes []uint64, texts bool) {
 	l := &s.others
 	if typ == batch.String {
 		l = &s.strings
 	}
 	ownRows, ownHashes, typedRows := l.rows, l.hashes, s.typed.rows
-	l.rows, l.hashes = rows, hashes
-	if typ != batch.String {
-		s.typed.rows = rows
-		s.typed.hashes = appendTyped(s.typed.hashes[:0], v, typ, rows)
-		s.collectUniform(a, v, typ, rows)
+	if texts {
+		l.rows, l.hashes = s.rows, hashes
 	}
-	s.feed(c.sk, a)
+	if typ != batch.String {
+		s.typed.rows = s.rows
+		s.collectUniform(&c.agg, v, typ, s.rows)
+	}
+	s.feed(c.sk, &c.agg)
 	l.rows, l.hashes, s.typed.rows = ownRows, ownHashes, typedRows
 }
 
 // dropEmpty counts the quoted empty fields among the chosen rows apart.
 func (c *column) dropEmpty(v *batch.Vector, rowHashes []uint64) {
 	s := c.sk.stream
-	kept := slices.Grow(s.some[:0], len(s.rows)) // may be the memory of the rows, of which it has a part
-	for _, row := range s.rows {
+	// The memory may be that of the rows: what is kept lies before what is read.
+	places, rows := slices.Grow(s.some[:0], len(s.places)), slices.Grow(s.entries[:0], len(s.rows))
+	for i, row := range s.rows {
+		place := s.places[i]
 		if len(v.Bytes(int(row))) > 0 {
-			kept = append(kept, row)
+			places, rows = append(places, place), append(rows, row)
 			continue
 		}
 		c.empties++
-		rowHashes[row] += mix64(1, c.salt)
+		rowHashes[place] += mix64(1, c.salt)
 	}
-	s.rows, s.some = kept, kept
+	s.places, s.some, s.rows, s.entries = places, places, rows, rows
 }
 
 // addFacts adds the lengths and the facts of the texts that were just taken. In
@@ -208,6 +253,10 @@ func (s *stream) collectUniform(a *aggregates, v *batch.Vector, typ batch.Type, 
 		}
 		s.times[f].values = values
 		a.timesOf(f).boundRows(v, typ, rows)
+	case !hasWords(v, rows):
+		for _, row := range rows {
+			s.floats = append(s.floats, v.Floats[row])
+		}
 	default:
 		for _, row := range rows {
 			s.collect(a, v.Value(int(row)))

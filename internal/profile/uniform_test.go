@@ -55,6 +55,45 @@ func encoded(t *testing.T, c *column, rows uint64) string {
 	return string(b)
 }
 
+// form is how the values of a column come.
+type form int
+
+const (
+	csvText form = iota
+	jsonText
+	typedValues // as of Parquet: texts of strings alone
+	entriesOf   // the same by codes of a dictionary
+	formCount
+)
+
+// inForm gives the values of a vector of JSON another form.
+func inForm(v *batch.Vector, f form) *batch.Vector {
+	if f < typedValues {
+		return v
+	}
+	out, dict := &batch.Vector{}, &batch.Vector{}
+	seen := map[string]uint32{}
+	for i := range v.Len() {
+		var text []byte
+		if v.Types[i] == batch.String {
+			text = v.Bytes(i)
+		}
+		out.Append(v.Value(i), text)
+		key := fmt.Sprint(v.Value(i), string(text))
+		if _, ok := seen[key]; !ok {
+			seen[key] = uint32(dict.Len())
+			dict.Append(v.Value(i), text)
+		}
+		if f == entriesOf {
+			out.Codes = append(out.Codes, seen[key])
+		}
+	}
+	if f == entriesOf {
+		out.Dict = dict
+	}
+	return out
+}
+
 // TestUniformIsMixed feeds columns of one type both ways.
 func TestUniformIsMixed(t *testing.T) {
 	t.Parallel()
@@ -98,13 +137,14 @@ func TestUniformIsMixed(t *testing.T) {
 		"nothing": func(*rand.Rand) string { return "" },
 	}
 	names := slices.Sorted(maps.Keys(kinds))
-	for test := range 2 * len(names) {
-		name, json := names[test/2], test%2 == 1
+	for test := range int(formCount) * len(names) {
+		name, as := names[test/int(formCount)], form(test%int(formCount))
 		kind := kinds[name]
-		t.Run(fmt.Sprintf("%s json=%v", name, json), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s form=%d", name, as), func(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(1, 2))
-			a, b := sketchedColumn(!json), sketchedColumn(!json)
+			a, b := sketchedColumn(as == csvText), sketchedColumn(as == csvText)
+			a.hasText, b.hasText = as < typedValues, as < typedValues
 			var hashesA, hashesB [700]uint64
 			uniform, rows := 0, uint64(0)
 			for round := range 300 {
@@ -114,7 +154,8 @@ func TestUniformIsMixed(t *testing.T) {
 						fields[i] = [...]string{"", `""`}[r.IntN(2)]
 					}
 				}
-				v, at := plainVector(fields, json)
+				v, at := plainVector(fields, as == jsonText)
+				v = inForm(v, as)
 				if _, ok := a.sk.stream.uniform(v); ok {
 					uniform++
 				}
