@@ -88,7 +88,7 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 	if err != nil {
 		return err
 	}
-	boundMemory(e, int64(f.judge.memory))
+	defer boundMemory(e, int64(f.judge.memory))()
 	if err := f.source.keptNowhere(e, so, &f.output, cfg.Store.Reveal() != "" && !f.judge.noRecord, f.judge.recording()...); err != nil {
 		return err
 	}

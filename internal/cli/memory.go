@@ -2,8 +2,11 @@ package cli
 
 import (
 	"errors"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -15,17 +18,47 @@ import (
 // use temporary files.
 type memory int64
 
-// usualMemory is what a profile stays below, tables of thousands of columns left
-// aside: the collector works harder rather than to let garbage grow beyond it.
-const usualMemory = 400 << 20
+// leastHeap is what the memory of a profile may grow to before garbage is
+// collected earlier than it would be.
+const leastHeap = 56 << 20
 
-// boundMemory keeps garbage from doubling the memory of wide tables. further is
-// what may be taken beside the profile. A GOMEMLIMIT of the environment counts
-// instead.
-func boundMemory(e *env, further int64) {
-	if _, set := e.lookup("GOMEMLIMIT"); !set {
-		debug.SetMemoryLimit(usualMemory + further)
+// memoryLimit returns the limit for the collector while so many bytes are in
+// use. Left alone it lets garbage grow to as much as that; an eighth of it is
+// enough room for a profile, which allocates little once its tables are there.
+func memoryLimit(inUse, further int64) int64 {
+	return max(leastHeap, inUse+inUse/8+16<<20) + further
+}
+
+// boundMemory keeps garbage from doubling the memory of a profile. further is
+// what may be taken beside it. A GOMEMLIMIT of the environment counts instead.
+// The limit follows what is in use after each collection, until stop is called.
+func boundMemory(e *env, further int64) (stop func()) {
+	if _, set := e.lookup("GOMEMLIMIT"); set {
+		return func() {}
 	}
+	before := debug.SetMemoryLimit(memoryLimit(0, further))
+	done := make(chan struct{})
+	afterCollection(done, func(inUse int64) { debug.SetMemoryLimit(memoryLimit(inUse, further)) })
+	return sync.OnceFunc(func() {
+		close(done)
+		debug.SetMemoryLimit(before)
+	})
+}
+
+// afterCollection calls f with the bytes that are in use each time garbage was
+// collected, until done is closed.
+func afterCollection(done <-chan struct{}, f func(inUse int64)) {
+	runtime.AddCleanup(&struct{ _ *byte }{}, func(struct{}) {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(live)
+		f(int64(live[0].Value.Uint64())) //nolint:gosec // bytes of memory
+		afterCollection(done, f)
+	}, struct{}{})
 }
 
 // leastMemory is what tables and buffers of a few checks need.

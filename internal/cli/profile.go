@@ -72,7 +72,7 @@ func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) err
 	if err != nil {
 		return err
 	}
-	boundMemory(e, 0)
+	defer boundMemory(e, 0)()
 	var recorded []string
 	if f.store != "" {
 		recorded = []string{"--store"}
