@@ -301,7 +301,7 @@ func (r *Reader) scanPages(f *field, group int) ([]page, error) {
 		values += n
 		at += size + body
 	}
-	if rows := r.meta.RowGroups[group].NumRows; f.as != asList && values != rows {
+	if rows := r.meta.RowGroups[group].NumRows; f.as != asList && f.depth == 0 && values != rows {
 		return bad(fmt.Sprintf("it has %d values for %d rows", values, rows), nil)
 	}
 	return pages, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -15,13 +16,52 @@ type group struct {
 	r       *Reader
 	index   int
 	cursors []cursor // by column
+
+	mu    sync.Mutex
+	nulls map[int]*cursor // by column, of those whose levels alone are read
 }
 
 // span is the part of a row group that a chunk has.
 type span struct {
 	group *group
 	rows  int
-	last  bool // of the row group
+	last  bool            // of the row group
+	nulls map[int][]int32 // by column: the rows of its elements
+}
+
+// FillNulls reads of which rows the elements of a column are.
+func (s *span) FillNulls(_ *batch.Chunk, i int, v *batch.Vector) error {
+	g := s.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	rows, known := s.nulls[i]
+	if !known {
+		f := g.r.fields[i] // whose values are not looked at
+		if f.as != asList {
+			f.listDef, f.outerDef = f.itemDef, f.itemDef
+		}
+		f.as = asList
+		if g.nulls == nil {
+			g.nulls = map[int]*cursor{}
+		}
+		if g.nulls[i] == nil {
+			g.nulls[i] = &cursor{}
+		}
+		cur, places := g.nulls[i], &batch.Vector{}
+		if err := g.open(&f, cur); err != nil {
+			return err
+		}
+		if err := g.fillList(&f, cur, places, s.rows); err != nil {
+			return err
+		}
+		if rows = places.Rows; s.nulls == nil {
+			s.nulls = map[int][]int32{}
+		}
+		s.nulls[i] = rows
+	}
+	v.SetNull(len(rows))
+	v.Rows = rows
+	return nil
 }
 
 // Fill reads the rows of a column.
@@ -76,6 +116,9 @@ func (g *group) close() {
 	for i := range g.cursors {
 		g.cursors[i].close()
 	}
+	for _, c := range g.nulls {
+		c.close()
+	}
 }
 
 // cursor stands in the pages of one column of a row group.
@@ -90,6 +133,8 @@ type cursor struct {
 	rep     []byte // levels left in the page; no definition levels means that no value is null
 	def     []byte
 	convert converter
+
+	present []byte // definition levels of the elements that are taken
 
 	// Of a page with a dictionary.
 	codes []int32 // left in the page, without nulls
@@ -141,7 +186,7 @@ func (c *cursor) nextPage(f *field) error {
 		if f.as == asList {
 			c.rep, c.def = page.RepetitionLevels(), page.DefinitionLevels()
 			if len(c.rep) != len(c.def) {
-				return errors.New("levels of different number")
+				return errLevels
 			}
 			return nil
 		}
@@ -153,6 +198,11 @@ func (c *cursor) nextPage(f *field) error {
 func (c *cursor) begin(f *field, page parquet.Page) error {
 	c.left, c.def = int(page.NumValues()), page.DefinitionLevels()
 	c.codes, c.values = nil, nil
+	if f.depth > 0 {
+		if c.left, c.rep = 0, page.RepetitionLevels(); len(c.rep) != len(c.def) {
+			return errLevels
+		}
+	}
 	dict := page.Dictionary()
 	switch {
 	case dict != nil:
@@ -221,8 +271,11 @@ func (c *cursor) beginBits(page parquet.Page) error {
 
 // fill appends the next n rows of a column to its vector.
 func (g *group) fill(f *field, cur *cursor, v *batch.Vector, n int) error {
-	if f.as == asList {
+	switch {
+	case f.as == asList:
 		return g.fillList(f, cur, v, n)
+	case f.depth > 0:
+		return g.fillElements(f, cur, v, n)
 	}
 	for n > 0 {
 		if cur.left == 0 {
@@ -248,6 +301,8 @@ func (g *group) fill(f *field, cur *cursor, v *batch.Vector, n int) error {
 	}
 	return nil
 }
+
+var errLevels = errors.New("levels of different number")
 
 var errFewer = errors.New("it holds fewer values than it names")
 
@@ -347,45 +402,4 @@ func (g *group) pageError(f *field, cur *cursor, err error) error {
 		return g.r.damagedColumn(f, g.index, cur.offset, "a page cannot be decoded: "+cause.Error(), cause)
 	}
 	return g.r.damagedColumn(f, g.index, cur.offset, "a page cannot be decoded", err)
-}
-
-// fillList appends the number of items of the next n rows. A row begins at
-// repetition level 0, an item at level 1; the definition level tells a null
-// from an empty list.
-func (g *group) fillList(f *field, cur *cursor, v *batch.Vector, n int) error {
-	for range n {
-		for len(cur.def) == 0 {
-			if err := cur.nextPage(f); err != nil {
-				return g.pageError(f, cur, err)
-			}
-		}
-		if cur.rep[0] != 0 {
-			return g.r.damagedColumn(f, g.index, cur.offset, "a page begins inside a row", nil)
-		}
-		def, items := int(cur.def[0]), int64(0)
-		if def >= f.itemDef {
-			items = 1
-		}
-		cur.rep, cur.def = cur.rep[1:], cur.def[1:]
-		for {
-			for len(cur.rep) > 0 && cur.rep[0] > 0 {
-				if cur.rep[0] == 1 {
-					items++
-				}
-				cur.rep, cur.def = cur.rep[1:], cur.def[1:]
-			}
-			if len(cur.rep) > 0 || len(cur.offsets) == 0 {
-				break
-			}
-			if err := cur.nextPage(f); err != nil { // the row may go on there
-				return g.pageError(f, cur, err)
-			}
-		}
-		if def < f.listDef {
-			v.AppendNull()
-		} else {
-			v.Append(batch.Value{Type: batch.List, Int: items}, nil)
-		}
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,14 +64,20 @@ func readAll(t testing.TB, r *Reader) (got table, err error) {
 			row := make([]string, len(c.Vectors))
 			for j := range c.Vectors {
 				v := &c.Vectors[j]
-				require.Equal(t, c.Rows, v.Len())
 				require.False(t, v.HasText)
 				require.Equal(t, r.Columns()[j].Declared, v.Declared)
-				v, k := v.At(i)
-				row[j] = v.Types[k].String()
-				if v.Types[k] != batch.Null {
-					row[j] += " " + string(v.AppendText(nil, k))
+				require.Equal(t, r.Columns()[j].List != "", v.Rows != nil)
+				if v.Rows == nil {
+					require.Equal(t, c.Rows, v.Len())
+					row[j] = shown(v, i)
+					continue
 				}
+				require.Len(t, v.Rows, v.Len())
+				elements := []string{}
+				for _, e := range v.ElementsOf([]int32{int32(i)}, nil) {
+					elements = append(elements, shown(v, int(e)))
+				}
+				row[j] = "[" + strings.Join(elements, "; ") + "]"
 			}
 			got.rows = append(got.rows, row)
 		}
@@ -78,6 +85,15 @@ func readAll(t testing.TB, r *Reader) (got table, err error) {
 			got.zoned[j] = got.zoned[j] || c.Vectors[j].Zoned
 		}
 	}
+}
+
+// shown is the type and the text of a value.
+func shown(v *batch.Vector, i int) string {
+	v, k := v.At(i)
+	if v.Types[k] == batch.Null {
+		return "null"
+	}
+	return v.Types[k].String() + " " + string(v.AppendText(nil, k))
 }
 
 func readBytes(t testing.TB, b []byte) (table, error) {
@@ -117,12 +133,20 @@ func TestInteropTypes(t *testing.T) {
 		{"decimals_bytes", []string{"d9 number: number 6.94 | number -0.01 | null", "d18 number: number 1234567890123.4568 | number -0.0001 | null"}},
 		{"lists", []string{
 			"l list: list 3 | list 0 | null | list 1",
+			"l[] integer: [integer 1; integer 2; integer 3] | [] | [] | [null]",
 			"ll list: list 2 | list 1 | null | list 0",
+			"ll[] list: [list 1; list 2] | [list 0] | [] | []",
+			"ll[][] string: [string a; string b; string c] | [] | [] | []",
 			"m list: list 2 | list 0 | null | list 1",
+			"m[].key string: [string x; string y] | [] | [] | [string z]",
+			"m[].value integer: [integer 1; integer 2] | [] | [] | [null]",
 			"s.a integer: integer 1 | null | null | integer 4",
 			`s."b.c".d string: string x | null | null | null`,
 			"s.l list: list 1 | null | null | list 0",
+			"s.l[] integer: [integer 1] | [] | [] | []",
 			"ls list: list 2 | null | list 0 | list 1",
+			"ls[].p integer: [integer 1; integer 2] | [] | [] | [null]",
+			"ls[].q string: [string x; null] | [] | [] | [null]",
 		}},
 		{"types", []string{
 			"bool boolean: boolean true | boolean false | null",

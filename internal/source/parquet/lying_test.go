@@ -80,7 +80,7 @@ func TestEqualNamesAreToldApart(t *testing.T) {
 	t.Parallel()
 	got, err := readBytes(t, withFooter(t, small(t), func(m *format.FileMetaData) { m.Schema[len(m.Schema)-1].Name = "a" }))
 	require.NoError(t, err)
-	require.Equal(t, []string{"a integer", "s string", "l list", "a_2 number"}, got.columns)
+	require.Equal(t, []string{"a integer", "s string", "l list", "l[] string", "a_2 number"}, got.columns)
 	require.Len(t, got.rows, 80)
 }
 

@@ -1,8 +1,8 @@
 // Package parquet reads Parquet files: all physical and logical types, with
 // the types that the file declares. Groups become path columns a.b. Repeated
 // fields, lists and maps are columns of type list whose value is the number of
-// items; the items themselves have no columns, as a column has one value in
-// each row.
+// elements; the elements are the values of columns like a[] and a[].b, those of
+// a map m of m[].key and m[].value.
 //
 // Everything that a file says about itself is compared with what is found in
 // it: a file that is cut, damaged or contradicts itself ends in an error, never

@@ -47,16 +47,19 @@ var declaredTypes = [...]batch.Type{
 
 // field is a column of the batch and the leaf that it is read from.
 type field struct {
-	name    string
-	leaf    int
-	as      form
-	scale   int   // decimal digits behind the point
-	unit    int64 // nanoseconds of a unit of time
-	utc     bool  // timestamps are points in time, not readings of a local clock
-	def     byte  // definition level of a value that is not null
-	listDef int   // definition level from which on a list is not null
-	itemDef int   // definition level from which on it has an item
-	clamped int64 // values that were out of range
+	name     string
+	leaf     int
+	as       form
+	scale    int    // decimal digits behind the point
+	unit     int64  // nanoseconds of a unit of time
+	utc      bool   // timestamps are points in time, not readings of a local clock
+	def      byte   // definition level of a value that is not null
+	listDef  int    // definition level from which on a list is not null
+	itemDef  int    // definition level from which on it, or the innermost one around a leaf, has an element
+	depth    int    // lists around it
+	list     string // path of the innermost one
+	outerDef int    // definition level from which on the one around a list has an element
+	clamped  int64  // values that were out of range
 
 	kind           parquet.Kind
 	length         int // bytes of a value of fixed length
@@ -69,13 +72,14 @@ type walker struct {
 	elements []format.SchemaElement
 	next     int // element
 	leaves   int
+	known    []field // by leaf
 }
 
 // findColumns lists the columns of the schema.
 func (r *Reader) findColumns() error {
 	w := &walker{r: r, elements: r.meta.Schema, next: 1}
 	for _, child := range r.file.Root().Columns() {
-		if err := w.visit(child, "", 0); err != nil {
+		if err := w.visit(child, typed.QuoteName(child.Name()), inside{}); err != nil {
 			return err
 		}
 	}
@@ -89,65 +93,103 @@ func (r *Reader) findColumns() error {
 		if err := r.checkChunks(f); err != nil {
 			return err
 		}
-		r.columns = append(r.columns, batch.Column{Name: f.name, Declared: declaredTypes[f.as]})
+		r.columns = append(r.columns, batch.Column{Name: f.name, Declared: declaredTypes[f.as], List: f.list})
 	}
 	return nil
 }
 
-// visit adds the columns of a node, which is def optional levels deep.
-func (w *walker) visit(col *parquet.Column, prefix string, def int) error {
+// inside is what is around a node of the schema.
+type inside struct {
+	def     int    // optional and repeated levels
+	depth   int    // lists
+	list    string // path of the innermost one, "" without
+	itemDef int    // definition level from which on that has an element
+}
+
+// item returns what is around the elements of a list of the given name.
+func (in inside) item(name string) inside {
+	return inside{def: in.def + 1, depth: in.depth + 1, list: name + "[]", itemDef: in.def + 1}
+}
+
+// visit adds the columns of a node.
+func (w *walker) visit(col *parquet.Column, name string, in inside) error {
 	e := &w.elements[w.next]
 	w.next++
-	name := prefix + typed.QuoteName(col.Name())
-	if col.Optional() {
-		def++
+	switch {
+	case col.Repeated():
+		return w.visitList(name, in, func(item inside) error { return w.content(col, e, name+"[]", item) })
+	case col.Optional():
+		in.def++
 	}
-	if col.Repeated() || isList(e, col) {
-		f := field{name: name, leaf: w.leaves, as: asList, listDef: def, itemDef: def + 1}
-		if !w.skip(col, &f) {
-			w.r.notes = append(w.r.notes, fmt.Sprintf("column %s is left out: its items have no fields", name))
-			return nil
-		}
-		w.r.fields = append(w.r.fields, f)
+	if isList(e, col) {
+		return w.visitList(name, in, func(item inside) error {
+			rep := col.Columns()[0]
+			inner := &w.elements[w.next]
+			w.next++
+			if isItem(e, col, rep) {
+				return w.content(rep, inner, name+"[]", item)
+			}
+			return w.visit(rep.Columns()[0], name+"[]", item)
+		})
+	}
+	return w.content(col, e, name, in)
+}
+
+// visitList adds the column of a list and those of its elements.
+func (w *walker) visitList(name string, in inside, elements func(item inside) error) error {
+	at, leaf, item := len(w.r.fields), w.leaves, in.item(name)
+	w.r.fields = append(w.r.fields, field{
+		name: name, leaf: leaf, as: asList, listDef: in.def, itemDef: item.itemDef, depth: in.depth, list: in.list, outerDef: in.itemDef,
+	})
+	if err := elements(item); err != nil {
+		return err
+	}
+	if w.leaves == leaf {
+		w.r.fields = w.r.fields[:at]
+		w.r.notes = append(w.r.notes, fmt.Sprintf("column %s is left out: its elements have no fields", name))
 		return nil
 	}
+	first := &w.known[leaf] // its levels are read
+	f := &w.r.fields[at]
+	f.kind, f.length, f.maxRep, f.maxDef = first.kind, first.length, first.maxRep, first.maxDef
+	return nil
+}
+
+// content adds the columns of a node whose repetition has been looked at.
+func (w *walker) content(col *parquet.Column, e *format.SchemaElement, name string, in inside) error {
 	if !col.Leaf() {
-		if len(col.Columns()) == 0 {
+		if len(col.Columns()) == 0 && in.depth == 0 {
 			w.r.notes = append(w.r.notes, fmt.Sprintf("column %s is left out: it is a group without fields", name))
 		}
 		for _, child := range col.Columns() {
-			if err := w.visit(child, name+".", def); err != nil {
+			if err := w.visit(child, name+"."+typed.QuoteName(child.Name()), in); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	f := field{name: name, leaf: w.leaves, def: byte(def)} //nolint:gosec // levels fit a byte, as the library stores them
+	f := field{name: name, leaf: w.leaves, def: byte(in.def), depth: in.depth, list: in.list, itemDef: in.itemDef} //nolint:gosec // levels fit a byte, as the library stores them
 	w.leaves++
 	if err := w.r.setForm(&f, e, col); err != nil {
 		return err
 	}
+	w.known = append(w.known, f)
+	w.known[f.leaf].kind, w.known[f.leaf].length = parquet.Kind(e.Type.V), int(e.TypeLength.V)
+	w.known[f.leaf].maxRep, w.known[f.leaf].maxDef = col.MaxRepetitionLevel(), col.MaxDefinitionLevel()
 	w.r.fields = append(w.r.fields, f)
 	return nil
 }
 
-// skip passes over what is below a node, the element of which is the last one,
-// and reports whether there is a leaf. The field is of the first one.
-func (w *walker) skip(col *parquet.Column, f *field) bool {
-	if col.Leaf() {
-		if e := &w.elements[w.next-1]; w.leaves == f.leaf {
-			f.kind, f.length = parquet.Kind(e.Type.V), int(e.TypeLength.V)
-			f.maxRep, f.maxDef = col.MaxRepetitionLevel(), col.MaxDefinitionLevel()
-		}
-		w.leaves++
+// isItem reports whether the repeated field of a list is itself the element, as
+// maps and old writers have it (the rules of LogicalTypes.md of the format).
+func isItem(e *format.SchemaElement, col, rep *parquet.Column) bool {
+	if _, isMap := e.LogicalType.Value.(*format.MapType); isMap {
 		return true
 	}
-	found := false
-	for _, child := range col.Columns() {
-		w.next++
-		found = w.skip(child, f) || found
+	if c := e.ConvertedType; c.Valid && e.LogicalType.Value == nil && c.V != deprecated.List {
+		return true
 	}
-	return found
+	return rep.Leaf() || len(rep.Columns()) != 1 || rep.Name() == "array" || rep.Name() == col.Name()+"_tuple"
 }
 
 // isList reports whether the group is a list or a map: annotated as such,
