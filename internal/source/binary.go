@@ -28,6 +28,7 @@ var binaryFormats = []binaryFormat{
 // format is that of the content, and that of --format or of the name has to be
 // the same.
 func (f *file) openBinary(src *bufio.Reader, disk *os.File, name string, opts Options) (ok bool, err error) {
+	f.wanted = opts.Columns
 	head, err := src.Peek(4096) // a schema may be long
 	if err != nil && len(head) == 0 && err != io.EOF {
 		return false, err
@@ -97,7 +98,7 @@ func (f *file) seekable(src *bufio.Reader, disk *os.File, name string) (*os.File
 // openArrow reads a file or a stream from its beginning, or by the footer if
 // the file needs that.
 func (f *file) openArrow(src *bufio.Reader, disk *os.File, name string) error {
-	opts := arrow.Options{Source: name}
+	opts := arrow.Options{Source: name, Columns: f.wanted}
 	if head, _ := src.Peek(12); arrow.NeedsFooter(head) {
 		disk, size, err := f.seekable(src, disk, name)
 		if err != nil {

@@ -24,6 +24,7 @@ import (
 
 // file is one open file: the format's reader and what is to be closed with it.
 type file struct {
+	wanted []string // columns that are read; nil is all
 	batch.Reader
 	info    Info
 	closers []func() error

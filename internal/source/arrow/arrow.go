@@ -1,7 +1,8 @@
 // Package arrow reads Arrow IPC files and streams: all types, with the types
 // that the schema declares. Structs become path columns a.b. Lists and maps are
-// columns of type list whose value is the number of items; the items themselves
-// have no columns, as a column has one value in each row. Dictionary columns
+// columns of type list whose value is the number of elements; the elements are
+// the values of columns like a[] and a[].b, those of a map m of m[].key and
+// m[].value. Dictionary columns
 // are handed on as such. Unions and intervals are kept as struct: counted, not
 // taken apart.
 //
@@ -27,6 +28,9 @@ import (
 type Options struct {
 	// Source names the input in messages.
 	Source string
+	// Columns are the columns that are read; nil is all. If one of them is not
+	// there, all are read.
+	Columns []string
 }
 
 // Reader reads an Arrow file or stream as batches. It implements batch.Reader.
@@ -52,10 +56,11 @@ type Reader struct {
 var _ batch.Reader = (*Reader)(nil)
 
 const (
-	blockRows  = 128     // rows that are read of one column before the next column
-	blockBytes = 1 << 20 // text that such a block should not exceed
-	chunkBytes = 4 << 20 // text after which a chunk ends
-	valueLimit = 3 << 30 // text that a chunk can hold in one column
+	blockRows    = 128     // rows that are read of one column before the next column
+	blockBytes   = 1 << 20 // text that such a block should not exceed
+	chunkBytes   = 4 << 20 // text after which a chunk ends
+	elementBytes = 8       // that an element counts besides its text
+	valueLimit   = 3 << 30 // text that a chunk can hold in one column
 )
 
 // Is reports whether data beginning with head is an Arrow file, or an Arrow
@@ -115,7 +120,20 @@ func open(f *frames, opts Options) (*Reader, error) {
 	if err := r.findColumns(r.ipc.Schema()); err != nil {
 		return nil, err
 	}
+	r.choose()
 	return r, nil
+}
+
+// choose marks the columns that are read.
+func (r *Reader) choose() {
+	for _, name := range r.opts.Columns {
+		if !slices.ContainsFunc(r.columns, func(c batch.Column) bool { return c.Name == name }) {
+			return // its lists may have to be told from another column
+		}
+	}
+	for i := range r.fields {
+		r.fields[i].wanted = r.opts.Columns == nil || slices.Contains(r.opts.Columns, r.fields[i].name)
+	}
 }
 
 // prefix is the data that was read ahead.
@@ -207,7 +225,17 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 
 // span holds the columns of a chunk. They are read with the rows, since a
 // record batch gives its memory back as a whole.
-type span struct{ vectors []batch.Vector }
+type span struct {
+	vectors []batch.Vector
+	rows    [][]int32 // by column, of elements of lists
+}
+
+// FillNulls sets a column to nulls for the elements that another one has.
+func (s *span) FillNulls(_ *batch.Chunk, i int, v *batch.Vector) error {
+	v.SetNull(len(s.rows[i]))
+	v.Rows = s.rows[i]
+	return nil
+}
 
 // Fill hands a column over.
 func (s *span) Fill(_ *batch.Chunk, i int, v *batch.Vector) error {
@@ -218,7 +246,7 @@ func (s *span) Fill(_ *batch.Chunk, i int, v *batch.Vector) error {
 // take reads the next rows of the record batch and returns their number.
 func (r *Reader) take(s *span) (rows int, err error) {
 	if s.vectors == nil {
-		s.vectors = make([]batch.Vector, len(r.columns))
+		s.vectors, s.rows = make([]batch.Vector, len(r.columns)), make([][]int32, len(r.columns))
 	}
 	for i := range s.vectors {
 		v := &s.vectors[i]
@@ -226,6 +254,11 @@ func (r *Reader) take(s *span) (rows int, err error) {
 		v.HasText, v.Inferred, v.Declared = false, false, r.columns[i].Declared
 		v.Dict, v.Codes = r.fields[i].dict, v.Codes[:0]
 		r.fields[i].texts = 0
+		if r.fields[i].list != "" {
+			if v.Rows = s.rows[i][:0]; v.Rows == nil {
+				v.Rows = []int32{}
+			}
+		}
 	}
 	limit := min(batch.ChunkRows(len(r.columns)), r.end-r.at)
 	for size := 0; rows < limit && size < chunkBytes; {
@@ -234,14 +267,20 @@ func (r *Reader) take(s *span) (rows int, err error) {
 		size = 0
 		for i := range r.fields {
 			f := &r.fields[i]
-			if err := guard(func() error { return f.fill(&s.vectors[i], r.at, r.at+n) }); err != nil {
+			if !f.wanted {
+				continue
+			}
+			if err := guard(func() error { return f.fill(&s.vectors[i], r.at, r.at+n, rows) }); err != nil {
 				return 0, r.damaged(fmt.Sprintf("column %s in record batch %d: %s", f.name, r.batches, wording(err)), err)
 			}
-			size += s.vectors[i].Size() + f.texts
+			size += s.vectors[i].Size() + f.texts + elementBytes*len(s.vectors[i].Rows)
 		}
 		r.perRow = (size - before) / n
 		rows += n
 		r.at += n
+	}
+	for i := range s.vectors {
+		s.rows[i] = s.vectors[i].Rows
 	}
 	return rows, nil
 }
@@ -280,6 +319,9 @@ func (r *Reader) openBatch() error {
 	r.record.Retain()
 	for i := range r.fields {
 		f := &r.fields[i]
+		if !f.wanted {
+			continue
+		}
 		if err := guard(func() error { return f.bind(r.record) }); err != nil {
 			return r.damaged(fmt.Sprintf("column %s in record batch %d: %s", f.name, r.batches, wording(err)), err)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -18,10 +19,13 @@ type binding struct {
 	// parents are the structs around the column; a value in a null struct is
 	// null.
 	parents []arrow.Array
-	leaf    arrow.Array
-	nullAt  func(i int) bool // of the leaf; nil if no value is null
-	value   func(i int) batch.Value
-	text    func(i int) []byte
+	// levels are the lists around the column, the outermost first; parents are
+	// the structs between the innermost one and the column.
+	levels []level
+	leaf   arrow.Array
+	nullAt func(i int) bool // of the leaf; nil if no value is null
+	value  func(i int) batch.Value
+	text   func(i int) []byte
 
 	dictionary arrow.ArrayData // that dict was made of
 	dict       *batch.Vector
@@ -36,13 +40,33 @@ type binding struct {
 	inDay    int64 // dates with a time of day
 }
 
+// level is a list around a column.
+type level struct {
+	parents []arrow.Array // structs between the list before and this one
+	list    array.ListLike
+	values  int64 // how many there are
+}
+
 // bind finds the values of a column in a record batch.
 func (f *field) bind(rec arrow.RecordBatch) error {
-	f.parents = f.parents[:0]
+	f.parents, f.levels = f.parents[:0], f.levels[:0]
 	arr := storage(rec.Column(f.path[0]))
 	for _, i := range f.path[1:] {
 		if err := checkBuffers(arr); err != nil {
 			return err
+		}
+		if len(f.levels) == 0 && int64(arr.Len()) < rec.NumRows() {
+			return &valueError{"it has fewer values than there are rows"}
+		}
+		if i == element {
+			l, ok := arr.(array.ListLike)
+			if !ok {
+				return &valueError{"it is no list"}
+			}
+			arr = storage(l.ListValues())
+			f.levels = append(f.levels, level{slices.Clone(f.parents), l, int64(arr.Len())})
+			f.parents = f.parents[:0]
+			continue
 		}
 		if arr.NullN() > 0 {
 			f.parents = append(f.parents, arr)
@@ -53,7 +77,7 @@ func (f *field) bind(rec arrow.RecordBatch) error {
 		}
 		arr = storage(s.Field(i))
 	}
-	if int64(arr.Len()) < rec.NumRows() {
+	if len(f.levels) == 0 && int64(arr.Len()) < rec.NumRows() {
 		return &valueError{"it has fewer values than there are rows"}
 	}
 	f.leaf, f.nullAt, f.value, f.text, f.index = arr, nil, nil, nil, nil
@@ -398,11 +422,24 @@ func (f *field) isNull(i int) bool {
 	return f.nullAt != nil && f.nullAt(i)
 }
 
-// fill appends rows to the vector of the column.
-func (f *field) fill(v *batch.Vector, from, to int) error {
+// fill appends rows to the vector of the column; at is the first one's index in
+// the chunk.
+func (f *field) fill(v *batch.Vector, from, to, at int) error {
+	if len(f.levels) > 0 {
+		for i := from; i < to; i++ {
+			if err := f.fillElements(v, 0, i, int32(at+i-from)); err != nil { //nolint:gosec // rows of a chunk
+				return err
+			}
+		}
+		return nil
+	}
 	if f.dict != nil {
 		return f.fillCodes(v, from, to)
 	}
+	return f.fillValues(v, from, to)
+}
+
+func (f *field) fillValues(v *batch.Vector, from, to int) error {
 	typ := f.declared
 	for i := from; i < to; i++ {
 		switch {
@@ -419,4 +456,45 @@ func (f *field) fill(v *batch.Vector, from, to int) error {
 		}
 	}
 	return nil
+}
+
+// elementLimit is how many elements the lists of a chunk may have, which has few
+// rows where they are long.
+const elementLimit = 1 << 23
+
+// fillElements appends what value i of a list around the column has.
+func (f *field) fillElements(v *batch.Vector, depth, i int, row int32) error {
+	l := &f.levels[depth]
+	for _, p := range l.parents {
+		if p.IsNull(i) {
+			return nil
+		}
+	}
+	if l.list.IsNull(i) {
+		return nil
+	}
+	from, to := l.list.ValueOffsets(i)
+	switch {
+	case from < 0 || to < from:
+		return &valueError{"the length of a list is negative"}
+	case to > l.values:
+		return &valueError{fmt.Sprintf("a list ends at %d of %d elements", to, l.values)}
+	case to-from > int64(elementLimit-len(v.Rows)):
+		return &valueError{fmt.Sprintf("its lists have more than %d elements in a few rows", elementLimit)}
+	}
+	if depth+1 < len(f.levels) {
+		for k := from; k < to; k++ {
+			if err := f.fillElements(v, depth+1, int(k), row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for range to - from {
+		v.Rows = append(v.Rows, row)
+	}
+	if f.dict != nil {
+		return f.fillCodes(v, int(from), int(to))
+	}
+	return f.fillValues(v, int(from), int(to))
 }

@@ -132,7 +132,9 @@ func drain(t testing.TB, in []byte, rows int) error {
 		require.NoError(t, c.FillAll())
 		for j := range c.Vectors {
 			v := &c.Vectors[j]
-			require.Equal(t, c.Rows, v.Len())
+			if v.Rows == nil {
+				require.Equal(t, c.Rows, v.Len())
+			}
 			for i := range v.Len() {
 				plain, k := v.At(i)
 				plain.Bytes(k)

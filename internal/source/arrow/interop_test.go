@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,6 +52,18 @@ func cell(v *batch.Vector, i int) string {
 	return plain.Types[j].String() + " " + string(plain.Value(j).AppendText(nil, v.Zoned))
 }
 
+// rowCell is the cell of a row, or those of the elements that it has.
+func rowCell(v *batch.Vector, row int) string {
+	if v.Rows == nil {
+		return cell(v, row)
+	}
+	cells := []string{}
+	for _, e := range v.ElementsOf([]int32{int32(row)}, nil) {
+		cells = append(cells, cell(v, int(e)))
+	}
+	return "[" + strings.Join(cells, "; ") + "]"
+}
+
 func readAll(t testing.TB, r *Reader) (got result, err error) {
 	t.Helper()
 	for _, c := range r.Columns() {
@@ -73,7 +86,12 @@ func readAll(t testing.TB, r *Reader) (got result, err error) {
 		require.NoError(t, c.FillAll())
 		for j := range c.Vectors {
 			v := &c.Vectors[j]
-			require.Equal(t, c.Rows, v.Len())
+			if v.Rows == nil {
+				require.Equal(t, c.Rows, v.Len())
+			} else {
+				require.Len(t, v.Rows, v.Len())
+			}
+			require.Equal(t, r.Columns()[j].List != "", v.Rows != nil)
 			require.False(t, v.HasText)
 			require.Equal(t, r.Columns()[j].Declared, v.Declared)
 			got.zoned[j] = got.zoned[j] || v.Zoned
@@ -85,7 +103,7 @@ func readAll(t testing.TB, r *Reader) (got result, err error) {
 		for i := range c.Rows {
 			row := make([]string, len(c.Vectors))
 			for j := range c.Vectors {
-				row[j] = cell(&c.Vectors[j], i)
+				row[j] = rowCell(&c.Vectors[j], i)
 			}
 			got.rows = append(got.rows, row)
 		}
@@ -193,13 +211,18 @@ func TestInteropNested(t *testing.T) {
 	t.Parallel()
 	got := readInterop(t, "nested")
 	lists := ": list 3 | list 0 | null | list 1"
+	elements := " integer: [integer 1; integer 2; integer 3] | [] | [] | [null]"
 	require.Equal(t, []string{
-		"l list" + lists, "big list" + lists, "fixed list: list 2 | list 2 | null | list 2", "view list" + lists, "bigview list" + lists,
+		"l list" + lists, "l[]" + elements, "big list" + lists, "big[]" + elements, "fixed list: list 2 | list 2 | null | list 2",
+		"fixed[] integer: [integer 1; integer 2] | [integer 3; integer 4] | [] | [integer 5; null]", "view list" + lists, "view[]" + elements, "bigview list" + lists, "bigview[]" + elements,
 		"ll list: list 2 | list 1 | null | list 0",
+		"ll[] list: [list 1; list 2] | [list 0] | [] | []", "ll[][] string: [string a; string b; string c] | [] | [] | []",
 		"m list: list 2 | list 0 | null | list 1",
+		"m[].key string: [string x; string y] | [] | [] | [string z]", "m[].value integer: [integer 1; integer 2] | [] | [] | [null]",
 		"s.a integer: integer 1 | null | null | integer 4",
 		`s."b.c".d string: string x | null | null | null`,
 		"s.l list: list 1 | null | null | list 0",
+		"s.l[] integer: [integer 1] | [] | [] | []",
 		"dense struct: struct  | struct  | null | struct ",
 		"sparse struct: struct  | null | null | struct ",
 		"runs string: string a | string a | null | string b",
@@ -249,6 +272,7 @@ func TestInteropPolars(t *testing.T) {
 			"s string: string a | string long text that is more than twelve | string c | null",
 			"c string: string x | string y | string x | null",
 			"l list: list 1 | list 0 | null | list 3",
+			"l[] integer: [integer 1] | [] | [] | [integer 1; integer 2; integer 3]",
 			"st.a integer: integer 1 | integer 2 | null | integer 4",
 			"st.b string: string x | null | string z | string w",
 			"d number: number 1.5 | null | number 2.5 | number 3",

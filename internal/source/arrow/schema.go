@@ -24,7 +24,9 @@ const (
 // field is a column of the batch and the place that it is read from.
 type field struct {
 	name     string
-	path     []int // index in the schema, then in each struct
+	path     []int  // index in the schema, then in each struct, or element
+	list     string // path of the lists whose elements it is; "" for rows
+	wanted   bool
 	typ      arrow.DataType
 	declared batch.Type
 	as       form
@@ -35,7 +37,7 @@ type field struct {
 // findColumns lists the columns of the schema.
 func (r *Reader) findColumns(s *arrow.Schema) error {
 	for i, f := range s.Fields() {
-		if err := r.visit(f, typed.QuoteName(f.Name), []int{i}); err != nil {
+		if err := r.visit(f, typed.QuoteName(f.Name), "", []int{i}); err != nil {
 			return err
 		}
 	}
@@ -47,13 +49,16 @@ func (r *Reader) findColumns(s *arrow.Schema) error {
 			f.name = fmt.Sprintf("%s_%d", base, k)
 		}
 		used[f.name] = true
-		r.columns = append(r.columns, batch.Column{Name: f.name, Declared: f.declared})
+		r.columns = append(r.columns, batch.Column{Name: f.name, Declared: f.declared, List: f.list})
 	}
 	return nil
 }
 
+// element stands in a path for the elements of a list.
+const element = -1
+
 // visit adds the columns of a field.
-func (r *Reader) visit(f arrow.Field, name string, path []int) error {
+func (r *Reader) visit(f arrow.Field, name, list string, path []int) error {
 	typ := f.Type
 	if ext, ok := typ.(arrow.ExtensionType); ok {
 		typ = ext.StorageType()
@@ -63,13 +68,13 @@ func (r *Reader) visit(f arrow.Field, name string, path []int) error {
 			r.notes = append(r.notes, fmt.Sprintf("column %s is left out: it is a struct without fields", name))
 		}
 		for i, c := range s.Fields() {
-			if err := r.visit(c, name+"."+typed.QuoteName(c.Name), append(path[:len(path):len(path)], i)); err != nil {
+			if err := r.visit(c, name+"."+typed.QuoteName(c.Name), list, append(path[:len(path):len(path)], i)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	col := field{name: name, path: path, typ: typ}
+	col := field{name: name, path: path, list: list, typ: typ, wanted: true}
 	values := valuesOf(typ)
 	col.declared = declaredType(values)
 	if t, ok := values.(*arrow.TimestampType); ok {
@@ -92,6 +97,9 @@ func (r *Reader) visit(f arrow.Field, name string, path []int) error {
 		r.notes = append(r.notes, fmt.Sprintf("column %s is %s; its values are counted as struct", name, what))
 	}
 	r.fields = append(r.fields, col)
+	if l, ok := typ.(arrow.ListLikeType); ok {
+		return r.visit(l.ElemField(), name+"[]", name+"[]", append(path[:len(path):len(path)], element))
+	}
 	return nil
 }
 

@@ -122,6 +122,7 @@ func (r *Reader) Close() error {
 // places of the fields in it.
 func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 	raw := &c.Raw
+	raw.Elements = raw.Elements[:0] // of the chunk of another file
 	c.Reset(len(r.columns), raw)
 	c.First = r.rows + 1
 	raw.Encoders = r.encoders

@@ -349,8 +349,8 @@ func (l *lists) begin(raw *batch.Raw) {
 	for len(raw.Lists) < len(l.columns) {
 		raw.Lists = append(raw.Lists, []int32{})
 	}
-	for i := range raw.Elements {
-		raw.Elements[i].Fields = raw.Elements[i].Fields[:0]
+	for i := range raw.Elements { // which may be those of another file
+		raw.Elements[i].List, raw.Elements[i].Fields = 0, raw.Elements[i].Fields[:0]
 	}
 	l.end()
 }
