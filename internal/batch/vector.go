@@ -174,6 +174,14 @@ func (v *Vector) SetNull(n int) {
 	clear(v.Codes)
 }
 
+// From returns the rows of a plain vector from i on. It shares the memory of v,
+// which must not be reset meanwhile.
+func (v *Vector) From(i int) *Vector {
+	w := *v
+	w.Types, w.Ints, w.Floats, w.starts, w.ends = v.Types[i:], v.Ints[i:], v.Floats[i:], v.starts[i:], v.ends[i:]
+	return &w
+}
+
 // Size returns the bytes of text that the vector holds itself.
 func (v *Vector) Size() int { return len(v.data) }
 

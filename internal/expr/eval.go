@@ -19,6 +19,9 @@ type Evaluator struct {
 	index    map[string]int // of nodes by their structure
 	rows     int
 	epoch    uint64 // of the chunk
+	// inner evaluates conditions of one column for entries of its dictionary; nil
+	// until there is one.
+	inner *Evaluator
 }
 
 // loaded is a program as the evaluator knows it.
@@ -50,8 +53,22 @@ type state struct {
 	args       []int
 	column     int
 	hard, soft []int // columns whose reading matters
+	uses       []int // columns that it is of
 	results    []*result
+	entries    []*entries // of a condition of one column, by reading
 }
+
+// entries are the values of a condition for the entries of the dictionary of its
+// column: it is computed once for each, whatever the number of its rows.
+type entries struct {
+	mask  uint32
+	dict  *batch.Vector
+	truth []Truth
+}
+
+// manyEntries is how many times the rows of a chunk the new entries of a
+// dictionary may be, so that it pays to look at all of them.
+const manyEntries = 4
 
 // NewEvaluator returns an evaluator of some programs.
 func NewEvaluator(programs ...*Program) *Evaluator {
@@ -82,10 +99,12 @@ func (e *Evaluator) intern(l *loaded, n *node) int {
 		s.args = append(s.args, i)
 		key.WriteString("," + strconv.Itoa(i))
 		s.hard, s.soft = join(s.hard, e.nodes[i].hard), join(s.soft, e.nodes[i].soft)
+		s.uses = join(s.uses, e.nodes[i].uses)
 	}
 	switch n.op {
 	case opColumn, opColumnText, opColumnLen, opColumnNull:
 		s.column = l.columns[n.column]
+		s.uses = []int{s.column}
 		key.WriteString("c" + strconv.Itoa(s.column))
 		if n.op != opColumn {
 			s.soft = []int{s.column}
@@ -233,8 +252,62 @@ func (e *Evaluator) eval(i int) *result {
 		s.results = append(s.results, free)
 	}
 	free.epoch, free.mask = e.epoch, m
-	e.compute(s, free)
+	if !e.byEntries(i, free) {
+		e.compute(s, free)
+	}
 	return free
+}
+
+// byEntries fills the result of a condition of one column by its dictionary;
+// false if it has none, or one that is too large.
+func (e *Evaluator) byEntries(i int, r *result) bool {
+	s := e.nodes[i]
+	if s.class != classTruth || len(s.uses) != 1 {
+		return false
+	}
+	c := &e.columns[s.uses[0]]
+	if c.v == nil || c.v.Dict == nil {
+		return false
+	}
+	at := slices.IndexFunc(s.entries, func(k *entries) bool { return k.mask == r.mask })
+	if at < 0 {
+		at = len(s.entries)
+		s.entries = append(s.entries, &entries{mask: r.mask})
+	}
+	k := s.entries[at]
+	if k.dict != c.v.Dict {
+		k.dict, k.truth = c.v.Dict, k.truth[:0]
+	}
+	switch fresh := k.dict.Len() - len(k.truth); {
+	case fresh > manyEntries*e.rows:
+		return false
+	case fresh > 0:
+		k.truth = append(k.truth, e.truthOf(i, k.dict.From(len(k.truth)))...)
+	}
+	out := r.truths(e.rows)
+	for row, code := range c.v.Codes[:e.rows] {
+		out[row] = k.truth[code]
+	}
+	return true
+}
+
+// truthOf returns the values of a condition of one column for a plain vector, in
+// the reading in force.
+func (e *Evaluator) truthOf(i int, v *batch.Vector) []Truth {
+	in := e.inner
+	if in == nil {
+		in = &Evaluator{columns: slices.Clone(e.columns)}
+		for _, s := range e.nodes {
+			in.nodes = append(in.nodes, &state{node: s.node, args: s.args, column: s.column, hard: s.hard, soft: s.soft, uses: s.uses})
+		}
+		e.inner = in
+	}
+	in.rows = v.Len()
+	in.epoch++
+	c := e.nodes[i].uses[0]
+	in.columns[c] = e.columns[c]
+	in.columns[c].v, in.columns[c].emptiesEpoch = v, 0
+	return in.eval(i).truth
 }
 
 // compute fills a result. It never changes what it reads.
