@@ -58,7 +58,10 @@ func (s *State) Add(id string, f *Features, o Options, d Decision, label Label) 
 		s.admit(seq, f, &d)
 		s.newLevel([]held{{seq: seq, f: f, values: d.values}}, d.heading)
 		out.Admitted, s.run = true, nil
-	case !deviates || label == LabelFine:
+	case deviates && label == LabelFine:
+		s.excuse(seq, f, &d)
+		out.Admitted, s.run = true, nil
+	case !deviates:
 		s.admit(seq, f, &d)
 		out.Admitted, s.run = true, nil
 	default:
@@ -103,6 +106,21 @@ func (s *State) admit(seq int64, f *Features, d *Decision) {
 		}
 		x.admit(seq, at, v.x, v.n, s.mode)
 		x.noise, x.floor = v.noise, v.floor
+	}
+	s.admitRest(f, seq)
+}
+
+// excuse takes a batch that deviates and that somebody called fine.
+func (s *State) excuse(seq int64, f *Features, d *Decision) {
+	at := f.at.UnixMicro()
+	for _, v := range d.values {
+		c := s.column(v.column)
+		x := c.series[v.kind]
+		if x == nil {
+			x = &series{}
+			c.series[v.kind] = x
+		}
+		x.excuse(seq, at, v.x, v.n, s.mode)
 	}
 	s.admitRest(f, seq)
 }

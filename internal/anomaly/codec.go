@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -19,7 +20,7 @@ var ErrFormat = errors.New("not a readable state of learned detection")
 const (
 	stateMagic      = "ANOS"
 	featuresMagic   = "ANOF"
-	stateVersion    = 2
+	stateVersion    = 3
 	featuresVersion = 1
 	maxDecoded      = 1 << 30
 )
@@ -287,6 +288,11 @@ func (c *codec) series(x *series) {
 		c.float(&x.scales[k])
 		c.records(&x.records[k])
 	}
+	// What follows from the entries, since sorting takes longer than reading.
+	for i := range x.medians {
+		c.float(&x.medians[i])
+	}
+	c.bool(&x.haveCycle)
 	list(c, &x.odd, func(o *oddError) { c.int(&o.seq); c.float(&o.e) })
 	c.bool(&x.zero)
 	c.bool(&x.one)
@@ -569,12 +575,16 @@ func checkMagic(magic string, version byte, data []byte) (rest []byte, err error
 
 func errDamaged() error { return fmt.Errorf("%w: damaged or truncated", ErrFormat) }
 
+// unpacker is one for all: it costs more to make than a state to read.
+var unpacker = sync.OnceValues(func() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxDecoded))
+})
+
 func decompress(data []byte) ([]byte, error) {
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDecoded))
+	z, err := unpacker()
 	if err != nil {
 		return nil, err
 	}
-	defer z.Close()
 	b, err := z.DecodeAll(data, nil)
 	if err != nil {
 		return nil, errDamaged()

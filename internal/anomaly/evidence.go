@@ -66,7 +66,7 @@ func evidence(contract []Evidence, v *view, _ slotMode) []Evidence {
 	for i := range order {
 		order[i] = i
 	}
-	strength := func(i int) float64 { return max(v.findings[i].z, v.findings[i].z1) }
+	strength := func(i int) float64 { return max(v.findings[i].z, v.findings[i].alone) }
 	// What follows from the number of rows comes behind it.
 	rank := func(i int) float64 {
 		if v.findings[i].column.name == "" {

@@ -128,6 +128,9 @@ type Decision struct {
 	// NewLevel says that the batch goes on the pages before it, and is one too
 	// many for a fault: with it a new level is accepted. It warns.
 	NewLevel bool
+	// Unanswered says that lane 1 would page, had the like not been paged twice
+	// without an answer. It warns.
+	Unanswered bool
 	// Evidence is grouped by column, strongest first.
 	Evidence []Evidence
 	// Slow are slow changes: they warn and never page.
@@ -136,6 +139,7 @@ type Decision struct {
 	values  []observed
 	told    []toldChange // slow changes that are worth a page
 	known   bool         // a page told of them already
+	alone   float64      // V as if no page had been left without an answer
 	scored  bool         // D, Q and C are known
 	d, q, c float64      // before the division by thresholds
 	heading direction
@@ -153,6 +157,7 @@ type finding struct {
 	h        int
 	z        float64 // lane 2
 	z1       float64 // lane 1, for its metrics
+	alone    float64 // z1 as if no page had been left without an answer
 	sign     int8
 	newest   string // the never-seen text behind it
 	gone     string // the text that is missing
@@ -196,6 +201,7 @@ func (d *Decision) decide(set setting, contract []Evidence, slow bool) {
 		d.Wanted, limit = fullHistory, earlyFactor*limit
 	}
 	d.V /= limit
+	d.Unanswered = d.V < 1 && d.alone >= limit
 	d.HasScore = d.Batches >= leastHistory
 	d.G /= youth(d.Batches)
 	d.Score = d.G
@@ -226,7 +232,7 @@ func (d *Decision) decide(set setting, contract []Evidence, slow bool) {
 		d.Score = max(d.Score, set.page)
 	case worst == Warn:
 		d.Status, d.Lane = Warn, 0
-	case d.Lane == 2 && (d.G >= set.warn || slow):
+	case d.Lane == 2 && (d.G >= set.warn || slow || d.Unanswered):
 		d.Status = Warn
 	}
 }
@@ -368,6 +374,7 @@ func (t *takes) judge(fd *finding, x *series, sp *spec) bool {
 	fd.expected = p
 	e := fd.x - p
 	same, opposite := x.records[k].largest(t.s.seq)
+	seen, other := same, opposite
 	if len(x.odd) > 1 {
 		above, below := x.repeated(t.s.seq)
 		same, opposite = max(same, above), max(opposite, below)
@@ -375,7 +382,7 @@ func (t *takes) judge(fd *finding, x *series, sp *spec) bool {
 	fd.sign = 1
 	if e < 0 {
 		fd.sign = -1
-		same, opposite = opposite, same
+		same, opposite, seen, other = opposite, same, other, seen
 	}
 	if (sp.form == arcsine || sp.share) && (x.zero || x.one) {
 		t.judgeFirst(fd, x, sp)
@@ -387,11 +394,12 @@ func (t *takes) judge(fd *finding, x *series, sp *spec) bool {
 	if sp.rising && e < 0 {
 		size = 0
 	}
-	width := func(c float64) float64 { return math.Hypot(max(s, c*same, c/2*opposite), se) + f }
-	fd.width = width(lane2Record)
+	width := func(c, same, opposite float64) float64 { return math.Hypot(max(s, c*same, c/2*opposite), se) + f }
+	fd.width = width(lane2Record, same, opposite)
 	fd.z = zOf(size, fd.width)
 	if sp.lane1 {
-		fd.z1 = zOf(size, width(t.record1))
+		fd.z1 = zOf(size, width(t.record1, same, opposite))
+		fd.alone = zOf(size, width(t.record1, seen, other))
 	}
 	return true
 }
@@ -420,6 +428,7 @@ func (t *takes) judgeFirst(fd *finding, x *series, sp *spec) {
 	fd.z = min(zOf(size, w), most)
 	if sp.lane1 {
 		fd.z1 = min(zOf(size, width(t.record1)), most)
+		fd.alone = fd.z1
 	}
 }
 
@@ -503,6 +512,7 @@ func (s *State) score(d *Decision, found []finding) {
 	for i := range found {
 		z[i] = found[i].z
 		d.V = max(d.V, found[i].z1)
+		d.alone = max(d.alone, found[i].alone)
 	}
 	slices.Sort(z)
 	d.scored, d.d, d.q, d.c = true, z[len(z)-1], rootMeanSquare(z), columnScore(found)

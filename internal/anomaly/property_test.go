@@ -257,6 +257,51 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// What paged twice and nobody answered warns from then on, and says what it is.
+func TestUnansweredPagesWarn(t *testing.T) {
+	t.Parallel()
+	s := learned(t, 35)
+	for day := 35; day < 75; day++ {
+		sh := shop{}
+		if day%13 == 0 {
+			sh.rows = 40
+		}
+		d, _ := judgeDay(t, s, sh, day, "")
+		switch day {
+		case 39, 52:
+			require.Equal(t, anomaly.Fail, d.Status)
+			require.False(t, d.Unanswered)
+		case 65:
+			require.Equal(t, anomaly.Warn, d.Status, "%+v", d.Evidence)
+			require.True(t, d.Unanswered)
+			require.Equal(t, "row_count", d.Evidence[0].Metric)
+		default:
+			require.False(t, d.Unanswered, "day %d", day)
+		}
+	}
+}
+
+// An extreme batch that somebody called fine changes no expectation, not even
+// where the last values predict the next one, as with growth: the next healthy
+// batches are healthy, and the like is known.
+func TestFineLeavesTheNextBatchesAlone(t *testing.T) {
+	t.Parallel()
+	grown := func(day int) int { return int(200 * math.Pow(1.05, float64(day))) }
+	s := anomaly.NewState()
+	for day := range 40 {
+		judgeDay(t, s, shop{rows: grown(day)}, day, "")
+	}
+	d, out := judgeDay(t, s, shop{rows: 40 * grown(40)}, 40, anomaly.LabelFine)
+	require.Equal(t, anomaly.Fail, d.Status)
+	require.True(t, out.Admitted)
+	for day := 41; day < 55; day++ { // that of the same weekday too
+		d, _ := judgeDay(t, s, shop{rows: grown(day)}, day, "")
+		require.NotEqual(t, anomaly.Fail, d.Status, "day %d: %+v", day, d.Evidence)
+	}
+	d, _ = judgeDay(t, s, shop{rows: 30 * grown(55)}, 55, "")
+	require.NotEqual(t, 1, d.Lane, "%+v", d.Evidence)
+}
+
 // A slow change warns, says which column and since when, and pages once; the
 // batch of the page is learned from, it is like those before it.
 func TestSlowChange(t *testing.T) {

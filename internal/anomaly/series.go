@@ -239,14 +239,19 @@ func (s *series) refresh(mode slotMode) {
 	}
 }
 
-// locate computes what follows from the entries.
-func (s *series) locate(mode slotMode) {
+// bound finds the range of the accepted entries.
+func (s *series) bound() {
 	s.low, s.high = math.Inf(1), math.Inf(-1)
 	for i := range s.entries {
 		if e := &s.entries[i]; e.accepted {
 			s.low, s.high = min(s.low, e.value), max(s.high, e.value)
 		}
 	}
+}
+
+// locate computes what follows from the entries.
+func (s *series) locate(mode slotMode) {
+	s.bound()
 	var buf [shortWindow]float64
 	s.medians[0] = s.median(buf[:0], 0, shortWindow)
 	cycle := mode.cycle()
@@ -323,16 +328,22 @@ func (s *series) expect(at int64, mode slotMode) (p float64, k int, ok bool) {
 
 // admit takes an accepted value; its errors count.
 func (s *series) admit(seq, at int64, x, rows float64, mode slotMode) {
-	if len(s.entries) >= firstError {
-		for k := range predictors {
-			if p, ok := s.predict(k, at, mode); ok {
-				s.learn(k, seq, x-p)
-			}
-		}
-	}
+	s.learnAll(seq, at, x, mode)
 	s.accept(x, rows)
 	s.push(entry{seq, at, x, true})
 	s.refresh(mode)
+}
+
+// learnAll takes the errors of all predictors.
+func (s *series) learnAll(seq, at int64, x float64, mode slotMode) {
+	if len(s.entries) < firstError {
+		return
+	}
+	for k := range predictors {
+		if p, ok := s.predict(k, at, mode); ok {
+			s.learn(k, seq, x-p)
+		}
+	}
 }
 
 func (s *series) learn(k int, seq int64, e float64) {
@@ -356,6 +367,21 @@ func (s *series) holdOut(seq, at int64, mode slotMode) {
 		s.push(entry{seq, at, p, false})
 		s.refresh(mode)
 	}
+}
+
+// excuse takes the value of a batch that somebody called fine: the like is known
+// from now on, but what comes next is predicted as if it had not been. A
+// prediction that follows the last values would call the next healthy batch odd.
+func (s *series) excuse(seq, at int64, x, rows float64, mode slotMode) {
+	p, _, ok := s.expect(at, mode)
+	if !ok {
+		s.admit(seq, at, x, rows, mode)
+		return
+	}
+	s.learnAll(seq, at, x, mode)
+	s.accept(x, rows)
+	s.push(entry{seq, at, p, false})
+	s.refresh(mode)
 }
 
 // admitLate accepts the value of a batch that was held out.

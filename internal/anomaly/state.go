@@ -132,7 +132,7 @@ func (s *State) derive() {
 		c.derive()
 		for _, x := range c.series {
 			if x != nil {
-				x.locate(s.mode)
+				x.bound()
 			}
 		}
 	}

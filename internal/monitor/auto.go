@@ -183,6 +183,9 @@ func autoMessage(d *anomaly.Decision, l *checks.Learned) string {
 	if d.NewLevel {
 		return "a new level is accepted: " + found
 	}
+	if d.Unanswered {
+		return "as twice before without an answer: " + found
+	}
 	if len(l.Slow) > 0 && d.G < 1 {
 		return slowly
 	}
