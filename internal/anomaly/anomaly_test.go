@@ -140,6 +140,7 @@ func TestFaultsAreFound(t *testing.T) {
 				require.Equal(t, tc.shape, e.Shape, "%+v", d.Evidence)
 				require.Equal(t, tc.column, e.Column, "%+v", d.Evidence)
 			}
+			require.Equal(t, tc.old, e.Unit == anomaly.Age, "%+v", e)
 			if tc.metric != "" {
 				require.Equal(t, tc.metric, e.Metric)
 			}

@@ -29,6 +29,8 @@ type Evidence struct {
 	// the metric.
 	N       int64
 	History int
+	// Unit is what Value and the others count: Age, Seconds or plain numbers.
+	Unit Unit
 	// Shape guesses the fault: volume, null, type, unit, category, duplicate,
 	// copy, stale, outlier, shift, spread, distribution, precision, default, sign,
 	// encoding, length, format, time or schema.
@@ -42,6 +44,30 @@ type Evidence struct {
 	Beyond bool
 
 	status Status // of the line, for lane 0
+}
+
+// Unit is what a number counts.
+type Unit uint8
+
+// The units. An age is in seconds from a time to that of the batch, and negative
+// after it.
+const (
+	Plain Unit = iota
+	Age
+	Seconds
+)
+
+// unitOf is that of a metric of a column; c is nil for the batch.
+func unitOf(k Kind, c *column) Unit {
+	switch {
+	case c == nil || !specs[k].position || k.toPool():
+		return Plain
+	case c.kind == batch.Date || c.kind == batch.Timestamp:
+		return Age
+	case c.kind == batch.Duration:
+		return Seconds
+	}
+	return Plain
 }
 
 // IsNumber reports whether Value and Expected mean something.
@@ -112,7 +138,7 @@ func line(fd *finding, v *view, beyond bool, z float64) Evidence {
 	if specs[fd.kind].rising {
 		e.Low = 0
 	}
-	e.Shape = shapeOf(fd, v)
+	e.Shape, e.Unit = shapeOf(fd, v), unitOf(fd.kind, v.columns[fd.column.name])
 	return e
 }
 

@@ -109,7 +109,7 @@ func (s *State) slowChange(c *columnState, k Kind, f *column) (e Evidence, page,
 	unit := max(spread, floor/slowMADs)
 	e = Evidence{
 		Column: c.key.name, Metric: k.String(), Value: is, Expected: was, Low: was - slowMADs*spread, High: was + slowMADs*spread,
-		Z: zOf(diff, unit), N: f.count, History: len(long), Shape: "slow", numeric: true, Was: s.cusum(x, form, was, unit, is > was),
+		Z: zOf(diff, unit), N: f.count, History: len(long), Shape: "slow", numeric: true, Unit: unitOf(k, f), Was: s.cusum(x, form, was, unit, is > was),
 	}
 	for i := range s.told {
 		if t := &s.told[i]; t.column == c.key && s.seq-t.seq < slowFrom && (t.kind != k || diff < 2*t.size) {

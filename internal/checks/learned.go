@@ -11,8 +11,8 @@ type Learned struct {
 	// the preset. It is nil while too little is learned.
 	Score  *float64 `json:"score"`
 	Preset string   `json:"preset"`
-	// Lane decided: 0 contract, 1 volume and completeness, 2 everything; nil
-	// while everything is learned.
+	// Lane decided: 0 contract, 1 volume and completeness, 2 everything, 3 slow
+	// changes; nil while everything is learned.
 	Lane     *int            `json:"lane"`
 	Baseline LearnedBaseline `json:"baseline"`
 	// Evidence is strongest first.
@@ -58,6 +58,8 @@ type Evidence struct {
 	Rows    int64  `json:"rows"`
 	History int    `json:"history"`
 	Shape   string `json:"shape"`
+	// Unit is empty for plain numbers and shares; see the units.
+	Unit string `json:"unit,omitempty"`
 	// Also are further metrics of the column that deviate.
 	Also []string `json:"also,omitempty"`
 	// New is a value that was never seen before.
@@ -69,6 +71,12 @@ type Evidence struct {
 	// Since is the batch with which a slow change began.
 	Since string `json:"since,omitempty"`
 }
+
+// The units of evidence.
+const (
+	UnitAge     = "age"     // seconds from a time to that of the batch; negative after it
+	UnitSeconds = "seconds" // of a duration
+)
 
 // counts returns what a result counts as in the verdict: a learned fail stops
 // nothing by itself.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // What names what deviates: the metric, of its column.
@@ -13,7 +14,7 @@ func (e *Evidence) What() string { return strings.ReplaceAll(e.Metric, "_", " ")
 // Seen writes the value with its unit.
 func (e *Evidence) Seen() string {
 	if v, ok := e.Value.Float(); ok {
-		return measureText(e.Metric, v)
+		return e.measure(v)
 	}
 	return e.Value.String()
 }
@@ -25,7 +26,7 @@ func (e *Evidence) Normal() string {
 	if !ok || !also {
 		return e.Expected.String()
 	}
-	return measureText(e.Metric, lo) + " … " + measureText(e.Metric, hi)
+	return e.measure(lo) + " … " + e.measure(hi)
 }
 
 // String writes a line of evidence as people read it: "null_rate of
@@ -49,7 +50,7 @@ func (e *Evidence) String() string {
 	if !ok {
 		return fmt.Sprintf("%s is %s, it was %s", what, e.Value, e.Expected)
 	}
-	text := what + " is " + measureText(e.Metric, v) + ", expected " + e.Normal()
+	text := what + " is " + e.measure(v) + ", expected " + e.Normal()
 	if e.Since != "" {
 		text += ", since " + e.Since
 	}
@@ -60,6 +61,25 @@ func (e *Evidence) String() string {
 		text += fmt.Sprintf(", gone: %q", e.Gone)
 	}
 	return text + " (" + e.Shape + ")"
+}
+
+// measure writes a number of the line with its unit.
+func (e *Evidence) measure(v float64) string {
+	if e.Unit == "" {
+		return measureText(e.Metric, v)
+	}
+	const most = 9e9 // seconds that a duration holds, 285 years
+	span := age(time.Duration(math.Round(min(most, math.Abs(v)))) * time.Second)
+	switch {
+	case e.Unit != UnitAge || e.Metric == "stddev":
+		if v < 0 {
+			return "-" + span
+		}
+		return span
+	case v < 0:
+		return span + " after the batch"
+	}
+	return span + " before the batch"
 }
 
 // measureText writes a value of a metric with its unit.

@@ -133,6 +133,13 @@ func evidenceOf(e *anomaly.Evidence) checks.Evidence {
 		return out
 	}
 	out.Value, out.Expected = profile.FloatScalar(e.Value), profile.FloatScalar(e.Expected)
+	switch e.Unit {
+	case anomaly.Age:
+		out.Unit = checks.UnitAge
+	case anomaly.Seconds:
+		out.Unit = checks.UnitSeconds
+	case anomaly.Plain:
+	}
 	out.Low, out.High = profile.FloatScalar(e.Low), profile.FloatScalar(e.High)
 	return out
 }
