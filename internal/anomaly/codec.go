@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 	"math"
 	"slices"
-	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -575,16 +574,12 @@ func checkMagic(magic string, version byte, data []byte) (rest []byte, err error
 
 func errDamaged() error { return fmt.Errorf("%w: damaged or truncated", ErrFormat) }
 
-// unpacker is one for all: it costs more to make than a state to read.
-var unpacker = sync.OnceValues(func() (*zstd.Decoder, error) {
-	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxDecoded))
-})
-
 func decompress(data []byte) ([]byte, error) {
-	z, err := unpacker()
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDecoded))
 	if err != nil {
 		return nil, err
 	}
+	defer z.Close()
 	b, err := z.DecodeAll(data, nil)
 	if err != nil {
 		return nil, errDamaged()

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/anomaly"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/rules"
@@ -107,6 +108,11 @@ func (s *schedules) entries(ctx context.Context) (out []entry) {
 		return nil
 	}
 	now := s.app.opts.Now()
+	out = append(out, entry{nextLook, now, func(ctx context.Context, _ time.Time) {
+		if err := s.overdue(ctx, lib); err != nil && ctx.Err() == nil {
+			s.app.log.Error("late batches not looked for", "err", err)
+		}
+	}})
 	for _, set := range lib.Scans() {
 		out = append(out, entry{set.Scan.Schedule.Next, set.Scan.Schedule.Next(now), func(ctx context.Context, at time.Time) { s.start(ctx, lib, set, at) }})
 	}
@@ -263,6 +269,83 @@ func (s *schedules) arrival(ctx context.Context, set *rules.Set, e checks.Expect
 	s.app.log.Warn("a batch did not come", "dataset", set.Dataset, "expected", due.UTC().Format(time.RFC3339))
 	s.record(ctx, []*rules.Set{set}, set.Dataset, batch, due.Add(e.Grace()), res)
 	return nil
+}
+
+// nextLook is when late batches are looked for after now.
+func nextLook(now time.Time) time.Time {
+	const every = 5 * time.Minute
+	return now.Truncate(every).Add(every)
+}
+
+// overdue records batches that are late by what was learned of their datasets,
+// each once. Where a rule says when batches come, that alone counts.
+func (s *schedules) overdue(ctx context.Context, lib *rules.Library) error {
+	all, err := s.app.Store.Datasets(ctx)
+	if err != nil {
+		return err
+	}
+	now := s.app.opts.Now()
+	for i := range all {
+		sets := lib.For(all[i].Dataset)
+		if rules.AutoOf(sets).Preset == anomaly.Off || expectsBatches(sets) {
+			continue
+		}
+		arrivals, err := s.arrivals(ctx, all[i].Dataset)
+		if err != nil {
+			return err
+		}
+		late, ok := anomaly.Overdue(arrivals, now)
+		if !ok {
+			continue
+		}
+		batch := "missing-" + late.Due.UTC().Format(time.RFC3339)
+		told, err := s.app.Store.Batches(ctx, store.Query{Dataset: all[i].Dataset, Batch: batch, Limit: 1, All: true})
+		if err != nil {
+			return err
+		}
+		if len(told) > 0 {
+			continue
+		}
+		s.app.log.Warn("a batch is late", "dataset", all[i].Dataset, "expected", late.Expected.Format(time.RFC3339))
+		s.record(ctx, sets, all[i].Dataset, batch, late.Due, monitor.Missing(sets, &late, now))
+	}
+	return nil
+}
+
+// expectsBatches reports whether a rule says when batches come.
+func expectsBatches(sets []*rules.Set) bool {
+	for _, set := range sets {
+		for _, c := range set.Checks {
+			if _, ok := c.Expects(); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// arrivals lists when the newest batches with data came, that of a name once.
+func (s *schedules) arrivals(ctx context.Context, dataset string) (out []anomaly.Arrival, err error) {
+	all, err := s.app.Store.Batches(ctx, store.Query{Dataset: dataset, Limit: arrivalsLookAt, All: true})
+	if err != nil {
+		return nil, fmt.Errorf("read the batches of %s: %w", dataset, err)
+	}
+	known := map[string]int{}
+	for i := range all {
+		b := &all[i]
+		if b.SchemaHash == "" || b.Side == monitor.SideInput {
+			continue
+		}
+		if k, ok := known[b.Batch]; ok { // what several steps judged, or what came again
+			if b.RecordedAt.Before(out[k].Came) {
+				out[k].Came = b.RecordedAt
+			}
+			continue
+		}
+		known[b.Batch] = len(out)
+		out = append(out, anomaly.Arrival{At: b.At, Came: b.RecordedAt})
+	}
+	return out, nil
 }
 
 // lastCame returns when the newest batch with data was recorded, the zero time

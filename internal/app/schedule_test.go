@@ -13,6 +13,7 @@ import (
 	"github.com/profilerhq/profiler/internal/app"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/source"
 	"github.com/profilerhq/profiler/internal/store"
 )
 
@@ -175,5 +176,76 @@ checks:
 		accepted, err := s.app.Store.Profiles(s.t.Context(), store.Query{Dataset: "shop/orders"})
 		require.NoError(s.t, err)
 		require.Len(s.t, accepted, 1)
+	})
+}
+
+// comes records a batch of the day.
+func (s *scheduled) comes(dataset string, sets []*rules.Set) {
+	s.file("day.csv", "amount\n1\n2\n")
+	in, err := source.Expand([]string{filepath.Join(s.dir, "day.csv")}, false)
+	require.NoError(s.t, err)
+	r, err := source.Open(s.t.Context(), in[0], source.Options{})
+	require.NoError(s.t, err)
+	defer r.Close() //nolint:errcheck // only read
+	day := time.Now().UTC().Truncate(24 * time.Hour)
+	subject := app.Subject(dataset, r, sets)
+	subject.Batch, subject.At = day.Format(time.DateOnly), day
+	_, err = s.app.Monitor.Observe(s.t.Context(), r, subject)
+	require.NoError(s.t, err)
+}
+
+// What came every morning and does not come is told, once a day, by nothing but
+// the history; rules that say when batches come, or that learn nothing, have the
+// last word.
+func TestALearnedArrivalThatIsLate(t *testing.T) {
+	t.Parallel()
+	const ruleText = `
+dataset: shop/orders
+owner: orders-team
+checks:
+  - row_count: {min: 1}
+---
+dataset: shop/quiet
+auto: off
+checks:
+  - row_count: {min: 1}
+---
+dataset: shop/planned
+checks:
+  - arrival: {expect: "0 0 1 1 *"}
+`
+	inBubble(t, ruleText, func(s *scheduled) {
+		s.pass(6 * time.Hour)
+		for day := range 20 {
+			s.pass(time.Duration(day%3) * 5 * time.Minute) // 06:00 to 06:10
+			for _, dataset := range []string{"shop/orders", "shop/quiet", "shop/planned"} {
+				sets, diags := rules.Parse("r.yaml", []byte("dataset: "+dataset+"\nchecks: [{row_count: {min: 1}}]\n"), nil)
+				require.NoError(s.t, diags.Err())
+				s.comes(dataset, sets)
+			}
+			s.pass(24*time.Hour - time.Duration(day%3)*5*time.Minute)
+		}
+		s.pass(65 * time.Minute) // 07:05 of the 21st
+		require.Empty(s.t, s.incidents())
+		s.pass(10 * time.Minute)
+		require.Equal(s.t, []string{"auto"}, s.incidents())
+		require.Equal(s.t, "missing-2000-01-21T07:10:00Z warn", s.batches("shop/orders")[20])
+		_, rep, err := s.app.Store.Get(s.t.Context(), "shop/orders", "missing-2000-01-21T07:10:00Z")
+		require.NoError(s.t, err)
+		res := rep.Results[0]
+		require.Equal(s.t, "no batch came; by the 20 batches before one was expected 2000-01-21T06:10:00Z at the latest, the last one came 2000-01-20T06:05:00Z", res.Message)
+		require.Equal(s.t, "missing batch", res.Reason)
+		require.Equal(s.t, "orders-team", res.Owner)
+		require.Equal(s.t, 0, *res.Lane)
+		require.Equal(s.t, "arrival", res.Evidence[0].Metric)
+
+		s.rules(ruleText) // tells nothing twice
+		s.pass(20 * time.Hour)
+		require.Len(s.t, s.batches("shop/orders"), 21)
+		for _, dataset := range []string{"shop/quiet", "shop/planned"} {
+			require.Len(s.t, s.batches(dataset), 20)
+		}
+		s.pass(20 * 24 * time.Hour) // given up after a week
+		require.Len(s.t, s.batches("shop/orders"), 27)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/profilerhq/profiler/internal/anomaly"
 	"github.com/profilerhq/profiler/internal/checks"
@@ -89,6 +90,25 @@ func autoFrame(a *rules.Auto, sets []*rules.Set) checks.Result {
 	}
 	return r
 }
+
+// Missing is the learned result for a batch that did not come.
+func Missing(sets []*rules.Set, l *anomaly.Late, now time.Time) checks.Result {
+	setting := rules.AutoOf(sets)
+	r := autoFrame(&setting, sets)
+	lane := 0
+	by := l.Expected.UTC().Format(time.RFC3339)
+	r.Status, r.Reason, r.Limit, r.Value = checks.Fail, "missing batch", "a batch by "+by, profile.FloatScalar(now.Sub(l.Expected).Seconds())
+	r.Learned.Lane, r.Learned.Baseline.Batches = &lane, l.History
+	r.Learned.Evidence = []checks.Evidence{{
+		Metric: "arrival", Value: profile.TextScalar("missing"), Expected: profile.TextScalar("by " + by), Z: missingZ, History: l.History, Shape: "late", BeyondChance: true,
+	}}
+	r.Message = fmt.Sprintf("no batch came; by the %s before one was expected %s at the latest, the last one came %s",
+		plural(l.History, "batch", "batches"), by, l.Last.UTC().Format(time.RFC3339))
+	return r
+}
+
+// missingZ is that of what breaks the contract.
+const missingZ = 60
 
 var autoStatus = map[anomaly.Status]checks.Status{
 	anomaly.Learning: checks.Learning, anomaly.Pass: checks.Pass, anomaly.Warn: checks.Warn, anomaly.Fail: checks.Fail,
