@@ -449,6 +449,16 @@ func Decode(data []byte) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
+	s, err := readState(b)
+	if err != nil {
+		return nil, err
+	}
+	s.late = slices.Clone(late)
+	return s, nil
+}
+
+// readState reads what judging needs.
+func readState(b []byte) (*State, error) {
 	c, s := codec{b: b, reading: true}, &State{}
 	c.state(s)
 	if c.err == nil && (len(c.b) > 0 || !s.isSound()) {
@@ -457,7 +467,6 @@ func Decode(data []byte) (*State, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	s.late = slices.Clone(late)
 	s.derive()
 	return s, nil
 }
@@ -470,6 +479,10 @@ func (s *State) thaw() {
 	}
 	b, err := decompress(s.late)
 	s.late = nil
+	s.readLate(b, err)
+}
+
+func (s *State) readLate(b []byte, err error) {
 	c := codec{b: b, reading: true, err: err}
 	if err == nil {
 		c.late(s)
