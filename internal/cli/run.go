@@ -142,7 +142,11 @@ func (e *env) runRun(cmd *cobra.Command, path string, f *runFlags) error {
 	} else {
 		writeSummary(&out, &sum, progress, e.reportOptions(&f.output, false))
 	}
-	if !progress.any && !sum.Cancelled {
+	switch {
+	case progress.any, sum.Cancelled:
+	case p.Source.Streams():
+		e.note("warning: %s: the stream %s has no new messages, so there is nothing to do", path, p.Source.NATS.Stream)
+	default:
 		e.note("warning: %s: no file matches %s, so there is nothing to do", path, strings.Join(p.Source.Files, ", "))
 	}
 	if err := e.emit(&f.output, &out); err != nil {

@@ -28,6 +28,7 @@ import (
 	"github.com/profilerhq/profiler/internal/cli"
 	"github.com/profilerhq/profiler/internal/datagen"
 	"github.com/profilerhq/profiler/internal/golden"
+	"github.com/profilerhq/profiler/internal/natstest"
 )
 
 // scripts and data are the folders of the scripts and of files that scripts
@@ -71,6 +72,7 @@ func TestScripts(t *testing.T) {
 			"fill":    cmdFill,
 			"same":    cmdSame,
 			"slack":   cmdSlack,
+			"nats":    cmdNATS,
 			"shop":    cmdShop,
 		},
 	})
@@ -87,6 +89,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("TERM", "xterm-256color")
 	e.Setenv("TZ", "UTC")
 	e.Values[slackKey{}] = new(*slacktest.Server)
+	e.Values[natsKey{}] = new(*natstest.Server)
 	return nil
 }
 

@@ -57,4 +57,9 @@ func label(text string) string {
 }
 
 // String describes the source for people.
-func (s *Source) String() string { return strings.Join(s.Files, ", ") }
+func (s *Source) String() string {
+	if s.NATS != nil {
+		return strings.TrimSpace("stream " + s.NATS.Stream + " " + s.NATS.Subject)
+	}
+	return strings.Join(s.Files, ", ")
+}

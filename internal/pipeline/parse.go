@@ -189,7 +189,11 @@ func (p *parser) source(n *yamldoc.Node) {
 	}
 	s := &Source{Unit: "file", Key: DefaultKey}
 	p.pipeline.Source = s
-	later := p.keys(m, "source", []string{"files", "watch", "unit", "key"}, []string{"nats", "sql", "http", "cron", "kafka"})
+	later := p.keys(m, "source", []string{"files", "watch", "nats", "unit", "key"}, []string{"sql", "http", "cron", "kafka"})
+	if n := m.Get("nats"); n != nil {
+		p.nats(s, m, n)
+		return
+	}
 	if unit := m.Get("unit"); unit != nil {
 		p.unit(s, unit)
 	}

@@ -97,6 +97,8 @@ type Source struct {
 	// Files are paths or patterns in the form of path/filepath.Match, relative to
 	// the pipeline file. A component "**" is not allowed.
 	Files []string
+	// NATS is a stream that is read instead of files.
+	NATS *NATS
 	// Watch makes the service look for new files all the time.
 	Watch bool
 	// Unit is the unit as the file has it: "file", or what Cut says.

@@ -65,6 +65,13 @@ func (p *parser) timing(m *yamldoc.Mapping) {
 	if word, ok := m.Get("overlap").OneOf(&p.errs, string(OverlapSkip), string(OverlapQueue), string(OverlapAllow)); ok {
 		t.Overlap = Overlap(word)
 	}
+	if s := p.pipeline.Source; s != nil && s.NATS != nil {
+		for _, key := range []string{"schedule", "every"} {
+			if n := m.KeyNode(key); n != nil {
+				n.Errorf(&p.errs, yamldoc.CodeValue, "%s says when to look, and a stream is read all the time; leave it out", key)
+			}
+		}
+	}
 	if schedule == nil && every == nil {
 		for _, key := range []string{"timezone", "catch_up", "overlap"} {
 			if n := m.KeyNode(key); n != nil {

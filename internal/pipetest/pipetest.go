@@ -220,6 +220,9 @@ func (t *Test) sources() (first []string) {
 	if err != nil || p.Source == nil {
 		return nil
 	}
+	if p.Source.Streams() {
+		return []string{"messages"}
+	}
 	for _, pattern := range p.Source.Files {
 		head, _, deep := strings.Cut(filepath.ToSlash(pattern), "/")
 		if deep {

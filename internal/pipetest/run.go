@@ -53,6 +53,9 @@ func run(ctx context.Context, t *Test, library *rules.Library, o *ruletest.Outco
 	if err != nil {
 		return err
 	}
+	if p.Source.Streams() { // a file for each unit stands for the stream
+		p.Source = &pipeline.Source{Files: []string{"messages/*.jsonl"}, Unit: "file", Key: pipeline.DefaultKey}
+	}
 	a, err := app.New(ctx, app.Options{Store: "sqlite:" + filepath.Join(dir, "test-store.db")})
 	if err != nil {
 		return err

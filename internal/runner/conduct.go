@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -23,9 +24,16 @@ func Serve(ctx context.Context, runners []*Runner) error {
 		<-ctx.Done()
 		return nil
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer cancel()
 	for _, r := range runners {
 		c := &conductor{r: r, sizes: map[string]sourceFile{}, known: map[string]bool{}}
 		go c.conduct(ctx)
+		if r.options.Pipeline.Source.Streams() {
+			readers.Go(func() { r.follow(ctx) })
+		}
 	}
 	return Work(ctx, runners, false)
 }
@@ -58,8 +66,12 @@ func (c *conductor) conduct(ctx context.Context) {
 
 // look begins what is due and ends what is finished.
 func (c *conductor) look(ctx context.Context) error {
-	err := errors.Join(c.endRuns(ctx), c.expire(ctx))
 	p := c.r.options.Pipeline
+	var err error
+	if p.Source.Streams() { // the hours before get no more units
+		err = c.r.options.Queue.Filled(ctx, p.Name, hourRun(p.Name, c.r.options.Clock.Now()))
+	}
+	err = errors.Join(err, c.endRuns(ctx), c.expire(ctx))
 	if p.Timing.Schedule != nil {
 		err = errors.Join(err, c.schedule(ctx))
 	}

@@ -165,6 +165,7 @@ func (x *executor) handle(ctx context.Context, changed <-chan struct{}, cancel c
 // idle waits until there may be something to do. It reports whether there will
 // be.
 func (x *executor) idle(ctx context.Context, changed <-chan struct{}) bool {
+	filling := x.r.filling.Load() // before the look, so that nothing falls between
 	due, err := x.r.options.Queue.Due(ctx, x.r.options.Pipeline.Name, x.stay)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -172,7 +173,7 @@ func (x *executor) idle(ctx context.Context, changed <-chan struct{}) bool {
 		}
 		return false
 	}
-	if due.Open == 0 && !x.stay {
+	if due.Open == 0 && !x.stay && !filling {
 		return false
 	}
 	x.gathered = false

@@ -27,6 +27,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -109,7 +110,8 @@ type Runner struct {
 	client  *http.Client
 	bounded bool // by Options.Workers, steps with scale_at included
 	random  sync.Mutex
-	telling sync.Mutex // of Options.Progress
+	telling sync.Mutex  // of Options.Progress
+	filling atomic.Bool // a stream is still read
 	foreign databases
 }
 
@@ -228,8 +230,19 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	}
 	units, err := r.units(ctx)
 	failpoint.Hit("after_source")
+	var in *intake
+	if err == nil && p.Source.Streams() {
+		in, err = r.intake(ctx, false)
+	}
 	if err == nil {
 		err = r.begin(ctx, units)
+	}
+	pulled := func(bool) error { return nil }
+	if err == nil && in != nil {
+		q := r.options.Queue
+		if err = errors.Join(q.Filled(ctx, p.Name, r.options.RunID), q.Fill(ctx, r.options.RunID)); err == nil {
+			pulled = r.drain(ctx, in)
+		}
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -240,10 +253,12 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	}
 	stop := r.listen(ctx)
 	err = newExecutor(r).work(ctx)
+	err = errors.Join(err, pulled(err != nil))
 	stop()
 	r.warnOfChanges()
 	done := context.WithoutCancel(ctx)
-	if ctx.Err() != nil || err != nil {
+	// What came out of a stream is acknowledged: the next run works on it.
+	if (ctx.Err() != nil || err != nil) && !p.Source.Streams() {
 		err = errors.Join(err, r.options.Queue.Cancel(done, r.options.RunID))
 	}
 	failpoint.Hit("before_run_end")

@@ -34,6 +34,9 @@ func (r *Runner) units(ctx context.Context) ([]queue.Offer, error) {
 		// taken for finished.
 		return []queue.Offer{r.offer(UnitID(p.Name, r.options.RunID), "", "")}, nil
 	}
+	if p.Source.Streams() {
+		return nil, nil // they come one after the other
+	}
 	paths, err := r.sourceFiles()
 	if err != nil {
 		return nil, err
