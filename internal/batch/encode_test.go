@@ -106,3 +106,41 @@ func BenchmarkEncoder(b *testing.B) {
 		})
 	}
 }
+
+// TestRowsThatAreNotKeptAreNotDecoded fills some rows of a column, of rows and of
+// elements of lists: the fields of the others do not reach its dictionary.
+func TestRowsThatAreNotKeptAreNotDecoded(t *testing.T) {
+	t.Parallel()
+	texts := []string{"a", "b", "c", "b", "d", "e"}
+	raw := rawOf(texts, make([]Form, len(texts)))
+	raw.Encoders = []*Encoder{NewEncoder(EncoderOptions{Limit: 100})}
+	var c Chunk
+	c.Reset(1, raw)
+	c.Rows, c.First = 6, 11
+	c.Keep([]int32{1, 3, 4})
+	v, err := c.Fill(0)
+	require.NoError(t, err)
+	require.Equal(t, []string{"b", "b", "d"}, textsOf(v))
+	require.Equal(t, 2, v.Dict.Len())
+
+	raw = rawOf(texts, make([]Form, len(texts)))
+	raw.Lists, raw.Elements = [][]int32{{0, 0, 2, 3, 3, 4}}, []Elements{{List: 1, Fields: raw.Fields}}
+	raw.Encoders = []*Encoder{NewEncoder(EncoderOptions{Limit: 100})}
+	c.Reset(1, raw)
+	c.Rows, c.First = 5, 11
+	c.Keep([]int32{1, 3, 4})
+	v, err = c.Fill(0)
+	require.NoError(t, err)
+	require.Equal(t, []string{"b", "d", "e"}, textsOf(v))
+	require.Equal(t, []int32{1, 1, 2}, v.Rows)
+	require.Equal(t, 3, v.Dict.Len())
+	require.Equal(t, []int32{0, 0, 2, 3, 3, 4}, raw.Lists[0], "what columns share stays")
+}
+
+func textsOf(v *Vector) (out []string) {
+	for i := range v.Len() {
+		p, j := v.At(i)
+		out = append(out, string(p.Bytes(j)))
+	}
+	return out
+}

@@ -30,6 +30,12 @@ func (r *Raw) Fill(_ *Chunk, column int, v *Vector) error {
 	return nil
 }
 
+// FillRows sets v to some rows of a column. The error is always nil.
+func (r *Raw) FillRows(_ *Chunk, column int, rows []int32, v *Vector) error {
+	r.Encoders[column].fillRows(r, column, rows, v)
+	return nil
+}
+
 // Elements are the fields of a column of elements of lists.
 type Elements struct {
 	// List is the number of the list + 1; 0 is a column of the rows.
@@ -63,7 +69,10 @@ func (r *Raw) FillNulls(_ *Chunk, column int, v *Vector) error {
 	return nil
 }
 
-var _ ListFiller = (*Raw)(nil)
+var (
+	_ ListFiller = (*Raw)(nil)
+	_ RowFiller  = (*Raw)(nil)
+)
 
 // RawSpare is how many readable bytes must follow a Raw's text.
 const RawSpare = 32
@@ -133,7 +142,8 @@ type Encoder struct {
 	width    width  // of the fields that were met
 	rows     int    // fields met with the dictionary
 	off      bool
-	last     Type // of the values, once the dictionary is off
+	last     Type    // of the values, once the dictionary is off
+	picked   []Field // of the rows that are filled, if those are not all
 }
 
 // EncoderOptions say how fields are read.
@@ -168,12 +178,26 @@ func NewEncoder(opts EncoderOptions) *Encoder {
 
 // Fill sets v to the rows of a column of raw text. v refers to the text: it is
 // valid as long as that.
-func (e *Encoder) Fill(raw *Raw, column int, v *Vector) {
+func (e *Encoder) Fill(raw *Raw, column int, v *Vector) { e.fillRows(raw, column, nil, v) }
+
+// fillRows is Fill for the rows with the given indexes, which ascend; nil is all.
+// The fields of the others are not looked at.
+func (e *Encoder) fillRows(raw *Raw, column int, rows []int32, v *Vector) {
 	fields, of, ok := raw.elements(column)
 	if ok {
 		v.Rows = of
 	} else {
 		fields = raw.Fields[column*raw.Stride:][:raw.Rows]
+	}
+	if rows != nil {
+		if ok {
+			v.Rows, rows = v.selectRows(rows)
+		}
+		e.picked = resize(e.picked, len(rows))
+		for to, from := range rows {
+			e.picked[to] = fields[from]
+		}
+		fields = e.picked
 	}
 	if !e.off {
 		e.encode(raw.Text, fields, v)

@@ -48,6 +48,13 @@ type Filler interface {
 	Fill(c *Chunk, column int, v *Vector) error
 }
 
+// RowFiller is a Filler to which rows that are not kept cost nothing.
+type RowFiller interface {
+	Filler
+	// FillRows is Fill for the rows with the given indexes alone, which ascend.
+	FillRows(c *Chunk, column int, rows []int32, v *Vector) error
+}
+
 // ListFiller is a Filler of chunks with elements of lists.
 type ListFiller interface {
 	Filler
@@ -143,6 +150,9 @@ func (c *Chunk) Fill(i int) (*Vector, error) {
 			return v, err
 		}
 	default:
+		if f, ok := c.filler.(RowFiller); ok && c.keep != nil {
+			return v, f.FillRows(c, from, c.keep, v)
+		}
 		if err := c.filler.Fill(c, from, v); err != nil {
 			return v, err
 		}

@@ -216,6 +216,16 @@ func TestListsAgree(t *testing.T) {
 				}
 			}
 			require.ElementsMatch(t, []string{"a", "a[]", "id", "l", "l[]", "l[][]", "s", "s[].b", "s[].c", "s[].c[]"}, profiles["parquet"].ColumnNames())
+			part, err := observe(t.Context(), strings.NewReader(text), source.Options{Sample: 0.4, Rows: int64(n/2 + 1)})
+			require.NoError(t, err)
+			for name, in := range inputs {
+				p, err := observe(t.Context(), strings.NewReader(in), source.Options{Sample: 0.4, Rows: int64(n/2 + 1)})
+				require.NoError(t, err)
+				found := unlike(part, p, 1e-12)
+				if n > 30 && len(found) > 0 { // with fewer, JSON does not know all columns
+					t.Errorf("samples of jsonl and %s differ:\n  %s", name, strings.Join(found, "\n  "))
+				}
+			}
 			for _, name := range []string{"jsonl", "dictionary", "arrow lz4"} {
 				only, err := observe(t.Context(), strings.NewReader(inputs[name]), source.Options{Columns: []string{"s[].c[]", "id"}})
 				require.NoError(t, err)

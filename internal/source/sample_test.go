@@ -145,3 +145,30 @@ func TestSampleAllocatesNothing(t *testing.T) { //nolint:paralleltest // counts 
 		first += 4096
 	}))
 }
+
+// BenchmarkSample reads one row of a hundred of delimited text and of JSON.
+func BenchmarkSample(b *testing.B) {
+	const n = 30_000
+	var csv, lines strings.Builder
+	csv.WriteString("id,zone,fare,at,note\n")
+	for i := range n {
+		fmt.Fprintf(&csv, "%d,zone %d,%d.%02d,2026-01-%02dT10:00:%02d,note of %d\n", i, i%50, i%90, i%100, 1+i%28, i%60, i*7919)
+		fmt.Fprintf(&lines, "{\"id\":%d,\"zone\":\"zone %d\",\"fare\":%d.%02d,\"at\":\"2026-01-%02dT10:00:%02d\",\"note\":\"note of %d\"}\n", i, i%50, i%90, i%100, 1+i%28, i%60, i*7919)
+	}
+	for name, text := range map[string]string{"csv": csv.String(), "jsonl": lines.String()} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				r, err := Open(b.Context(), Input{URL: "-", Files: []string{Stdin}, Size: -1}, Options{Stdin: strings.NewReader(text), Sample: 0.01})
+				require.NoError(b, err)
+				var c batch.Chunk
+				for err == nil {
+					if err = r.Next(b.Context(), &c); err == nil {
+						err = c.FillAll()
+					}
+				}
+				require.ErrorIs(b, err, io.EOF)
+			}
+		})
+	}
+}

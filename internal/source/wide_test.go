@@ -25,6 +25,7 @@ func TestColumnsAreLimited(t *testing.T) {
 	dir := t.TempDir()
 	wide := write(t, dir, "wide.csv", header(0, 2*MaxColumns))
 	most := write(t, dir, "most.csv", header(0, MaxColumns))
+	more := write(t, dir, "more.csv", header(0, MaxColumns+1))
 	others := write(t, dir, "others.csv", header(MaxColumns, 2*MaxColumns))
 	for _, c := range []struct {
 		files []string
@@ -33,6 +34,7 @@ func TestColumnsAreLimited(t *testing.T) {
 		rows  int
 	}{
 		{[]string{most}, Options{}, "", 1},
+		{[]string{more}, Options{}, more + ": has 10001 columns, and a batch may have 10000; name those that matter with --columns", 0},
 		{[]string{wide}, Options{}, wide + ": has 20000 columns, and a batch may have 10000; name those that matter with --columns", 0},
 		{[]string{wide}, Options{Columns: []string{"c7", "c19999"}}, "", 1},
 		{[]string{most, most}, Options{}, "", 2},
