@@ -441,3 +441,20 @@ func TestHistoryWithoutScoresAndLabels(t *testing.T) {
 		require.Contains(t, b.String(), "fail")
 	}
 }
+
+// TestEstimatesAreMarked looks for quantiles that are estimates in all forms that
+// show them.
+func TestEstimatesAreMarked(t *testing.T) {
+	t.Parallel()
+	s := summaries(t)["estimated"]
+	var table, page bytes.Buffer
+	require.NoError(t, Profile(&table, FormatTable, s, Options{Width: 160}))
+	require.Regexp(t, `(?m)^amount .* 3 +142\.4 +71\.65 +≈\S+`, table.String())
+	require.Regexp(t, `(?m)^day .* 2026-03-04 +2026-03-02 +≈2026-03-0\d`, table.String())
+	require.NoError(t, Profile(&page, FormatHTML, s, Options{}))
+	require.Regexp(t, `median\s*</dt>\s*<dd>≈|median</th>\s*<td>≈|median.{0,40}≈`, page.String())
+	exact := summaries(t)["orders"]
+	table.Reset()
+	require.NoError(t, Profile(&table, FormatTable, exact, Options{Width: 160}))
+	require.NotContains(t, table.String(), "≈")
+}

@@ -172,6 +172,9 @@ func profileRow(c *profile.Column, short func(string) string) []cell {
 	row[trackMean].text = cut(short(rounded(c.Mean)), 24)
 	if q := c.Quantiles; q != nil {
 		row[trackMedian].text = cut(short(rounded(q.P50)), 24)
+		if !q.Exact && row[trackMedian].text != "" {
+			row[trackMedian].text = "≈" + row[trackMedian].text
+		}
 	}
 	row[trackStdDev].text = cut(deviation(c), 24)
 	row[trackShape] = cell{text: spark(c.Histogram), style: styleCyan}
