@@ -246,6 +246,7 @@ func (r *Reader) append(raw *batch.Raw, record []byte) bool {
 		r.set(raw, cell.node.col, batch.NewField(start, end, forms[cell.kind]))
 		if cell.kind == kindList && !r.lists.take(raw, cell.node, start) {
 			r.withdraw(raw)
+			raw.Text = raw.Text[:base]
 			return false
 		}
 	}
@@ -267,6 +268,7 @@ func (r *Reader) withdraw(raw *batch.Raw) {
 		}
 		r.lists.drop(n.item)
 	}
+	r.lists.cells = r.lists.before
 	if len(r.parse.fresh) > 0 {
 		r.parse.settle()
 	}

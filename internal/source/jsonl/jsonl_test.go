@@ -450,6 +450,12 @@ func TestListsOfTooManyValues(t *testing.T) {
 		require.Equal(t, int64(1), got.stats.Malformed)
 		require.Equal(t, &batch.Place{Source: "in.jsonl", Row: 2, Offset: int64(strings.Index(in, bomb)), Reason: "its lists have more than 8388608 values, those that elements lack counted"}, got.stats.FirstMalformed)
 	}
+	// A chunk that begins with such records, and has room for one of them.
+	large := "{\"p\":\"" + strings.Repeat("x", chunkText) + "\"," + bomb[1:]
+	got := readText(t, large+"\n"+large+"\n{\"a\":[1]}", whole)
+	require.NoError(t, got.err)
+	require.Equal(t, int64(2), got.stats.Malformed)
+	require.Equal(t, []map[string]string{{"a": "list [1]", "a[]": "0: integer 1; "}}, got.rows)
 	long := "{\"a\":[1" + strings.Repeat(",1", 1<<20) + "]}"
 	r, err := New(strings.NewReader(strings.Repeat(long+"\n", 3)), Options{})
 	require.NoError(t, err)
