@@ -23,10 +23,10 @@ type memory int64
 const leastHeap = 56 << 20
 
 // memoryLimit returns the limit for the collector while so many bytes are in
-// use. Left alone it lets garbage grow to as much as that; an eighth of it is
+// use. Left alone it lets garbage grow to as much as that; a quarter of it is
 // enough room for a profile, which allocates little once its tables are there.
 func memoryLimit(inUse, further int64) int64 {
-	return max(leastHeap, inUse+inUse/8+16<<20) + further
+	return max(leastHeap, inUse+inUse/4+16<<20) + further
 }
 
 // boundMemory keeps garbage from doubling the memory of a profile. further is

@@ -15,7 +15,7 @@ func TestMemoryLimit(t *testing.T) {
 	for inUse := int64(0); inUse < 8<<30; inUse += 31 * mib {
 		limit := memoryLimit(inUse, 0)
 		require.Greater(t, limit, inUse+15*mib, "without room the collector would never rest")
-		require.LessOrEqual(t, limit, inUse+max(56*mib, inUse/8+16*mib))
+		require.LessOrEqual(t, limit, inUse+max(56*mib, inUse/4+16*mib))
 	}
 }
 
