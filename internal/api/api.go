@@ -46,6 +46,9 @@ type Options struct {
 	Reload func(context.Context) error
 	// Work gives units to workers; nil leaves those addresses unknown.
 	Work Work
+	// Inbox takes units that are sent to pipelines; nil leaves those addresses
+	// unknown.
+	Inbox Inbox
 	// Ready says why the service is not ready; nil, as a function and as an
 	// error, means that it is.
 	Ready func() error
@@ -110,6 +113,7 @@ func (s *Server) routes(pages http.Handler) http.Handler {
 	handle("/api/v1/datasets/{namespace}/{name}/profiles", methods{http.MethodGet: s.profiles})
 	handle("/api/v1/datasets/{namespace}/{name}/incidents", methods{http.MethodGet: s.incidents})
 	s.work(handle)
+	s.inbox(handle)
 	unknown := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, http.StatusNotFound, "there is nothing at "+r.URL.Path)
 	})

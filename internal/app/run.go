@@ -103,6 +103,7 @@ type Pipelines struct {
 	runners []*runner.Runner
 	// Broker gives units to workers that speak HTTP.
 	Broker *runner.Broker
+	inbox  *runner.Inbox
 }
 
 // Pipelines prepares pipelines for the service. The app needs a store.
@@ -115,7 +116,11 @@ func (a *App) Pipelines(ctx context.Context, pipelines []*pipeline.Pipeline, o R
 	if err != nil {
 		return nil, err
 	}
-	return &Pipelines{all, b}, nil
+	inbox, err := runner.NewInbox(all)
+	if err != nil {
+		return nil, err
+	}
+	return &Pipelines{all, b, inbox}, nil
 }
 
 // Serve begins runs at their times and works on all units until ctx ends.

@@ -120,7 +120,7 @@ type ServeOptions struct {
 func (a *App) Serve(ctx context.Context, o ServeOptions) error {
 	opts := api.Options{History: a.Store, Reload: o.Reload, Logger: a.log, Version: o.Version, Now: a.opts.Now}
 	if o.Pipelines != nil {
-		opts.Work = o.Pipelines.Broker
+		opts.Work, opts.Inbox = o.Pipelines.Broker, o.Pipelines.inbox
 	}
 	if a.opts.Metrics != nil {
 		opts.Metrics = a.opts.Metrics.Handler()

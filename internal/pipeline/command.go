@@ -221,6 +221,7 @@ func (p *parser) command(s *Step) {
 // expanded.
 func (p *Pipeline) Check() error {
 	var errs diag.List
+	p.Source.check(p, &errs)
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		program := "/bin/sh"

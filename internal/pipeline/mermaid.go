@@ -55,11 +55,3 @@ func label(text string) string {
 	text = strings.NewReplacer("#", "#35;", `"`, "#quot;", "<", "#lt;", ">", "#gt;", "&", "#amp;").Replace(text)
 	return `"` + strings.ReplaceAll(text, "\n", "<br>") + `"`
 }
-
-// String describes the source for people.
-func (s *Source) String() string {
-	if s.NATS != nil {
-		return strings.TrimSpace("stream " + s.NATS.Stream + " " + s.NATS.Subject)
-	}
-	return strings.Join(s.Files, ", ")
-}

@@ -189,7 +189,16 @@ func (p *parser) source(n *yamldoc.Node) {
 	}
 	s := &Source{Unit: "file", Key: DefaultKey}
 	p.pipeline.Source = s
-	later := p.keys(m, "source", []string{"files", "watch", "nats", "unit", "key"}, []string{"sql", "http", "cron", "kafka"})
+	later := p.keys(m, "source", []string{"files", "watch", "nats", "sql", "http", "unit", "key", "keep"}, []string{"cron", "kafka"})
+	defer p.stored(s, m)
+	if q := m.Get("sql"); q != nil {
+		p.sqlSource(s, m, q)
+		return
+	}
+	if h := m.Get("http"); h != nil {
+		p.httpSource(s, m, h)
+		return
+	}
 	if n := m.Get("nats"); n != nil {
 		p.nats(s, m, n)
 		return
@@ -243,21 +252,24 @@ func (p *parser) pattern(n *yamldoc.Node, pattern string) bool {
 
 var keyPlaceholder = regexp.MustCompile(`\{[^{}]*\}`)
 
-func (p *parser) key(n *yamldoc.Node) {
+func (p *parser) key(n *yamldoc.Node) { p.keyOf(n, []string{"{path}", "{name}", "{sha256}"}) }
+
+// keyOf reads the template of a source key with the known placeholders.
+func (p *parser) keyOf(n *yamldoc.Node, known []string) {
 	text, ok := n.String(&p.errs)
 	if !ok {
 		return
 	}
 	found := keyPlaceholder.FindAllString(text, -1)
 	for _, f := range found {
-		if known := []string{"{path}", "{name}", "{sha256}"}; !slices.Contains(known, f) {
-			d := n.Diagnostic(yamldoc.CodeValue, "unknown placeholder %s in key; there are {path}, {name} and {sha256}", clip(f))
+		if !slices.Contains(known, f) {
+			d := n.Diagnostic(yamldoc.CodeValue, "unknown placeholder %s in key; there are %s and %s", clip(f), strings.Join(known[:len(known)-1], ", "), known[len(known)-1])
 			d.Hint = diag.Hint(f, known)
 			p.errs.Add(d)
 		}
 	}
 	if len(found) == 0 {
-		n.Errorf(&p.errs, yamldoc.CodeValue, "key has no placeholder, so that all files would be one unit; use {path}, {name} or {sha256}")
+		n.Errorf(&p.errs, yamldoc.CodeValue, "key has no placeholder, so that all would be one unit; use %s or %s", strings.Join(known[:len(known)-1], ", "), known[len(known)-1])
 	}
 	p.pipeline.Source.Key = text
 }

@@ -92,8 +92,16 @@ func (p *Pipeline) RuleFiles() []string {
 	return files
 }
 
-// Source says where the units of a pipeline come from. Each file is one unit.
+// Source says where the units of a pipeline come from: files, each of which is one
+// unit, or SQL or HTTP.
 type Source struct {
+	// SQL is a query that gives the units, HTTP takes them from others.
+	SQL  *SQLSource
+	HTTP *HTTPSource
+	// Portion says how the rows or bodies of these two are cut to units.
+	Portion Portion
+	// Keep is how long their inputs are kept after the units are finished.
+	Keep time.Duration
 	// Files are paths or patterns in the form of path/filepath.Match, relative to
 	// the pipeline file. A component "**" is not allowed.
 	Files []string

@@ -156,7 +156,7 @@ func TestLaterVersions(t *testing.T) {
 		require.Len(t, strings.Split(err.Error(), "\n"), 1, field)
 		require.Contains(t, err.Error(), "p.yaml:5:", field)
 	}
-	for _, source := range []string{"sql: x", "http: x", "cron: x", "files: x, unit: 'key_range(id, 16)'"} {
+	for _, source := range []string{"cron: x", "files: x, unit: 'key_range(id, 16)'"} {
 		_, err := pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\nsource: {"+source+"}\nsteps: {a: {run: [cat]}}\n"), nil)
 		require.ErrorContains(t, err, "is not supported by this version yet", source)
 		require.Len(t, strings.Split(err.Error(), "\n"), 1, source)

@@ -75,3 +75,45 @@ func TestSQLMistakes(t *testing.T) {
 		require.ErrorContains(t, err, want, steps)
 	}
 }
+
+func TestSourcesOfRowsAndBodies(t *testing.T) {
+	t.Parallel()
+	source := func(text string) (*pipeline.Pipeline, error) {
+		return pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\nsource: {"+text+"}\nsteps: {a: {run: [cat]}}\n"), nil)
+	}
+	p, err := source("sql: {dsn: 'sqlite:x.db', query: SELECT 1, format: csv}, unit: 'key_range(id, 16)', key: '{part}', keep: 2h")
+	require.NoError(t, err)
+	require.Equal(t, pipeline.Portion{Column: "id", Parts: 16}, p.Source.Portion)
+	require.Equal(t, "key_range(id, 16) of sqlite:x.db", p.Source.String())
+	require.Equal(t, []any{"csv", "{part}", "2h0m0s"}, []any{p.Source.SQL.Format, p.Source.Key, p.Source.Keep.String()})
+	p, err = source("http: /in/a/b.c, unit: 'rows(1_000)'")
+	require.NoError(t, err)
+	require.Equal(t, &pipeline.HTTPSource{Path: "/in/a/b.c", MaxBytes: 64 << 20}, p.Source.HTTP)
+	require.Equal(t, pipeline.Portion{Rows: 1000}, p.Source.Portion)
+	require.Equal(t, "POST /in/a/b.c", p.Source.String())
+	p, err = source("sql: {dsn: 'sqlite:x.db', file: none.sql}")
+	require.NoError(t, err)
+	require.ErrorContains(t, p.Check(), `p.yaml:3:42: the file "none.sql" cannot be read`)
+	for text, want := range map[string]string{
+		"sql: {}":                "missing key \"dsn\"",
+		"sql: {dsn: 'sqlite:x'}": "3:15: sql of the source has no query",
+		"sql: {dsn: 'sqlite:x', query: 'SELECT :unit_id'}":                  "unknown parameter :unit_id",
+		"sql: {dsn: 'sqlite:x', query: SELECT 1}, files: x":                 "3:51: the source has sql and files; keep one",
+		"sql: {dsn: 'sqlite:x', query: SELECT 1}, unit: file":               `"file" is no unit here; write query, rows(50000) or key_range(id, 16)`,
+		"sql: {dsn: 'sqlite:x', query: SELECT 1}, unit: rows(0)":            `"rows(0)" is no unit here`,
+		"sql: {dsn: 'sqlite:x', query: SELECT 1}, unit: 'key_range(id, 0)'": "the number of ranges is from 1 to 10000",
+		"sql: {dsn: 'sqlite:x', query: SELECT 1}, key: '{path}'":            "unknown placeholder {path} in key; there are {part} and {sha256}",
+		"sql: {dsn: 'sqlite:x', query: SELECT 1}, keep: 1s":                 "keep is at least 1h",
+		"files: x, keep: 1d":                     "keep is for inputs that the source stores",
+		"http: /orders":                          `3:16: "/orders" is no path; it is like /in/orders`,
+		"http: /in/../x":                         "is no path",
+		"http: {path: /in/x, max_bytes: 0}":      "max_bytes is from 1 to 1TiB",
+		"http: {path: /in/x, max: 1}":            "unknown key",
+		"http: {}":                               "missing key \"path\"",
+		"http: /in/x, key: '{sha256}'":           "leave key out",
+		"http: /in/x, unit: 'key_range(id, 16)'": "write body or rows(1000)",
+	} {
+		_, err := source(text)
+		require.ErrorContains(t, err, want, text)
+	}
+}

@@ -47,12 +47,22 @@ type conductor struct {
 	full  string                // the step that holds the source back
 	// expired is when old dead letters were last looked for.
 	expired time.Time
+	swept   time.Time // when old inputs were removed
 }
+
+// sweepEvery is how often old inputs are removed.
+const sweepEvery = time.Hour
 
 func (c *conductor) conduct(ctx context.Context) {
 	tick := time.NewTicker(c.r.options.Look)
 	defer tick.Stop()
 	for {
+		if now := c.r.options.Clock.Now(); now.Sub(c.swept) > sweepEvery {
+			c.swept = now
+			if err := c.r.sweepOrigins(ctx); err != nil && ctx.Err() == nil {
+				c.r.log.Warn("old inputs not removed", "err", err)
+			}
+		}
 		if err := c.look(ctx); err != nil && ctx.Err() == nil {
 			c.r.log.Error("pipeline not served", "err", err)
 		}

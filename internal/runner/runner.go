@@ -219,6 +219,9 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 			return empty, fmt.Errorf("step %q waits for workers of the lease API; run the pipeline in profiler serve (pipelines: in profiler.yaml)", p.Steps[i].Name)
 		}
 	}
+	if p.Source != nil && p.Source.HTTP != nil {
+		return empty, fmt.Errorf("source: http waits for what is sent to %s; run the pipeline in profiler serve (pipelines: in profiler.yaml)", p.Source.HTTP.Path)
+	}
 	unlock, err := lock(r.options.Queue)
 	if err != nil {
 		return empty, err

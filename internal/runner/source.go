@@ -34,8 +34,13 @@ func (r *Runner) units(ctx context.Context) ([]queue.Offer, error) {
 		// taken for finished.
 		return []queue.Offer{r.offer(UnitID(p.Name, r.options.RunID), "", "")}, nil
 	}
-	if p.Source.Streams() {
+	switch {
+	case p.Source.Streams():
 		return nil, nil // they come one after the other
+	case p.Source.SQL != nil:
+		return r.rowUnits(ctx)
+	case p.Source.HTTP != nil:
+		return nil, nil // they come by themselves
 	}
 	paths, err := r.sourceFiles()
 	if err != nil {

@@ -343,7 +343,11 @@ func (v *visit) query(ctx context.Context, tx *db.Tx, out *os.File) error {
 			return err
 		}
 		defer rows.Close()
-		w, err := newRowWriter(out, rows.Rows, v.s.Format.Out)
+		types, err := rows.ColumnTypes()
+		if err != nil {
+			return err
+		}
+		w, err := newRowWriter(out, types, v.s.Format.Out)
 		if err != nil {
 			return err
 		}

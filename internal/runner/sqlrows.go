@@ -65,11 +65,7 @@ func kindOf(t *sql.ColumnType) rowKind {
 
 // newRowWriter begins the output; of CSV it writes the header. The format is csv,
 // tsv or, by default, jsonl.
-func newRowWriter(out io.Writer, rows *sql.Rows, format string) (*rowWriter, error) {
-	types, err := rows.ColumnTypes()
-	if err != nil {
-		return nil, err
-	}
+func newRowWriter(out io.Writer, types []*sql.ColumnType, format string) (*rowWriter, error) {
 	w := &rowWriter{out: bufio.NewWriterSize(out, 64<<10), values: make([]any, len(types)), pointer: make([]any, len(types)), record: make([]string, len(types))}
 	seen := map[string]bool{}
 	for i, t := range types {

@@ -50,13 +50,33 @@ func serve(t *testing.T, dir string, files map[string]string) (url string, stop 
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	}
-	cmd := exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--store", "sqlite:s.db")
+	cmd, url, ended := start(t, dir)
+	return url, func() error {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		text := <-ended
+		err := cmd.Wait()
+		t.Log(text)
+		return err
+	}
+}
+
+// serveCommand starts the service as serve does; the caller ends it.
+func serveCommand(t *testing.T, dir string) (cmd *exec.Cmd, url string) {
+	t.Helper()
+	cmd, url, _ = start(t, dir)
+	return cmd, url
+}
+
+// start starts the service in a folder. Its log comes at its end.
+func start(t *testing.T, dir string) (cmd *exec.Cmd, url string, ended chan string) {
+	t.Helper()
+	cmd = exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--store", "sqlite:s.db")
 	cmd.Dir = dir
 	log, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	address := make(chan string, 1)
-	ended := make(chan string, 1)
+	ended = make(chan string, 1)
 	go func() {
 		var all strings.Builder
 		lines := bufio.NewScanner(log)
@@ -72,23 +92,16 @@ func serve(t *testing.T, dir string, files map[string]string) (url string, stop 
 		}
 		ended <- all.String()
 	}()
-	stop = func() error {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		text := <-ended
-		err := cmd.Wait()
-		t.Log(text)
-		return err
-	}
 	select {
 	case a := <-address:
-		return "http://" + a, stop
+		return cmd, "http://" + a, ended
 	case text := <-ended:
 		t.Fatalf("the service ended: %s", text)
 	case <-time.After(60 * time.Second):
 		_ = cmd.Process.Kill()
 		t.Fatal("the service does not say where it listens")
 	}
-	return "", nil
+	return nil, "", nil
 }
 
 func post(t *testing.T, url, body string) (int, map[string]any) {
