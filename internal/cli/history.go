@@ -90,10 +90,20 @@ func (e *env) openStore(cmd *cobra.Command, url string) (*store.Store, error) {
 // storeError gives errors of opening a store their exit code: an address that
 // cannot be meant is wrong usage, all else is a source out of reach.
 func storeError(err error) error {
-	if errors.Is(err, db.ErrUnavailable) || errors.Is(err, db.ErrReadOnly) || errors.Is(err, db.ErrFull) || errors.Is(err, db.ErrCorrupt) || errors.Is(err, db.ErrSchema) {
+	if isStoreTrouble(err) {
 		return &app.StoreError{Err: err}
 	}
 	return usage("%v", err)
+}
+
+// isStoreTrouble tells what a store cannot do from wrong usage.
+func isStoreTrouble(err error) bool {
+	for _, trouble := range []error{db.ErrUnavailable, db.ErrReadOnly, db.ErrFull, db.ErrCorrupt, db.ErrSchema} {
+		if errors.Is(err, trouble) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *env) historyList(cmd *cobra.Command, f *historyFlags) error {

@@ -99,6 +99,10 @@ const DefaultPoll = time.Second
 type Queue struct {
 	db   *db.DB
 	opts Options
+	// begun is when the queue was opened, and ahead how far its clock is before the
+	// system's.
+	begun time.Time
+	ahead time.Duration
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when something became ready
@@ -113,8 +117,29 @@ func Open(ctx context.Context, d *db.DB, o Options) (*Queue, error) {
 	if err := d.Migrate(ctx, migrations, "sql/queue"); err != nil {
 		return nil, fmt.Errorf("open queue: %w", err)
 	}
-	return &Queue{db: d, opts: o, changed: make(chan struct{})}, nil
+	q := &Queue{db: d, opts: o, changed: make(chan struct{}), begun: time.Now()}
+	if err := q.follow(ctx); err != nil {
+		return nil, fmt.Errorf("open queue: %w", err)
+	}
+	return q, nil
 }
+
+// follow sets the clock of an SQLite file behind what was last written there: if
+// the system's clock was set back since, units that were ready would not be due,
+// and leases of processes that are gone would not end.
+func (q *Queue) follow(ctx context.Context) error {
+	if q.db.Dialect.IsPostgres() {
+		return nil
+	}
+	var last int64
+	err := q.db.Get(ctx, &last, `SELECT max(COALESCE((SELECT at_us FROM unit_event ORDER BY id DESC LIMIT 1), 0), COALESCE((SELECT max(started_us) FROM run), 0))`)
+	q.ahead = max(0, time.UnixMicro(last).Sub(q.begun))
+	return err
+}
+
+// local is the time of this process. It runs evenly whatever happens to the
+// system's clock meanwhile.
+func (q *Queue) local() int64 { return q.begun.Add(time.Since(q.begun) + q.ahead).UnixMicro() }
 
 // DB returns the database, for the transactions that Complete takes part in.
 func (q *Queue) DB() *db.DB { return q.db }
@@ -127,7 +152,7 @@ func (q *Queue) now() string {
 	case q.db.Dialect.IsPostgres():
 		return "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 	}
-	return strconv.FormatInt(time.Now().UnixMicro(), 10)
+	return strconv.FormatInt(q.local(), 10)
 }
 
 // clock reads the time of leases.
@@ -136,7 +161,7 @@ func (q *Queue) clock(ctx context.Context, tx *db.Tx) (int64, error) {
 		return q.opts.Now().UnixMicro(), nil
 	}
 	if !q.db.Dialect.IsPostgres() {
-		return time.Now().UnixMicro(), nil
+		return q.local(), nil
 	}
 	var us int64
 	err := tx.Get(ctx, &us, "SELECT "+q.now())

@@ -153,9 +153,9 @@ func (r *Runner) rowUnits(ctx context.Context) ([]queue.Offer, error) {
 	s := p.Source.SQL
 	fail := func(err error) error {
 		if errors.Is(err, errUser) || errors.As(err, new(*storeError)) {
-			return fmt.Errorf("source of %s: %w", p.Name, err)
+			return &classified{ErrSource, fmt.Errorf("source of %s: %w", p.Name, err)}
 		}
-		return fmt.Errorf("source of %s: %s", p.Name, db.FaultOf(err).Message)
+		return &classified{ErrSource, fmt.Errorf("source of %s: %s", p.Name, db.FaultOf(err).Message)}
 	}
 	if err := r.sweepOrigins(ctx); err != nil {
 		return nil, fail(err)

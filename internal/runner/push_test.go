@@ -233,6 +233,7 @@ func TestRowsThatCannotBeRead(t *testing.T) {
 			b.write("p.yaml", "version: 1\npipeline: p\nsource: {"+source+"}\nsteps:\n  a: {run: [cat]}\n")
 			_, err := b.runner().Run(t.Context())
 			require.ErrorContains(t, err, want, source)
+			require.ErrorIs(t, err, runner.ErrSource)
 			require.NotContains(t, err.Error(), "s3cret")
 			require.NotContains(t, err.Error(), "\n")
 			require.NotRegexp(t, `pq:|sql:`, err.Error())

@@ -123,7 +123,7 @@ func (p *plant) finish() {
 func (p *plant) queue() (*queue.Queue, *db.DB) {
 	p.t.Helper()
 	url := p.store
-	if rest, ok := strings.CutPrefix(url, "sqlite:"); ok {
+	if rest, ok := strings.CutPrefix(url, "sqlite:"); ok && !filepath.IsAbs(rest) {
 		url = "sqlite:" + filepath.Join(p.dir, rest)
 	}
 	d, err := db.Open(p.t.Context(), url, db.Options{})
