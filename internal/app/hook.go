@@ -239,7 +239,7 @@ func (h *Hook) inputProfile(ctx context.Context, inputs []runner.InputFile) (*pr
 		}
 		if p == nil {
 			var err error
-			if p, err = profileFile(ctx, in.Path); err != nil {
+			if p, err = profileFile(ctx, in.Path, ""); err != nil {
 				return nil, err
 			}
 		}
@@ -258,13 +258,14 @@ func (h *Hook) inputProfile(ctx context.Context, inputs []runner.InputFile) (*pr
 	return merged, err
 }
 
-// profileFile profiles a file without telling anybody.
-func profileFile(ctx context.Context, path string) (*profile.Profile, error) {
+// profileFile profiles a file without telling anybody. format is the declared one,
+// or empty.
+func profileFile(ctx context.Context, path, format string) (*profile.Profile, error) {
 	in, err := source.Expand([]string{path}, false)
 	if err != nil {
 		return nil, err
 	}
-	r, err := source.Open(ctx, in[0], source.Options{})
+	r, err := source.Open(ctx, in[0], source.Options{Format: format})
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -27,6 +28,9 @@ type RunOptions struct {
 	Variables []string
 	// Clock is the system's if it is nil.
 	Clock runner.Clock
+	// Look is how often the service looks for what is due; 0 is the runner's
+	// default.
+	Look time.Duration
 	// Logger is the runner's; nil is that of the app.
 	Logger *slog.Logger
 	// Unmetered leaves the attempts to the watcher of the service, which counts
@@ -159,8 +163,9 @@ func (a *App) newRunner(q *queue.Queue, p *pipeline.Pipeline, o RunOptions, mu *
 		log = a.log
 	}
 	r, err := runner.New(runner.Options{
-		Queue: q, Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Logger: log, Workers: o.Workers,
-		Env: o.Variables, Clock: o.Clock,
+		Canary: func(ctx context.Context, end runner.CanaryEnd) error { return a.canaryEnded(ctx, p, end) },
+		Queue:  q, Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Logger: log, Workers: o.Workers,
+		Env: o.Variables, Clock: o.Clock, Look: o.Look,
 		Progress: func(ev runner.Event) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -175,6 +180,13 @@ func (a *App) newRunner(q *queue.Queue, p *pipeline.Pipeline, o RunOptions, mu *
 	})
 	if err != nil {
 		return nil, err
+	}
+	if c := p.Canary; c != nil {
+		for _, file := range c.Expect {
+			if _, err := ReadProfile(p.Path(file)); err != nil {
+				return nil, fmt.Errorf("%s: canary: %w", c.Pos, err)
+			}
+		}
 	}
 	meter.run = r.RunID()
 	if m := a.opts.Metrics; m != nil {
@@ -219,6 +231,9 @@ type attemptMeter struct {
 // event takes what happened. Units that an earlier run has finished are no
 // attempts.
 func (t *attemptMeter) event(ev runner.Event) {
+	if queue.IsCanary(ev.Run) {
+		return
+	}
 	key, now := [2]string{ev.Step, ev.Unit}, t.app.opts.Now()
 	if ev.Kind == runner.Started {
 		t.started[key] = now

@@ -172,6 +172,9 @@ func (w *runWatcher) events(ctx context.Context) error {
 // back are no attempts.
 func (w *runWatcher) count(e *queue.Event) {
 	m := w.app.opts.Metrics
+	if queue.IsCanary(e.Run) {
+		return
+	}
 	w.steps[step{e.Pipeline, e.Step}] = true
 	switch e.Kind {
 	case queue.KindReplayed:

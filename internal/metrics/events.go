@@ -195,6 +195,14 @@ func (m *Metrics) DeadLettered(pipeline, step string) {
 	m.counter("profiler_runner_dead_lettered_units_total", pipeline, step).Add(1)
 }
 
+// Canary sets whether the last canary of a pipeline came through as expected.
+func (m *Metrics) Canary(pipeline string, ok bool) {
+	m.mu.Lock()
+	defer m.unlock()
+	m.declarePipeline(pipeline)
+	m.gauge("profiler_runner_canary_success", pipeline).Set(truth(ok))
+}
+
 // LeasesExpired counts units that were taken back because a lease ran out.
 func (m *Metrics) LeasesExpired(pipeline, step string, units int) {
 	m.mu.Lock()

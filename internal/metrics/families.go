@@ -108,6 +108,7 @@ var families = slices.Concat(
 		{Name: "profiler_runner_run_failures_total", Type: Counter, Labels: labelsP, Help: "Runs that failed.", Bound: "1"},
 		{Name: "profiler_runner_last_success_timestamp_seconds", Type: Gauge, Labels: labelsP, Help: "When the last successful run ended.", Bound: "1"},
 		{Name: "profiler_runner_source_held", Type: Gauge, Labels: labelsP, Help: "Whether the source is held back because too many units stand before a step.", Bound: "1"},
+		{Name: "profiler_runner_canary_success", Type: Gauge, Labels: labelsP, Help: "Whether the last canary came through as expected.", Bound: "1"},
 		{Name: "profiler_runner_step_duration_seconds", Type: Histogram, Labels: labelsPS, Help: "Time of one attempt.", Bound: "1 native, 12 classic"},
 		{Name: "profiler_runner_queue_wait_seconds", Type: Histogram, Labels: labelsPS, Help: "Time a unit waited for a worker.", Bound: "1 native, 12 classic"},
 		{Name: "profiler_runner_units_total", Type: Counter, Labels: labelsPS, Help: "Attempts to process a unit.", Bound: "1"},

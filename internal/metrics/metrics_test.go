@@ -145,6 +145,7 @@ func everything(t testing.TB) *metrics.Metrics {
 	m.Waited("nightly", "clean", 90*time.Millisecond, "4bf92f3577b34da6a3ce929d0e0e4736", "r1")
 	m.Queued(metrics.Queue{Pipeline: "nightly", Step: "clean", Waiting: 4, InFlight: 2, Oldest: clock.Add(-time.Minute), Workers: 2, Open: true})
 	m.DeadLettered("nightly", "clean")
+	m.Canary("nightly", true)
 	m.Scaled("nightly", "clean", 3)
 	m.SourceHeld("nightly", true)
 	m.LeasesExpired("nightly", "clean", 1)

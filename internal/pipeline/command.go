@@ -244,6 +244,7 @@ func (p *Pipeline) Check() error {
 			f.Close()
 		}
 	}
+	p.Canary.check(p, &errs)
 	return errs.Err()
 }
 

@@ -46,3 +46,37 @@ func TestDeadLettersAreKept(t *testing.T) {
 		require.ErrorContains(t, err, want, text)
 	}
 }
+
+const canaries = "version: 1\npipeline: p\nsource: {files: 'in/*'}\n"
+
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	p := parse(t, canaries+"canary: {every: 10m, input: c.csv, expect: c.profile, within: 5m}\nsteps:\n  a: {run: [cat]}\n  b: {needs: a, run: [cat]}\n  load: {needs: b, run: [cat], canary: skip}\n")
+	require.Equal(t, map[string]string{"b": "c.profile"}, p.Canary.Expect)
+	require.Equal(t, []any{10 * time.Minute, 5 * time.Minute, "c.csv", "p/canary", true},
+		[]any{p.Canary.Every, p.Canary.Within, p.Canary.Input, p.CanaryDataset(), p.Step("load").SkipCanary})
+	p = parse(t, canaries+"canary: {every: 10m, input: c.csv, expect: {a: a.profile, b: b.profile}}\nsteps:\n  a: {run: [cat]}\n  b: {needs: a, run: [cat]}\n")
+	require.Equal(t, map[string]string{"a": "a.profile", "b": "b.profile"}, p.Canary.Expect)
+	require.Equal(t, 10*time.Minute, p.Canary.Within)
+	p = parse(t, canaries+"canary: {every: 10m, input: c, expect: e}\nsteps:\n  a: {run: [cat], canary: skip}\n  b: {needs: a, run: [cat]}\n")
+	require.Equal(t, map[string]string{"b": "e"}, p.Canary.Expect, "what is passed over gives its input on")
+
+	const steps = "steps:\n  a: {run: [cat]}\n  b: {needs: a, run: [cat]}\n  c: {needs: a, run: [cat]}\n"
+	for text, want := range map[string]string{
+		canaries + "canary: {every: 10m, input: c, expect: e}\n" + steps:                                                                                  "dir/p.yaml:4:40: a canary ends in several steps; name what is expected of each: expect: {b: FILE, c: FILE}",
+		canaries + "canary: {every: 10m, input: c, expect: {d: e}}\n" + steps:                                                                             "dir/p.yaml:4:41: \"d\" is no step that a canary comes to; there are a, b, c",
+		canaries + "canary: {every: 10m, within: 11m, input: c, expect: {b: e}}\n" + steps:                                                                "dir/p.yaml:4:30: within is above 0 and at most every (10m0s)",
+		canaries + "canary: {every: 0s, input: c, expect: {b: e}}\n" + steps:                                                                              "dir/p.yaml:4:17: every is at least 1s, such as 10m",
+		canaries + "canary: {input: c, expect: {b: e}}\n" + steps:                                                                                         "dir/p.yaml:4:9: missing key \"every\" in canary",
+		canaries + "canary: {every: 1m, input: c, expects: e}\n" + steps:                                                                                  "dir/p.yaml:4:31: unknown key \"expects\" in canary; did you mean \"expect\"?",
+		"version: 1\npipeline: p\ncanary: {every: 10m, input: c, expect: {b: e}}\n" + steps:                                                               "dir/p.yaml:3:1: a canary takes the place of a file of the source, and the pipeline has no source",
+		canaries + "steps: {a: {run: [cat], canary: skip}}\n":                                                                                             "dir/p.yaml:4:33: step \"a\" says something about a canary, and there is none; add canary: to the pipeline",
+		canaries + "canary: {every: 1m, input: c, expect: e}\nsteps: {a: {run: [cat], canary: skip}}\n":                                                   "dir/p.yaml:4:39: all steps are passed over in a canary",
+		canaries + "canary: {every: 1m, input: c, expect: e}\nsteps: {a: {run: [cat], canary: no}}\n":                                                     "dir/p.yaml:5:33: ",
+		canaries + "canary: {every: 1m, input: c, expect: e}\nsteps: {canary: {run: [cat]}}\n":                                                            "dir/p.yaml:5:9: step \"canary\" has the dataset p/canary, under which canaries are recorded",
+		canaries + "canary: {every: 1m, input: c, expect: e}\n" + steps + "  d: {needs: [b, c], run: [cat], canary: skip}\n  e: {needs: d, run: [cat]}\n": "dir/p.yaml:9:42: step \"d\" joins or cuts what e needs, a canary cannot pass it over",
+	} {
+		_, err := pipeline.Parse("dir/p.yaml", []byte(text), nil)
+		require.ErrorContains(t, err, want, text)
+	}
+}

@@ -88,6 +88,7 @@ type parser struct {
 	pipeline *Pipeline
 	needs    map[string][]*yamldoc.Node // the edges of a step in the file, beside Step.Needs
 	commands map[string]*yamldoc.Node
+	passed   skipped // steps that a canary passes over
 	// bad is set when the steps are too broken for judging their graph.
 	bad bool
 }
@@ -134,8 +135,7 @@ func (p *parser) top(m *yamldoc.Mapping) {
 	if m == nil {
 		return
 	}
-	p.keys(m, "the pipeline", []string{"version", "pipeline", "source", "steps", "schedule", "every", "timezone", "catch_up", "overlap", "groups", "dlq"},
-		[]string{"canary"})
+	p.keys(m, "the pipeline", []string{"version", "pipeline", "source", "steps", "schedule", "every", "timezone", "catch_up", "overlap", "groups", "dlq", "canary"}, nil)
 	version := m.Required("version", "the pipeline", &p.errs)
 	if v, ok := version.Int(&p.errs); ok && v != 1 {
 		version.Errorf(&p.errs, yamldoc.CodeValue, "version %d of pipeline files is unknown, this program reads version 1", v)
@@ -155,6 +155,7 @@ func (p *parser) top(m *yamldoc.Mapping) {
 			}
 		}
 	}
+	p.canary(m)
 }
 
 // name reads a name that becomes part of paths and of metric labels.
@@ -324,11 +325,13 @@ func (p *parser) step(name string, e yamldoc.Entry) {
 		return
 	}
 	p.keys(m, where,
-		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http", "sql", "worker", "group", "fan_in", "split"},
-		[]string{"canary"})
+		[]string{"run", "sh", "needs", "format", "dataset", "rules", "on_fail", "profile", "timeout", "retry", "rejects", "workers", "resources", "http", "sql", "worker", "group", "fan_in", "split", "canary"}, nil)
 	p.commandOf(&s, m, e.Key, where)
 	if n := m.Get("needs"); n != nil {
 		p.needsOf(&s, n)
+	}
+	if n := m.Get("canary"); n != nil {
+		p.skipCanary(&s, n)
 	}
 	if n := m.Get("dataset"); n != nil {
 		s.Dataset = p.dataset(n)

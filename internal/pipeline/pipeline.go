@@ -41,6 +41,8 @@ type Pipeline struct {
 	Groups map[string]int
 	// DLQKeep is how long dead letters are kept in the service; 0 is for ever.
 	DLQKeep time.Duration
+	// Canary is the known input that the service sends through; nil is none.
+	Canary *Canary
 	// Steps are in topological order: a step stands behind all that it needs, and
 	// otherwise as in the file.
 	Steps []Step
@@ -278,6 +280,8 @@ type Step struct {
 	Workers Workers
 	// Group names the capacity that the step shares, or is empty.
 	Group string
+	// SkipCanary lets a canary pass the step over.
+	SkipCanary bool
 	// Pos is the place of the step's name in the file.
 	Pos diag.Position
 	// CommandPos is the place of the command.

@@ -140,16 +140,8 @@ func TestMistakes(t *testing.T) {
 
 func TestLaterVersions(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{
-		"canary: {every: 10m}",
-	} {
-		_, err := pipeline.Parse("p.yaml", []byte(line+"\n"+head+"steps: {a: {run: [cat]}}\n"), nil)
-		key, _, _ := strings.Cut(line, ":")
-		require.EqualError(t, err, `p.yaml:1:1: "`+key+`" in the pipeline is not supported by this version yet`)
-	}
 	for _, field := range []string{
 		"run: [cat], split: files",
-		"run: [cat], canary: skip",
 	} {
 		_, err := pipeline.Parse("p.yaml", []byte(head+"steps:\n  a: {"+field+"}\n"), nil)
 		require.ErrorContains(t, err, "is not supported by this version yet", field)

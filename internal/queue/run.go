@@ -75,7 +75,7 @@ func (q *Queue) BeginOnce(ctx context.Context, id, pipeline string, scheduled ti
 // zero if there was none.
 func (q *Queue) LastScheduled(ctx context.Context, pipeline string) (time.Time, error) {
 	var us int64
-	err := q.db.Get(ctx, &us, "SELECT COALESCE(max(scheduled_us), 0) FROM run WHERE pipeline = ?", pipeline)
+	err := q.db.Get(ctx, &us, "SELECT COALESCE(max(scheduled_us), 0) FROM run WHERE pipeline = ? AND id NOT LIKE '"+CanaryPrefix+"%'", pipeline)
 	if err != nil || us == 0 {
 		return time.Time{}, err
 	}
@@ -85,7 +85,7 @@ func (q *Queue) LastScheduled(ctx context.Context, pipeline string) (time.Time, 
 // OpenRuns returns the runs of a pipeline that have not ended, oldest first.
 func (q *Queue) OpenRuns(ctx context.Context, pipeline string) ([]string, error) {
 	var ids []string
-	err := q.db.Select(ctx, &ids, "SELECT id FROM run WHERE pipeline = ? AND state = 'running' ORDER BY started_us, id", pipeline)
+	err := q.db.Select(ctx, &ids, "SELECT id FROM run WHERE pipeline = ? AND state = 'running' AND id NOT LIKE '"+CanaryPrefix+"%' ORDER BY started_us, id", pipeline)
 	return ids, err
 }
 
@@ -98,7 +98,7 @@ func (q *Queue) FinishedRuns(ctx context.Context, pipeline string, fanIn bool) (
 	if fanIn {
 		gathered = " AND gathered <> 0"
 	}
-	err := q.db.Select(ctx, &ids, `SELECT id FROM run r WHERE pipeline = ? AND state = 'running' AND filling = 0`+gathered+` AND NOT EXISTS (
+	err := q.db.Select(ctx, &ids, `SELECT id FROM run r WHERE pipeline = ? AND state = 'running' AND filling = 0 AND id NOT LIKE '`+CanaryPrefix+`%'`+gathered+` AND NOT EXISTS (
 		SELECT 1 FROM unit u WHERE u.run = r.id AND u.state IN ('ready', 'running')
 		AND (u.state = 'running' OR NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = u.pipeline AND p.step = u.step AND p.paused <> '')))
 		ORDER BY started_us, id`, pipeline)
@@ -122,12 +122,12 @@ func (q *Queue) Cancel(ctx context.Context, run string) error {
 	})
 }
 
-// Runs returns the newest runs first, at most limit of them; 0 is all. pipeline
+// Runs returns the newest runs first, without canaries, at most limit of them; 0 is all. pipeline
 // picks one pipeline, empty is all.
 func (q *Queue) Runs(ctx context.Context, pipeline string, limit int) ([]Run, error) {
-	query, args := "SELECT "+runColumns+" FROM run", []any{}
+	query, args := "SELECT "+runColumns+" FROM run WHERE id NOT LIKE '"+CanaryPrefix+"%'", []any{}
 	if pipeline != "" {
-		query, args = query+" WHERE pipeline = ?", append(args, pipeline)
+		query, args = query+" AND pipeline = ?", append(args, pipeline)
 	}
 	query += " ORDER BY started_us DESC, id DESC"
 	if limit > 0 {

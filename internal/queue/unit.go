@@ -66,6 +66,8 @@ type Filter struct {
 	Since, Until time.Time
 	// Limit is the number of units at most; 0 is no limit.
 	Limit int
+	// Real leaves canaries out.
+	Real bool
 }
 
 func (f *Filter) where() (string, []any) {
@@ -78,6 +80,9 @@ func (f *Filter) where() (string, []any) {
 		if c[1] != "" {
 			add(c[0]+" = ?", c[1])
 		}
+	}
+	if f.Real {
+		add(noCanary)
 	}
 	if len(f.IDs) > 0 {
 		var either []string
@@ -166,13 +171,14 @@ type Depth struct {
 	OldestUS int64 `db:"oldest_us"`
 }
 
-// Depths counts the units that are not finished, and the dead letters.
+// Depths counts the units that are not finished, and the dead letters, without
+// canaries.
 func (q *Queue) Depths(ctx context.Context) ([]Depth, error) {
 	var all []Depth
 	// The states are named one by one so that the partial indexes serve.
 	var parts []string
 	for _, where := range []string{"state = 'ready'", "state = 'running'", "state IN ('dead', 'quarantined')", "state = 'waiting'"} {
-		parts = append(parts, "SELECT pipeline, step, state, count(*) AS units, min(ready_us) AS oldest_us FROM unit WHERE "+where+" GROUP BY pipeline, step, state")
+		parts = append(parts, "SELECT pipeline, step, state, count(*) AS units, min(ready_us) AS oldest_us FROM unit WHERE "+where+" AND "+noCanary+" GROUP BY pipeline, step, state")
 	}
 	if err := q.db.Select(ctx, &all, strings.Join(parts, " UNION ALL ")+" ORDER BY pipeline, step, state"); err != nil {
 		return nil, fmt.Errorf("count units: %w", err)

@@ -45,6 +45,8 @@ type Assignment struct {
 	// Members are what a step with fan_in joins.
 	Members      []Member `json:"members,omitempty"`
 	LeaseSeconds float64  `json:"lease_seconds"`
+	// Canary says that the unit is a canary, whose result belongs to nothing real.
+	Canary bool `json:"canary,omitempty"`
 }
 
 // Content is data: inside the message up to 1 MiB, or a path that both sides
@@ -212,7 +214,7 @@ func (b *Broker) give(ctx context.Context, v *visit) (w Assignment, given bool) 
 	}
 	w = Assignment{
 		Lease: b.sign(token{v.lease.Pipeline, v.lease.Step, v.lease.Unit, v.lease.Attempt}), UnitID: v.lease.Unit, Attempt: v.attempts,
-		CorrelationID: v.lease.Correlation, Idempotency: v.idempotencyKey(), LeaseSeconds: v.r.lease(v.s).Seconds(),
+		CorrelationID: v.lease.Correlation, Idempotency: v.idempotencyKey(), LeaseSeconds: v.r.lease(v.s).Seconds(), Canary: v.canary(),
 		Traceparent: traceparent(v.lease.Correlation, v.lease.Run, v.s.Name, v.lease.Unit, v.attempts),
 	}
 	room := int64(maxInline) // of the whole message

@@ -40,11 +40,12 @@ func Serve(ctx context.Context, runners []*Runner) error {
 
 // conductor begins and ends the runs of one pipeline.
 type conductor struct {
-	r     *Runner
-	sizes map[string]sourceFile // of watched files when they were last listed
-	known map[string]bool       // units that were offered, by id
-	next  time.Time             // when the schedule is due
-	full  string                // the step that holds the source back
+	r          *Runner
+	sizes      map[string]sourceFile // of watched files when they were last listed
+	known      map[string]bool       // units that were offered, by id
+	next       time.Time             // when the schedule is due
+	full       string                // the step that holds the source back
+	nextCanary time.Time             // when one is due
 	// expired is when old dead letters were last looked for.
 	expired time.Time
 	swept   time.Time // when old inputs were removed
@@ -81,7 +82,7 @@ func (c *conductor) look(ctx context.Context) error {
 	if p.Source.Streams() { // the hours before get no more units
 		err = c.r.options.Queue.Filled(ctx, p.Name, hourRun(p.Name, c.r.options.Clock.Now()))
 	}
-	err = errors.Join(err, c.endRuns(ctx), c.expire(ctx))
+	err = errors.Join(err, c.endRuns(ctx), c.expire(ctx), c.canary(ctx))
 	if p.Timing.Schedule != nil {
 		err = errors.Join(err, c.schedule(ctx))
 	}

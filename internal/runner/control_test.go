@@ -2,7 +2,9 @@ package runner_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -192,4 +194,126 @@ func TestOldDeadLettersAreDiscarded(t *testing.T) {
 	require.NoError(t, err)
 	last := events[len(events)-1]
 	require.Equal(t, []string{"discarded", "older than dlq.keep"}, []string{string(last.Kind), last.Detail})
+}
+
+// A canary goes through the steps as a unit that belongs to nothing real: marked,
+// unjudged, past the steps that say so, and out of runs, queues and dead letters.
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "", map[string]string{"1.csv": "n\n1\n"})
+	b.write("c.csv", "n\n7\n")
+	b.write("c.profile", "")
+	b.write("p.yaml", "version: 1\npipeline: p\nsource: {watch: 'in/*'}\ncanary: {every: 10m, input: c.csv, expect: c.profile}\nsteps:\n"+
+		"  a: {sh: 'echo $PROFILER_CANARY:$(cat {input} | tail -1) >>log; while [ -e stop ]; do sleep 0.01; done; if [ -e bad -a -n \"$PROFILER_CANARY\" ]; then exit 65; fi; cat {input}'}\n"+
+		"  load: {needs: a, sh: 'cat; tail -1 {input} >>loaded', canary: skip}\n  b: {needs: load, run: [cat]}\n")
+	var mu sync.Mutex
+	var ends []runner.CanaryEnd
+	b.o.Canary = func(_ context.Context, e runner.CanaryEnd) error {
+		mu.Lock()
+		defer mu.Unlock()
+		ends = append(ends, e)
+		return nil
+	}
+	judged := 0
+	b.o.Hooks = []runner.Hook{hook(func(o runner.Output) (runner.Judgement, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		judged++
+		return runner.Judgement{}, nil
+	})}
+	b.o.Progress, b.o.Look = nil, 5*time.Millisecond
+	var pauses stillClock
+	pauses.bench = b
+	b.o.Clock = &pauses
+	b.serve(1)
+	b.runs(1)
+	before := judged
+	q := b.o.Queue
+	// The clock moves while no canary is under way, by what one may take.
+	next := func(n int) runner.CanaryEnd {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			open, err := q.OpenCanaries(t.Context(), "p")
+			require.NoError(t, err)
+			mu.Lock()
+			defer mu.Unlock()
+			if len(open) == 0 && len(ends) < n {
+				b.ahead.Add(int64(10 * time.Minute))
+			}
+			return len(ends) >= n
+		}, 30*time.Second, 20*time.Millisecond)
+		mu.Lock()
+		defer mu.Unlock()
+		return ends[n-1]
+	}
+	good := next(1)
+	require.Empty(t, good.Problem)
+	require.Len(t, good.Outputs["b"], 1)
+	data, err := os.ReadFile(good.Outputs["b"][0])
+	require.NoError(t, err)
+	require.Equal(t, "n\n7\n", string(data))
+	require.Contains(t, b.read("log"), "1:7\n")
+	require.Contains(t, b.read("log"), ":1\n")
+	require.NotContains(t, b.read("loaded"), "7", "passed over")
+	require.Equal(t, before, judged, "not by the rules")
+
+	b.write("bad", "")
+	require.Regexp(t, "^it is dead at step a: the command ended with exit status 65", next(len(ends)+1).Problem)
+	ledger, err := runner.NewLedger(t.Context(), q)
+	require.NoError(t, err)
+	letters, err := ledger.Letters(t.Context(), queue.Filter{})
+	require.NoError(t, err)
+	require.Empty(t, letters)
+	runs, err := q.Runs(t.Context(), "", 0)
+	require.NoError(t, err)
+	require.Len(t, runs, 1)
+	depths, err := q.Depths(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, depths)
+	require.NoError(t, os.Remove(filepath.Join(b.dir, "bad")))
+
+	b.write("stop", "")
+	n := len(ends)
+	require.Eventually(t, func() bool { // until a canary is under way
+		open, err := q.OpenCanaries(t.Context(), "p")
+		require.NoError(t, err)
+		if len(open) == 0 {
+			b.ahead.Add(int64(10 * time.Minute))
+		}
+		return len(open) > 0
+	}, 30*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool {
+		running, err := q.Units(t.Context(), queue.Filter{Step: "a", States: []queue.State{queue.Running}})
+		require.NoError(t, err)
+		return len(running) > 0
+	}, 30*time.Second, 5*time.Millisecond)
+	b.ahead.Add(int64(11 * time.Minute))
+	late := next(n + 1)
+	require.Contains(t, late.Problem, "it has not come through within 10m0s: step b has no output of it, it is ")
+	require.Contains(t, late.Problem, " at step a")
+	require.NoError(t, os.Remove(filepath.Join(b.dir, "stop")))
+
+	// What is left of canaries goes after a day.
+	old := good.Outputs["b"][0]
+	require.FileExists(t, old)
+	b.ahead.Add(int64(25 * time.Hour))
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(old)
+		open, e := q.OpenCanaries(t.Context(), "p")
+		require.NoError(t, e)
+		if len(open) == 0 {
+			b.ahead.Add(int64(10 * time.Minute))
+		}
+		return errors.Is(err, os.ErrNotExist)
+	}, 30*time.Second, 20*time.Millisecond)
+	rows, err := q.Units(t.Context(), queue.Filter{Run: good.Run})
+	require.NoError(t, err)
+	require.Empty(t, rows)
+}
+
+// stillClock moves by the test alone.
+type stillClock struct{ *bench }
+
+func (c *stillClock) Wait(ctx context.Context, changed <-chan struct{}, d time.Duration) {
+	c.o.Queue.Wait(ctx, changed, min(d, 10*time.Millisecond))
 }

@@ -31,7 +31,7 @@ func (c *conductor) expire(ctx context.Context) error {
 		return nil
 	}
 	q, d := c.r.options.Queue, queue.Decision{Why: "older than dlq.keep"}
-	f := queue.Filter{Pipeline: p.Name, States: keptStates, Until: now.Add(-p.DLQKeep), Limit: expireRows}
+	f := queue.Filter{Pipeline: p.Name, States: keptStates, Until: now.Add(-p.DLQKeep), Limit: expireRows, Real: true}
 	total := 0
 	for {
 		rows, err := q.Units(ctx, f)

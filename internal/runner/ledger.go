@@ -20,7 +20,7 @@ var keptStates = []queue.State{queue.Dead, queue.Quarantined}
 
 // Letters returns the units that were given up or are kept back.
 func (l *Ledger) Letters(ctx context.Context, f queue.Filter) ([]DeadLetter, error) {
-	f.States = keptStates
+	f.States, f.Real = keptStates, true
 	rows, err := l.q.Units(ctx, f)
 	if err != nil {
 		return nil, err

@@ -247,6 +247,9 @@ func (v *visit) attach(ctx context.Context) error {
 // resume uses what an earlier attempt or run left. It reports whether there is
 // nothing to do; an output whose judgement is open stays for the attempt.
 func (v *visit) resume(ctx context.Context) (bool, error) {
+	if v.canary() && v.s.SkipCanary {
+		return true, v.passOver()
+	}
 	body, err := v.earlier(ctx)
 	if err != nil {
 		return false, err
@@ -301,7 +304,7 @@ func (v *visit) attempt(ctx context.Context) (retry bool) {
 
 // before shows the inputs to the hooks if the step wants it.
 func (v *visit) before(ctx context.Context) (retry, ok bool) {
-	if !v.s.Profile.Input || len(v.r.options.Hooks) == 0 {
+	if !v.s.Profile.Input || len(v.r.options.Hooks) == 0 || v.canary() {
 		return false, true
 	}
 	if v.layout != nil {
@@ -381,7 +384,7 @@ func (v *visit) observed(side Side) Output {
 // judge asks the hooks about the output and acts as the gate.
 func (v *visit) judge(ctx context.Context) (retry bool) {
 	v.verdict = nil
-	if len(v.r.options.Hooks) == 0 || !v.s.Profile.Output {
+	if len(v.r.options.Hooks) == 0 || !v.s.Profile.Output || v.canary() {
 		v.end(Done)
 		return false
 	}
@@ -498,7 +501,7 @@ func (v *visit) commit(ctx context.Context) {
 
 // rejected reads the bad records that the command reported.
 func (v *visit) rejected() ([]queue.Reject, error) {
-	if v.rejectf == "" || v.state == Skipped {
+	if v.rejectf == "" || v.state == Skipped || v.canary() {
 		return nil, nil
 	}
 	return readRejects(v.rejectf)
@@ -767,7 +770,7 @@ func (v *visit) idempotencyKey() string {
 
 // identity says what is worked on and where.
 func (v *visit) identity() []identified {
-	return []identified{
+	ids := []identified{
 		{"PROFILER_UNIT_ID", "Profiler-Unit-Id", v.lease.Unit},
 		{"PROFILER_ATTEMPT", "Profiler-Attempt", strconv.Itoa(v.attempts)},
 		{"PROFILER_CORRELATION_ID", "Profiler-Correlation-Id", v.lease.Correlation},
@@ -777,6 +780,10 @@ func (v *visit) identity() []identified {
 		{"PROFILER_PIPELINE", "", v.r.options.Pipeline.Name},
 		{"PROFILER_STEP", "", v.s.Name},
 	}
+	if v.canary() {
+		ids = append(ids, identified{"PROFILER_CANARY", "Profiler-Canary", "1"})
+	}
+	return ids
 }
 
 // environment returns the variables of one attempt.
