@@ -286,8 +286,8 @@ func mount(t *testing.T, dir, size string) {
 // The disk of the store, and that of the outputs, is full; then there is space
 // again.
 func TestDiskFull(t *testing.T) {
-	if testing.Short() {
-		t.Skip("mounts file systems")
+	if !long() {
+		t.Skip("a part of the long form: it takes minutes")
 	}
 	t.Parallel()
 	for _, tt := range []struct{ name, dir, size, store string }{
