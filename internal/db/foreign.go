@@ -71,7 +71,7 @@ func (t *Tx) Load(ctx context.Context, table string, columns []string, next func
 	if err != nil {
 		return 0, t.db.Explain(err)
 	}
-	defer stmt.Close()
+	defer stmt.Close() //nolint:errcheck // nothing is written by it
 	n := int64(0)
 	for ; ; n++ {
 		values, err := next()

@@ -141,13 +141,13 @@ func (v *visit) setUnit() string {
 // fingerprint. A fan-in, and a step behind it, takes the one of an earlier run that joined the same,
 // unless somebody wants it anew.
 func (v *visit) earlier(ctx context.Context) (string, error) {
-	q, print := v.r.options.Queue, v.r.prints[v.step]
-	body, err := q.Output(ctx, v.lease.Key, print)
+	q, code := v.r.options.Queue, v.r.prints[v.step]
+	body, err := q.Output(ctx, v.lease.Key, code)
 	set := v.setUnit()
 	if err != nil || body != "" || set == "" || v.lease.Replay > 0 {
 		return body, err
 	}
-	return q.Output(ctx, queue.Key{Pipeline: v.lease.Pipeline, Step: v.lease.Step, Unit: set}, print)
+	return q.Output(ctx, queue.Key{Pipeline: v.lease.Pipeline, Step: v.lease.Step, Unit: set}, code)
 }
 
 // layout is how a fan-in finds its inputs on disk: a folder of links for each

@@ -63,8 +63,8 @@ func startOn(cmd *exec.Cmd, n int) error {
 	}
 	runtime.LockOSThread() // a locked thread is no model for new ones
 	defer runtime.UnlockOSThread()
-	affinity(syscall.SYS_SCHED_SETAFFINITY, &chosen)
-	defer affinity(syscall.SYS_SCHED_SETAFFINITY, &own)
+	_ = affinity(syscall.SYS_SCHED_SETAFFINITY, &chosen) // else it runs on all
+	defer func() { _ = affinity(syscall.SYS_SCHED_SETAFFINITY, &own) }()
 	return cmd.Start()
 }
 

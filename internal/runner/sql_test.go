@@ -220,7 +220,7 @@ func TestSQLTypes(t *testing.T) {
 	b := sqlBench(t, w, "  a: {sql: {dsn: DSN, query: \""+strings.NewReplacer("\n", " ", "\t", " ", `\`, `\\`, `"`, `\"`).Replace(pg)+"\"}}\n", map[string]string{"x": ""})
 	s := b.run()
 	require.Empty(t, s.DeadLetters)
-	require.Equal(t, `{"d":"2026-03-01","t":"2026-03-01T10:00:00.5","z":"2026-03-01T10:00:00Z","b":true,"n":1.50,"nan":"NaN","raw":"AP8=","j":{"a": [1]},"l":"{1,2}","big":9223372036854775807}`+"\n", b.outputs("a")["x"])
+	require.Equal(t, `{"d":"2026-03-01","t":"2026-03-01T10:00:00.5","z":"2026-03-01T10:00:00Z","b":true,"n":1.50,"nan":"NaN","raw":"AP8=","j":{"a": [1]},"l":"{1,2}","big":9223372036854775807}`+"\n", b.outputs("a")["x"]) //nolint:testifylint // byte for byte
 }
 
 func TestSQLChangesTheFingerprint(t *testing.T) {

@@ -68,7 +68,7 @@ func keepFile(file string, data []byte) error {
 		err = os.Rename(tmp.Name(), file)
 	}
 	if err != nil {
-		_ = os.Remove(tmp.Name()) //nolint:errcheck // the first error counts
+		_ = os.Remove(tmp.Name())
 		return fmt.Errorf("keep profiles: %w", err)
 	}
 	return nil
