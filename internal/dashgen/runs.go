@@ -82,9 +82,10 @@ func (b *board) queues() {
 		Target{Expr: b.increase(byStep, "profiler_runner_lease_expirations_total"), LegendFormat: stepLegend}), 6, 8)
 	b.add(lines("Dead letters", unitCount, "Units in the dead letter queue. If the line only rises, nobody replays or discards: data is missing in the output.",
 		Target{Expr: "sum by (" + byStep + ") (" + b.m("profiler_runner_dead_letter_units") + ")", LegendFormat: stepLegend}), 12, 8)
-	b.add(lines("Held back", unitCount, "1 while a step gets no units because more than half of its last attempts failed, or while a source waits because too many units stand before a step. Repair what the step needs, or add workers.",
+	b.add(lines("Held back", unitCount, "1 while a step gets no units because more than half of its last attempts failed, while a source waits because too many units stand before a step, or while the last canary failed. If a line is at 1, repair what the step needs, or add workers; of a canary the incident says what differs.",
 		Target{Expr: "max by (" + byStep + ") (" + b.m("profiler_runner_circuit_open") + ")", LegendFormat: "failing " + stepLegend},
-		Target{Expr: "max by (pipeline) (" + b.m("profiler_runner_source_held") + ")", LegendFormat: "source {{pipeline}}"}), 12, 8)
+		Target{Expr: "max by (pipeline) (" + b.m("profiler_runner_source_held") + ")", LegendFormat: "source {{pipeline}}"},
+		Target{Expr: "1 - max by (pipeline) (" + b.m("profiler_runner_canary_success") + ")", LegendFormat: "canary {{pipeline}}"}), 12, 8)
 	b.add(lines("Age of the last good run", unitSeconds, "A healthy line is a saw tooth. If it only climbs, runs fail or do not start.",
 		Target{Expr: b.age("pipeline", "profiler_runner_last_success_timestamp_seconds"), LegendFormat: "{{pipeline}}"}), 12, 8)
 }

@@ -140,6 +140,7 @@ func live(t *testing.T) (*app.App, *metrics.Metrics, string) {
 	m.Queued(metrics.Queue{Pipeline: "orders", Step: "clean", Waiting: 3, InFlight: 1, Workers: 1, Oldest: time.Now()})
 	m.Scaled("orders", "clean", 2)
 	m.SourceHeld("orders", false)
+	m.Canary("orders", true)
 	return a, m, dir
 }
 
