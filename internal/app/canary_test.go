@@ -121,9 +121,9 @@ steps:
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"orders/canary", "orders/clean", "orders/load"}, names)
 	for _, name := range []string{"orders/clean", "orders/load"} {
-		real, err := a.Store.Batches(t.Context(), store.Query{Dataset: name, All: true})
+		batches, err := a.Store.Batches(t.Context(), store.Query{Dataset: name, All: true})
 		require.NoError(t, err)
-		require.Len(t, real, 1, "the file of the source alone")
+		require.Len(t, batches, 1, "the file of the source alone")
 	}
 	loaded, err := os.ReadFile(filepath.Join(dir, "loaded"))
 	require.NoError(t, err)
@@ -137,7 +137,7 @@ func save(t *testing.T, path, to string) {
 	require.NoError(t, err)
 	r, err := source.Open(t.Context(), in[0], source.Options{})
 	require.NoError(t, err)
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close()
 	var reader batch.Reader = r
 	o, err := monitor.New(monitor.Options{}).Observe(t.Context(), reader, monitor.Subject{})
 	require.NoError(t, err)

@@ -186,7 +186,7 @@ func (s *scheduled) comes(dataset string, sets []*rules.Set) {
 	require.NoError(s.t, err)
 	r, err := source.Open(s.t.Context(), in[0], source.Options{})
 	require.NoError(s.t, err)
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close()
 	day := time.Now().UTC().Truncate(24 * time.Hour)
 	subject := app.Subject(dataset, r, sets)
 	subject.Batch, subject.At = day.Format(time.DateOnly), day

@@ -52,7 +52,7 @@ func TestStreamIsDrained(t *testing.T) {
 	s := b.run()
 	require.Equal(t, 0, s.ExitCode())
 	require.Equal(t, runner.Units{Done: 3}, s.Steps[0].Units)
-	require.Equal(t, strings.Count(b.output("all"), "\n"), 25)
+	require.Equal(t, 25, strings.Count(b.output("all"), "\n"))
 	require.Contains(t, b.outputs("keep"), "ORDERS 1-10")
 	require.Equal(t, "{\"n\":21}\n{\"n\":22}\n{\"n\":23}\n{\"n\":24}\n{\"n\":25}\n", b.outputs("keep")["ORDERS 21-25"])
 	require.Zero(t, left(t, srv), "all is acknowledged")

@@ -172,7 +172,7 @@ func (r *Runner) rowUnits(ctx context.Context) ([]queue.Offer, error) {
 	if err != nil {
 		return nil, fail(err)
 	}
-	defer d.Close()
+	defer d.Close() //nolint:errcheck // only read
 	var all []queue.Offer
 	err = d.ReadTx(ctx, func(tx *db.Tx) error {
 		all = nil

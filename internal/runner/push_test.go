@@ -190,7 +190,7 @@ func TestRowsAreUnits(t *testing.T) {
 		}
 		source("", ", format: csv")
 		require.Equal(t, 1, b.run().Steps[0].Units.Done)
-		require.Equal(t, strings.Count(texts()["query"], "\n"), 6)
+		require.Equal(t, 6, strings.Count(texts()["query"], "\n"))
 		require.Contains(t, texts()["query"], "id,amount\n")
 
 		source(", unit: 'key_range(id, 3)'", "")

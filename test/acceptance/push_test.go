@@ -16,7 +16,7 @@ import (
 )
 
 // send posts a body to a pipeline.
-func send(t *testing.T, url, body string, headers map[string]string) (*http.Response, map[string]any) {
+func send(t *testing.T, url, body string, headers map[string]string) (answer, map[string]any) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	require.NoError(t, err)
@@ -28,7 +28,12 @@ func send(t *testing.T, url, body string, headers map[string]string) (*http.Resp
 	defer res.Body.Close()
 	var form map[string]any
 	require.NoError(t, json.NewDecoder(res.Body).Decode(&form))
-	return res, form
+	return answer{res.StatusCode, res.Header}, form
+}
+
+type answer struct {
+	StatusCode int
+	Header     http.Header
 }
 
 // What was accepted is worked on, also when the service is killed before it came
@@ -103,7 +108,7 @@ func TestPushedUnits(t *testing.T) {
 	for n := 0; ; n++ {
 		require.Less(t, n, 100)
 		res, form := send(t, url+"/in/held", "x", nil)
-		if res.StatusCode == 429 {
+		if res.StatusCode == http.StatusTooManyRequests {
 			require.Equal(t, "5", res.Header.Get("Retry-After"))
 			require.Contains(t, form["detail"], "too many units stand before a step: step wait")
 			break

@@ -46,7 +46,7 @@ func newServer(t *testing.T, host string) *server {
 	slices.Sort(found)
 	s.bin = filepath.Dir(found[len(found)-1])
 	var err error
-	s.dir, err = os.MkdirTemp("", "profiler-faults-postgres")
+	s.dir, err = os.MkdirTemp("", "profiler-faults-postgres") //nolint:usetesting // another user reads it, and sockets have short paths
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(s.dir) })
 	if os.Getuid() == 0 { // the server refuses to run as root

@@ -100,7 +100,7 @@ func (l *lists) value(n *node, at, i int) int {
 		start, to := i+1, end
 		if escaped {
 			start = len(b)
-			l.raw.Text = append(b, b[i+1:end]...)
+			l.raw.Text = append(l.raw.Text, b[i+1:end]...)
 			to = start + len(unescape(l.raw.Text[start:start], l.raw.Text[start:]))
 			l.raw.Text = l.raw.Text[:to]
 		}
