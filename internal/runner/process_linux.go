@@ -73,3 +73,17 @@ func affinity(call uintptr, mask *[16]uint64) syscall.Errno {
 	_, _, e := syscall.RawSyscall(call, 0, unsafe.Sizeof(*mask), uintptr(unsafe.Pointer(mask)))
 	return e
 }
+
+// full reports whether the disk of a folder has no room left.
+func full(dir string) bool {
+	const room = 16 << 10
+	var s syscall.Statfs_t
+	if syscall.Statfs(dir, &s) != nil {
+		return false
+	}
+	free := s.Bavail
+	if os.Geteuid() == 0 { // what is reserved is for root
+		free = s.Bfree
+	}
+	return free*uint64(s.Bsize) < room //nolint:gosec // the size of a block
+}

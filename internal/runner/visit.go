@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/checks"
@@ -709,6 +710,11 @@ func (v *visit) command(ctx context.Context, temporary, rejects string) (retry, 
 	v.cpu, v.peak, v.stderr = v.cpu+e.cpu, max(v.peak, e.peak), e.tail
 	if e.linesErr != nil {
 		v.fatal = fmt.Errorf("store the rejects of step %q: %w", v.s.Name, e.linesErr)
+		return false, false
+	}
+	if e.err != nil && ctx.Err() == nil && full(filepath.Dir(temporary)) {
+		// No fault of the command, and each next one would fail too.
+		v.fatal = fmt.Errorf("work directory: %s: %w; free some space and run again", filepath.Dir(temporary), syscall.ENOSPC)
 		return false, false
 	}
 	return v.classify(ctx, limited, e.err)

@@ -260,6 +260,7 @@ func TestStack(t *testing.T) {
 	has(`profiler_incidents_active` + service + `,severity="fail",status="open"} == 1`)
 	has(`profiler_runner_runs_total` + service + `,pipeline="orders"} == 1`)
 	has(`profiler_runner_units_total` + service + `,pipeline="orders",step="enrich"} == 1`)
+	has(scaler(t))
 	has(`profiler_check_failures_total` + service + `,check="amount_eur.drift"} == 1`)
 	has(`histogram_quantile(0.5, profiler_column_values` + service + `,dataset="shop/orders",column="amount_eur"}) > 500`)
 	drift := s.receiver.hears(t, "firing", map[string]string{"alertname": "ProfilerColumnDrift", "dataset": "shop/orders", "column": "amount_eur"})
@@ -289,6 +290,17 @@ func TestStack(t *testing.T) {
 	s.serve()
 	s.receiver.hears(t, "resolved", down)
 	has(`profiler_dataset_rows` + service + `,dataset="shop/orders"} > 500`)
+}
+
+// scaler returns the query by which the example for KEDA counts workers.
+func scaler(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/examples/keda.yaml")
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(text), "query: ")
+	query, _, _ := strings.Cut(rest, "\n")
+	require.Contains(t, query, "profiler_runner_queue_units")
+	return query
 }
 
 // batchExits looks at what the run wrote for a node exporter and pushed to a

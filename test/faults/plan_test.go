@@ -285,8 +285,8 @@ func mount(t *testing.T, dir, size string) {
 // The disk of the store, and that of the outputs, is full; then there is space
 // again.
 func TestDiskFull(t *testing.T) {
-	if !long() {
-		t.Skip("a part of the long form: it takes minutes")
+	if testing.Short() {
+		t.Skip("mounts file systems")
 	}
 	t.Parallel()
 	for _, tt := range []struct{ name, dir, size, store string }{
