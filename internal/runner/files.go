@@ -111,7 +111,8 @@ func (r *Runner) outputName(l *queue.Lease) string { return l.Unit + ".a" + strc
 func (r *Runner) sweep(alone bool) error {
 	before := r.options.Clock.Now().Add(-2 * r.options.Lease)
 	for _, dir := range []string{"steps", "source"} {
-		if err := r.sweepDir(filepath.Join(r.work, dir), alone, before); err != nil {
+		// What comes in from outside does not wait for the steps to begin.
+		if err := r.sweepDir(filepath.Join(r.work, dir), alone && dir == "steps", before); err != nil {
 			return fmt.Errorf("clean the work directory: %w", err)
 		}
 	}

@@ -122,7 +122,7 @@ func TestPushedUnits(t *testing.T) {
 	var units []map[string]any
 	for range 20 {
 		res, form := send(t, killed+"/in/letters", "n\nlate\n", nil)
-		require.Equal(t, 202, res.StatusCode)
+		require.Equal(t, 202, res.StatusCode, form)
 		units = append(units, form)
 	}
 	require.NoError(t, cmd.Process.Kill())
