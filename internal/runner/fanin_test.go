@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,11 +134,12 @@ func TestFanInWaitsForDeadUnits(t *testing.T) {
 	// replay of the same unit.
 	rows, err := b.o.Queue.Units(ctx, queue.Filter{Step: "check"})
 	require.NoError(t, err)
+	fine := rows[slices.IndexFunc(rows, func(r queue.Row) bool { return r.Source == "in/1" })]
 	b.steps(strings.Replace(b.read("p.yaml")[strings.Index(b.read("p.yaml"), "steps:\n")+7:], "sh: cat, on_fail", "sh: 'sed s/fine/finer/', on_fail", 1), true)
-	require.NoError(t, l.Replay(ctx, rows[0].Key, "", false, queue.Decision{}))
+	require.NoError(t, l.Replay(ctx, fine.Key, "", false, queue.Decision{}))
 	work()
 	require.Equal(t, "finer\nfaulty\nbad\n", b.output("report"))
-	ways, err := l.Ways(ctx, rows[0].Unit, "")
+	ways, err := l.Ways(ctx, fine.Unit, "")
 	require.NoError(t, err)
 	require.Len(t, ways, 3, "the unit and what joins it")
 	require.Equal(t, 1, ways[2].Steps[3].Replays)
