@@ -21,8 +21,8 @@ import (
 const differencesShown = 3
 
 // canaryEnded records what became of a canary as a batch of a dataset of its own,
-// with one result and without data: an incident opens when it fails and ends when
-// one comes through.
+// with one result and without data: an incident of it opens and ends as for other
+// batches.
 func (a *App) canaryEnded(ctx context.Context, p *pipeline.Pipeline, end runner.CanaryEnd) error {
 	c := p.Canary
 	if end.Problem == "" {

@@ -20,7 +20,7 @@ const canaryKept = 24 * time.Hour
 // CanaryEnd is what became of a canary.
 type CanaryEnd struct {
 	Run string
-	// At is the time that it was due, Took how long its way was until now.
+	// At is when it was sent, Took how long its way was until now.
 	At   time.Time
 	Took time.Duration
 	// Problem says why it did not come through, empty if it did.
