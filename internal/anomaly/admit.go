@@ -98,12 +98,7 @@ func (s *State) settle() {
 func (s *State) admit(seq int64, f *Features, d *Decision) {
 	at := f.at.UnixMicro()
 	for _, v := range d.values {
-		c := s.column(v.column)
-		x := c.series[v.kind]
-		if x == nil {
-			x = &series{}
-			c.series[v.kind] = x
-		}
+		x := s.seriesOf(v.column, v.kind)
 		x.admit(seq, at, v.x, v.n, s.mode)
 		x.noise, x.floor = v.noise, v.floor
 	}
@@ -114,15 +109,19 @@ func (s *State) admit(seq int64, f *Features, d *Decision) {
 func (s *State) excuse(seq int64, f *Features, d *Decision) {
 	at := f.at.UnixMicro()
 	for _, v := range d.values {
-		c := s.column(v.column)
-		x := c.series[v.kind]
-		if x == nil {
-			x = &series{}
-			c.series[v.kind] = x
-		}
+		x := s.seriesOf(v.column, v.kind)
 		x.excuse(seq, at, v.x, v.n, s.mode)
 	}
 	s.admitRest(f, seq)
+}
+
+// seriesOf returns the series of an expectation, an empty one if it is new.
+func (s *State) seriesOf(column columnKey, kind Kind) *series {
+	c := s.column(column)
+	if c.series[kind] == nil {
+		c.series[kind] = &series{}
+	}
+	return c.series[kind]
 }
 
 // admitRest takes what is no series: pools, columns, fingerprints.

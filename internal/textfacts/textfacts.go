@@ -88,10 +88,6 @@ func notDigits(w uint64) uint64 {
 	return (w + ones*(0x80-'9'-1) | ^((w | highs) - zeros)) & highs
 }
 
-// EightDigits reports whether a text of at least eight bytes, all ASCII, begins
-// with eight digits.
-func EightDigits(b []byte) bool { return notDigits(binary.LittleEndian.Uint64(b)) == 0 }
-
 // digits returns the facts about a text of one or more digits.
 func digits(b []byte) Flags {
 	flags := Digits

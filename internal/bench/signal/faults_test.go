@@ -15,9 +15,9 @@ func victimOf(t *testing.T, name string, i int) *victim {
 	f := families[slices.IndexFunc(families, func(f family) bool { return f.name == name })]
 	s := synthetic(f, 1)
 	now, before := s.batch(i), s.batch(i-1)
-	p, err := profileTable(t.Context(), "bench/"+name, s.times[i], now)
+	p, err := profileText(t.Context(), "bench/"+name, s.times[i], now.csv())
 	require.NoError(t, err)
-	last, err := profileTable(t.Context(), "bench/"+name, s.times[i-1], before)
+	last, err := profileText(t.Context(), "bench/"+name, s.times[i-1], before.csv())
 	require.NoError(t, err)
 	return &victim{table: now, previous: before, columns: factsOf(now, p, last)}
 }
@@ -179,7 +179,7 @@ func TestRecallAtFollowsTheThreshold(t *testing.T) {
 func TestCSVKeepsWhatTheTableHolds(t *testing.T) {
 	t1 := &table{names: []string{"a", "b"}, cols: [][]string{{"x,y", null, "", `q"`}, {"1", "2", "3", "4"}}}
 	require.Equal(t, "a,b\n\"x,y\",1\n,2\n\"\",3\n\"q\"\"\",4\n", string(t1.csv()))
-	p, err := profileTable(t.Context(), "bench/x", time.Unix(0, 0), t1)
+	p, err := profileText(t.Context(), "bench/x", time.Unix(0, 0), t1.csv())
 	require.NoError(t, err)
 	require.EqualValues(t, 4, p.Rows())
 	require.Equal(t, "integer", p.Column("b").Type)

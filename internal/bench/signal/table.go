@@ -129,12 +129,8 @@ func writeField(b *bytes.Buffer, i int, text string) {
 	}
 }
 
-// profileTable profiles a table as the program does a file: written as CSV,
-// through the reader and the builder.
-func profileTable(ctx context.Context, dataset string, at time.Time, t *table) (*profile.Profile, error) {
-	return profileText(ctx, dataset, at, t.csv())
-}
-
+// profileText profiles a table in CSV as the program does a file, through the
+// reader and the builder.
 func profileText(ctx context.Context, dataset string, at time.Time, text []byte) (*profile.Profile, error) {
 	r, err := csv.New(bytes.NewReader(text), csv.Options{Source: dataset, Delimiter: ','})
 	if err != nil {
