@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -42,6 +43,10 @@ type DB struct {
 	readOnly       bool
 	foreign        bool
 	retry          RetryPolicy
+
+	mu         sync.Mutex
+	closed     bool
+	background sync.WaitGroup
 }
 
 // Open opens the database at the URL, which is sqlite:PATH (relative or
@@ -71,9 +76,23 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	return d, nil
 }
 
-// Close closes all connections. It waits for running statements. Calling it
-// again is harmless.
+// Background runs fn beside the caller. Close waits for it; afterwards nothing
+// runs any more.
+func (d *DB) Background(fn func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.closed {
+		d.background.Go(fn)
+	}
+}
+
+// Close closes all connections. It waits for running statements and for what runs
+// in the background. Calling it again is harmless.
 func (d *DB) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.background.Wait()
 	err := d.reader.Close()
 	if d.writer != d.reader {
 		err = errors.Join(err, d.writer.Close())

@@ -157,7 +157,8 @@ func noAnswer(err error) string {
 // Retryable reports whether an error of a statement or transaction may pass
 // when the whole transaction is run again: a broken connection, a lost
 // serialization or deadlock, a server that restarts or is out of connections
-// (SQLSTATE 08xxx, 40001, 40P01, 53300, 57P01 to 57P03), a locked SQLite file.
+// (SQLSTATE 08xxx, 40001, 40P01, 53300, 57P01 to 57P03), a prepared statement
+// whose table has changed, a locked SQLite file.
 // A cancelled context is never retryable.
 func Retryable(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -173,6 +174,8 @@ func Retryable(err error) bool {
 		switch code := string(pe.Code); code {
 		case "40001", "40P01", "53300", "57P01", "57P02", "57P03":
 			return true
+		case "0A000", "26000": // a kept statement is out of date, or gone; it is prepared anew
+			return code == "26000" || strings.Contains(pe.Message, "cached plan")
 		default:
 			return strings.HasPrefix(code, "08")
 		}

@@ -22,7 +22,7 @@ func (d *DB) openPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h := sqlx.NewDb(sql.OpenDB(c), "postgres")
+	h := sqlx.NewDb(sql.OpenDB(d.keep(c)), "postgres")
 	h.SetMaxOpenConns(postgresConns)
 	h.SetMaxIdleConns(postgresConns)
 	h.SetConnMaxIdleTime(postgresIdleTime)

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,7 +32,7 @@ func (d *DB) openSQLite(ctx context.Context, o Options) error {
 		return d.openSQLiteReadOnly(ctx)
 	}
 	write, read := d.sqliteDSNs()
-	w, err := openHandle(write, 1)
+	w, err := d.openHandle(write, 1)
 	if err != nil {
 		return d.Explain(err)
 	}
@@ -40,7 +41,7 @@ func (d *DB) openSQLite(ctx context.Context, o Options) error {
 	if err := d.retrying(ctx, func() error { return probeWritable(ctx, w) }); err != nil {
 		return errors.Join(err, w.Close())
 	}
-	r, err := openHandle(read, readerConns)
+	r, err := d.openHandle(read, readerConns)
 	if err != nil {
 		return errors.Join(d.Explain(err), w.Close())
 	}
@@ -69,7 +70,7 @@ func (d *DB) openSQLiteReadOnly(ctx context.Context) error {
 }
 
 func (d *DB) openProbed(ctx context.Context, dsn string) (*sqlx.DB, error) {
-	h, err := openHandle(dsn, readerConns)
+	h, err := d.openHandle(dsn, readerConns)
 	if err != nil {
 		return nil, d.Explain(err)
 	}
@@ -120,11 +121,12 @@ func fileURI(path string, params url.Values) string {
 	return "file:" + u.EscapedPath() + "?" + params.Encode()
 }
 
-func openHandle(dsn string, conns int) (*sqlx.DB, error) {
-	h, err := sqlx.Open("sqlite", dsn)
+func (d *DB) openHandle(dsn string, conns int) (*sqlx.DB, error) {
+	c, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, err
 	}
+	h := sqlx.NewDb(sql.OpenDB(d.keep(c)), "sqlite")
 	h.SetMaxOpenConns(conns)
 	h.SetMaxIdleConns(conns)
 	return h, nil

@@ -21,8 +21,8 @@ func (q *Queue) Backlog(ctx context.Context, pipeline, step string, limit int) (
 		Units    int   `db:"units"`
 		OldestUS int64 `db:"oldest_us"`
 	}
-	err := q.db.Get(ctx, &b, `SELECT count(*) AS units, CASE WHEN count(*) = 0 THEN 0 ELSE `+q.now()+` - min(ready_us) END AS oldest_us
-		FROM (SELECT ready_us FROM unit WHERE pipeline = ? AND step = ? AND state = 'ready' AND run_at_us <= `+q.now()+`
+	err := q.get(ctx, q.db, &b, `SELECT count(*) AS units, CASE WHEN count(*) = 0 THEN 0 ELSE {now} - min(ready_us) END AS oldest_us
+		FROM (SELECT ready_us FROM unit WHERE pipeline = ? AND step = ? AND state = 'ready' AND run_at_us <= {now}
 			ORDER BY priority DESC, run_at_us, id LIMIT ?) AS due`, pipeline, step, limit)
 	if err != nil {
 		return Backlog{}, fmt.Errorf("count units of %s/%s: %w", pipeline, step, err)

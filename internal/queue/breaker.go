@@ -84,8 +84,8 @@ func (q *Queue) Gates(ctx context.Context) ([]Gate, error) {
 
 // probe takes the right to try one unit of a step whose pause is over.
 func (q *Queue) probe(ctx context.Context, tx *db.Tx, c *ClaimRequest) (bool, error) {
-	res, err := tx.Exec(ctx, `UPDATE step_state SET probing = 1, open_until_us = `+q.now()+` + ? WHERE pipeline = ? AND step = ? AND opened > 0 AND paused = ''
-		AND open_until_us <= `+q.now()+` AND NOT EXISTS (SELECT 1 FROM unit WHERE pipeline = ? AND step = ? AND state = 'running')`,
+	res, err := q.exec(ctx, tx, `UPDATE step_state SET probing = 1, open_until_us = {now} + ? WHERE pipeline = ? AND step = ? AND opened > 0 AND paused = ''
+		AND open_until_us <= {now} AND NOT EXISTS (SELECT 1 FROM unit WHERE pipeline = ? AND step = ? AND state = 'running')`,
 		c.Lease.Microseconds(), c.Pipeline, c.Step, c.Pipeline, c.Step)
 	if err != nil {
 		return false, err
@@ -96,7 +96,7 @@ func (q *Queue) probe(ctx context.Context, tx *db.Tx, c *ClaimRequest) (bool, er
 
 // endProbe gives the right back without a finding.
 func (q *Queue) endProbe(ctx context.Context, tx *db.Tx, pipeline, step string) error {
-	_, err := tx.Exec(ctx, "UPDATE step_state SET probing = 0, open_until_us = "+q.now()+" WHERE pipeline = ? AND step = ? AND probing = 1", pipeline, step)
+	_, err := q.exec(ctx, tx, "UPDATE step_state SET probing = 0, open_until_us = {now} WHERE pipeline = ? AND step = ? AND probing = 1", pipeline, step)
 	return err
 }
 
@@ -112,7 +112,8 @@ func (q *Queue) judge(ctx context.Context, tx *db.Tx, l *Lease, o Outcome) error
 			return err
 		}
 		l.Closed = true
-		return q.announce(ctx, tx)
+		q.announce(tx)
+		return nil
 	case l.Probe && o == NoOutcome:
 		return q.endProbe(ctx, tx, l.Pipeline, l.Step)
 	case o == Faulty:

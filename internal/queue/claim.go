@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,17 +74,29 @@ func (l *Lease) Waited() time.Duration {
 func (q *Queue) Claim(ctx context.Context, c ClaimRequest) ([]Lease, error) {
 	var leases []Lease
 	err := q.db.Tx(ctx, func(tx *db.Tx) error {
-		leases = nil
-		if err := q.rescue(ctx, tx, c.Guarded); err != nil {
+		due := q.rescueDue()
+		if due {
+			if _, err := q.rescue(ctx, tx, c.Guarded); err != nil {
+				return err
+			}
+		}
+		free, err := q.takeFree(ctx, tx, &c, &leases)
+		if err != nil || len(leases) > 0 {
 			return err
 		}
-		free, err := q.capacity(ctx, tx, &c)
-		if err != nil || free <= 0 {
-			return err
+		if !due { // a unit may stand behind one whose worker has vanished
+			lost, err := q.rescue(ctx, tx, c.Guarded)
+			if err != nil {
+				return err
+			}
+			if lost > 0 {
+				if free, err = q.takeFree(ctx, tx, &c, &leases); err != nil || len(leases) > 0 {
+					return err
+				}
+			}
 		}
-		leases, err = q.take(ctx, tx, &c, free, c.Guarded)
-		if err != nil || len(leases) > 0 || !c.Guarded {
-			return err
+		if free <= 0 || !c.Guarded {
+			return nil
 		}
 		probe, err := q.probe(ctx, tx, &c)
 		if err != nil || !probe {
@@ -107,6 +120,30 @@ func (q *Queue) Claim(ctx context.Context, c ClaimRequest) ([]Lease, error) {
 	return leases, nil
 }
 
+// takeFree claims as many units as there is room for, and returns for how many
+// there is.
+func (q *Queue) takeFree(ctx context.Context, tx *db.Tx, c *ClaimRequest, leases *[]Lease) (free int, err error) {
+	*leases = nil
+	free, err = q.capacity(ctx, tx, c)
+	if err == nil && free > 0 {
+		*leases, err = q.take(ctx, tx, c, free, c.Guarded)
+	}
+	return free, err
+}
+
+// rescueDue says, once a polling interval, that vanished workers are to be looked
+// for before anything is claimed. Claims that find nothing look in any case.
+func (q *Queue) rescueDue() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	at := q.here()
+	due := at-q.rescued >= q.opts.Poll.Microseconds()
+	if due {
+		q.rescued = at
+	}
+	return due
+}
+
 // take claims up to n units. With closed it takes none of a step whose attempts
 // fail.
 func (q *Queue) take(ctx context.Context, tx *db.Tx, c *ClaimRequest, n int, closed bool) (leases []Lease, err error) {
@@ -114,12 +151,13 @@ func (q *Queue) take(ctx context.Context, tx *db.Tx, c *ClaimRequest, n int, clo
 	if closed {
 		stopped = "(p.paused <> '' OR p.opened > 0)"
 	}
-	query := `UPDATE unit SET state = 'running', attempt = attempt + 1, tries = tries + 1, worker = ?, started_us = ` + q.now() + `, lease_us = ` + q.now() + ` + ?
-		WHERE id IN (SELECT id FROM unit WHERE pipeline = ? AND step = ? AND state = 'ready' AND run_at_us <= ` + q.now() + `
+	// SQLite compiles a statement again for each value of a LIMIT that is an argument.
+	query := `UPDATE unit SET state = 'running', attempt = attempt + 1, tries = tries + 1, worker = ?, started_us = {now}, lease_us = {now} + ?
+		WHERE id IN (SELECT id FROM unit WHERE pipeline = ? AND step = ? AND state = 'ready' AND run_at_us <= {now}
 			AND NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = ? AND p.step = ? AND ` + stopped + `)
-			ORDER BY priority DESC, run_at_us, id LIMIT ?` + q.db.Dialect.SkipLocked + `)
+			ORDER BY priority DESC, run_at_us, id LIMIT ` + strconv.Itoa(n) + q.db.Dialect.SkipLocked + `)
 		RETURNING pipeline, step, unit, run, correlation_id, source, input, attempt, tries, replay, cause = '` + CauseLost + `' AS lost, body, ready_us, started_us`
-	err = tx.Select(ctx, &leases, query, c.Worker, c.Lease.Microseconds(), c.Pipeline, c.Step, c.Pipeline, c.Step, n)
+	err = q.rows(ctx, tx, &leases, query, c.Worker, c.Lease.Microseconds(), c.Pipeline, c.Step, c.Pipeline, c.Step)
 	return leases, err
 }
 
@@ -145,16 +183,16 @@ func (q *Queue) capacity(ctx context.Context, tx *db.Tx, c *ClaimRequest) (int, 
 	return min(c.Max, c.GroupMax-held), err
 }
 
-// rescue takes units back whose lease has run out. guarded lets their loss count
-// against their steps.
-func (q *Queue) rescue(ctx context.Context, tx *db.Tx, guarded bool) error {
+// rescue takes units back whose lease has run out and returns how many. guarded
+// lets their loss count against their steps.
+func (q *Queue) rescue(ctx context.Context, tx *db.Tx, guarded bool) (int, error) {
 	var lost []struct {
 		Row
 		Old int64 `db:"old_lease"`
 	}
-	find := "SELECT " + rowColumns + ", lease_us AS old_lease FROM unit WHERE state = 'running' AND lease_us < " + q.now() + " ORDER BY lease_us LIMIT 100" + q.db.Dialect.SkipLocked
-	if err := tx.Select(ctx, &lost, find); err != nil || len(lost) == 0 {
-		return err
+	find := "SELECT " + rowColumns + ", lease_us AS old_lease FROM unit WHERE state = 'running' AND lease_us < {now} ORDER BY lease_us LIMIT 100" + q.db.Dialect.SkipLocked
+	if err := q.rows(ctx, tx, &lost, find); err != nil {
+		return 0, err
 	}
 	for i := range lost {
 		u := &lost[i].Row
@@ -163,29 +201,29 @@ func (q *Queue) rescue(ctx context.Context, tx *db.Tx, guarded bool) error {
 			state, cause = Dead, CauseCrash
 			message = fmt.Sprintf("its worker vanished %d times while working on it", MaxLosses)
 		}
-		_, err := tx.Exec(ctx, `UPDATE unit SET state = ?, losses = losses + 1, cause = ?, error = ?, lease_us = 0, worker = '', ended_us = `+q.now()+`,
-			ready_us = `+q.now()+`, run_at_us = `+q.now()+` WHERE pipeline = ? AND step = ? AND unit = ?`, state, cause, message, u.Pipeline, u.Step, u.Unit)
+		_, err := q.exec(ctx, tx, `UPDATE unit SET state = ?, losses = losses + 1, cause = ?, error = ?, lease_us = 0, worker = '', ended_us = {now},
+			ready_us = {now}, run_at_us = {now} WHERE pipeline = ? AND step = ? AND unit = ?`, state, cause, message, u.Pipeline, u.Step, u.Unit)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		e := Event{Key: u.Key, Run: u.Run, Correlation: u.Correlation, Kind: KindLost, Attempt: u.Attempt, Replay: u.Replay, Worker: u.Worker, Cause: CauseLost, Outcome: Faulty}
 		e.BusyUS = max(0, lost[i].Old-u.StartedUS)
 		if err := q.event(ctx, tx, e); err != nil {
-			return err
+			return 0, err
 		}
 		if state == Dead {
 			e.Kind, e.Cause, e.Detail, e.Outcome, e.BusyUS = Kind(Dead), CauseCrash, message, NoOutcome, 0
 			if err := q.event(ctx, tx, e); err != nil {
-				return err
+				return 0, err
 			}
 		}
 		if guarded {
 			if err := q.lost(ctx, tx, u.Key); err != nil {
-				return err
+				return 0, err
 			}
 		}
 	}
-	return nil
+	return len(lost), nil
 }
 
 // held is the condition that a lease is still the caller's.
@@ -197,7 +235,7 @@ func (l *Lease) args(before ...any) []any {
 
 // Heartbeat prolongs a lease from now on. The error is ErrFenced if it is over.
 func (q *Queue) Heartbeat(ctx context.Context, l *Lease, d time.Duration) error {
-	res, err := q.db.Exec(ctx, "UPDATE unit SET lease_us = "+q.now()+" + ?"+held, l.args(d.Microseconds())...)
+	res, err := q.exec(ctx, q.db, "UPDATE unit SET lease_us = {now} + ?"+held, l.args(d.Microseconds())...)
 	if err != nil {
 		return fmt.Errorf("prolong the lease of %s: %w", l.Key, err)
 	}
@@ -207,7 +245,7 @@ func (q *Queue) Heartbeat(ctx context.Context, l *Lease, d time.Duration) error 
 // GiveBack gives a unit back untouched: the claim does not count as a try.
 func (q *Queue) GiveBack(ctx context.Context, l *Lease) error {
 	return q.change(ctx, func(tx *db.Tx) error {
-		res, err := tx.Exec(ctx, "UPDATE unit SET state = 'ready', tries = tries - 1, lease_us = 0, worker = '', run_at_us = "+q.now()+held, l.args()...)
+		res, err := q.exec(ctx, tx, "UPDATE unit SET state = 'ready', tries = tries - 1, lease_us = 0, worker = '', run_at_us = {now}"+held, l.args()...)
 		if err != nil {
 			return err
 		}
@@ -229,7 +267,8 @@ func (q *Queue) change(ctx context.Context, fn func(tx *db.Tx) error) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
-		return q.announce(ctx, tx)
+		q.announce(tx)
+		return nil
 	})
 }
 

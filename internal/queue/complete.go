@@ -47,8 +47,8 @@ type Result struct {
 // nobody knew whether it had committed, and it had, so that nothing is left to
 // write.
 func (q *Queue) Complete(ctx context.Context, tx *db.Tx, l *Lease, r Result) (already bool, err error) {
-	res, err := tx.Exec(ctx, `UPDATE unit SET state = ?, skipped = ?, blocking = ?, cause = ?, error = ?,
-		body = CASE WHEN ? = '' THEN body ELSE ? END, lease_us = 0, worker = '', ended_us = `+q.now()+held,
+	res, err := q.exec(ctx, tx, `UPDATE unit SET state = ?, skipped = ?, blocking = ?, cause = ?, error = ?,
+		body = CASE WHEN ? = '' THEN body ELSE ? END, lease_us = 0, worker = '', ended_us = {now}`+held,
 		l.args(r.State, bit(r.Skipped), bit(r.Pause), r.Cause, r.Err, r.Body, r.Body)...)
 	if err != nil {
 		return false, err
@@ -91,7 +91,7 @@ func (q *Queue) Complete(ctx context.Context, tx *db.Tx, l *Lease, r Result) (al
 }
 
 func (q *Queue) saveOutput(ctx context.Context, tx *db.Tx, k Key, fingerprint, body string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO output (pipeline, step, unit, fingerprint, written_us, body) VALUES (?, ?, ?, ?, `+q.now()+`, ?)
+	_, err := q.exec(ctx, tx, `INSERT INTO output (pipeline, step, unit, fingerprint, written_us, body) VALUES (?, ?, ?, ?, {now}, ?)
 		ON CONFLICT (pipeline, step, unit, fingerprint) DO UPDATE SET written_us = excluded.written_us, body = excluded.body`,
 		k.Pipeline, k.Step, k.Unit, fingerprint, body)
 	return err
@@ -140,8 +140,8 @@ type Failure struct {
 // Fail gives a unit back for another attempt after some time.
 func (q *Queue) Fail(ctx context.Context, l *Lease, f Failure) error {
 	return q.change(ctx, func(tx *db.Tx) error {
-		res, err := tx.Exec(ctx, `UPDATE unit SET state = 'ready', cause = ?, error = ?, body = CASE WHEN ? = '' THEN body ELSE ? END,
-			lease_us = 0, worker = '', ready_us = `+q.now()+` + ?, run_at_us = `+q.now()+` + ?`+held,
+		res, err := q.exec(ctx, tx, `UPDATE unit SET state = 'ready', cause = ?, error = ?, body = CASE WHEN ? = '' THEN body ELSE ? END,
+			lease_us = 0, worker = '', ready_us = {now} + ?, run_at_us = {now} + ?`+held,
 			l.args(f.Cause, f.Err, f.Body, f.Body, f.Wait.Microseconds(), f.Wait.Microseconds())...)
 		if err != nil {
 			return fmt.Errorf("give %s back: %w", l.Key, err)
@@ -164,7 +164,7 @@ func (q *Queue) Fail(ctx context.Context, l *Lease, f Failure) error {
 }
 
 func (q *Queue) pause(ctx context.Context, tx *db.Tx, pipeline, step, why string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO step_state (pipeline, step, paused, paused_us) VALUES (?, ?, ?, `+q.now()+`)
+	_, err := q.exec(ctx, tx, `INSERT INTO step_state (pipeline, step, paused, paused_us) VALUES (?, ?, ?, {now})
 		ON CONFLICT (pipeline, step) DO UPDATE SET paused = excluded.paused, paused_us = excluded.paused_us`, pipeline, step, why)
 	return err
 }

@@ -69,10 +69,10 @@ func (l *Lease) event(kind Kind) Event {
 func (q *Queue) event(ctx context.Context, tx *db.Tx, e Event) error {
 	busy := "?"
 	if e.BusyUS < 0 {
-		busy = q.now() + " + ?"
+		busy = "{now} + ?"
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO unit_event (pipeline, step, unit, run, correlation_id, kind, at_us, attempt, replay, wait_us, busy_us, cpu_us, peak_bytes, worker, cause, detail, outcome)
-		VALUES (?, ?, ?, ?, ?, ?, `+q.now()+`, ?, ?, ?, `+busy+`, ?, ?, ?, ?, ?, ?)`,
+	_, err := q.exec(ctx, tx, `INSERT INTO unit_event (pipeline, step, unit, run, correlation_id, kind, at_us, attempt, replay, wait_us, busy_us, cpu_us, peak_bytes, worker, cause, detail, outcome)
+		VALUES (?, ?, ?, ?, ?, ?, {now}, ?, ?, ?, `+busy+`, ?, ?, ?, ?, ?, ?)`,
 		e.Pipeline, e.Step, e.Unit, e.Run, e.Correlation, e.Kind, e.Attempt, e.Replay, e.WaitUS, e.BusyUS, e.CPUUS, e.PeakBytes, e.Worker, e.Cause, e.Detail, e.Outcome)
 	return err
 }

@@ -110,7 +110,8 @@ func (q *Queue) gatherRun(ctx context.Context, pipeline, run string, all []FanIn
 		if ready == 0 {
 			return nil
 		}
-		return q.announce(ctx, tx)
+		q.announce(tx)
+		return nil
 	})
 	return ready, err
 }
@@ -195,16 +196,12 @@ func (g *gathering) open(ctx context.Context) (moving bool, kept string, err err
 
 // wait shows that the fan-in waits. One that has been formed before stays as it is.
 func (g *gathering) wait(ctx context.Context, kept string) error {
-	now, err := g.q.clock(ctx, g.tx)
-	if err != nil {
-		return err
-	}
 	text := "it joins all units of the run and waits for " + kept + "; replay, release or discard them"
 	o := Offer{Key: g.key, Run: g.run, Correlation: g.key.Unit, Source: "run " + g.run}
-	if err := g.q.insert(ctx, g.tx, []Offer{o}, Waiting, now, " ON CONFLICT (pipeline, step, unit) DO NOTHING"); err != nil {
+	if err := g.q.insert(ctx, g.tx, []Offer{o}, Waiting, " ON CONFLICT (pipeline, step, unit) DO NOTHING"); err != nil {
 		return err
 	}
-	_, err = g.tx.Exec(ctx, "UPDATE unit SET error = ? WHERE pipeline = ? AND step = ? AND unit = ? AND state = 'waiting'", text, g.key.Pipeline, g.key.Step, g.key.Unit)
+	_, err := g.tx.Exec(ctx, "UPDATE unit SET error = ? WHERE pipeline = ? AND step = ? AND unit = ? AND state = 'waiting'", text, g.key.Pipeline, g.key.Step, g.key.Unit)
 	return err
 }
 
@@ -256,11 +253,7 @@ func (g *gathering) form(ctx context.Context, set []member) (made bool, err erro
 	if s, one := common(set, func(m *member) string { return m.Source }); one && s != "" {
 		o.Source = s
 	}
-	now, err := g.q.clock(ctx, g.tx)
-	if err != nil {
-		return false, err
-	}
-	if err := g.q.upsert(ctx, g.tx, []Offer{o}, Ready, now); err != nil || !known {
+	if err := g.q.upsert(ctx, g.tx, []Offer{o}, Ready); err != nil || !known {
 		return err == nil, err
 	}
 	if _, err := g.tx.Exec(ctx, "UPDATE unit SET replay = replay + 1 WHERE pipeline = ? AND step = ? AND unit = ?", g.key.Pipeline, g.key.Step, g.key.Unit); err != nil {
@@ -299,7 +292,7 @@ func (g *gathering) same(ctx context.Context, set []member) (bool, error) {
 func (g *gathering) store(ctx context.Context, set []member) error {
 	_, err := g.tx.Exec(ctx, "DELETE FROM member WHERE pipeline = ? AND step = ? AND unit = ?", g.key.Pipeline, g.key.Step, g.key.Unit)
 	for len(set) > 0 && err == nil {
-		part := set[:min(len(set), offerRows)]
+		part := set[:min(len(set), g.q.atOnce())]
 		set = set[len(part):]
 		args := make([]any, 0, 6*len(part))
 		for _, m := range part {
@@ -333,7 +326,7 @@ func (q *Queue) Members(ctx context.Context, k Key) ([]Row, error) {
 func (q *Queue) JoinedBy(ctx context.Context, pipeline string, units []string) ([]Row, error) {
 	var rows []Row
 	for len(units) > 0 {
-		part := units[:min(len(units), offerRows)]
+		part := units[:min(len(units), q.atOnce())]
 		units = units[len(part):]
 		args := []any{pipeline}
 		for _, u := range part {

@@ -14,6 +14,7 @@ const channel = "profiler_queue"
 const (
 	shortestPause = 100 * time.Millisecond
 	longestPause  = 10 * time.Second
+	longestTell   = 2 * time.Second
 )
 
 // Listen passes what other processes announce on to Changed until ctx ends. On
@@ -37,6 +38,38 @@ func (q *Queue) Listen(ctx context.Context) error {
 			q.wake()
 		}
 	}
+}
+
+// tell signals other processes, beside whatever the caller does next. One signal
+// is on its way at a time and stands for all that became ready before it was
+// sent. It has a transaction of its own, since one that notifies holds a lock of
+// the whole server while it commits, so that commits would go one by one; and it
+// need not be durable. Should it be lost, polling finds what is ready. Closing the
+// database waits for it.
+func (q *Queue) tell() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.untold = true
+	if q.telling {
+		return
+	}
+	q.telling = true
+	q.db.Background(func() {
+		for q.pending() {
+			ctx, cancel := context.WithTimeout(context.Background(), longestTell)
+			_, _ = q.db.Writer().ExecContext(ctx, "SET LOCAL synchronous_commit = off; SELECT pg_notify('"+channel+"', '')")
+			cancel()
+		}
+	})
+}
+
+// pending takes what there is to tell.
+func (q *Queue) pending() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.telling = q.untold
+	q.untold = false
+	return q.telling
 }
 
 // Wait returns when something may have become ready: after a signal, after d or

@@ -2,6 +2,9 @@ package queue
 
 import (
 	"context"
+	"strings"
+
+	"github.com/lib/pq"
 
 	"github.com/profilerhq/profiler/internal/db"
 )
@@ -34,25 +37,28 @@ func (q *Queue) Offer(ctx context.Context, tx *db.Tx, units []Offer) error {
 	if len(units) == 0 {
 		return nil
 	}
-	now, err := q.clock(ctx, tx)
-	if err != nil {
-		return err
-	}
 	for len(units) > 0 {
-		n := min(len(units), offerRows)
-		if err := q.offer(ctx, tx, units[:n], now); err != nil {
+		n := min(len(units), q.atOnce())
+		if err := q.offer(ctx, tx, units[:n]); err != nil {
 			return err
 		}
 		units = units[n:]
 	}
-	return q.announce(ctx, tx)
+	q.announce(tx)
+	return nil
 }
 
-// offerRows is how many units one statement takes; SQLite has at most 32,766
-// placeholders in one.
-const offerRows = 500
+// atOnce is how many rows one statement takes. Postgres has 65,535 placeholders in
+// one, of which rows take 12 at most. The driver of SQLite looks for each among all of them, and keeps what it
+// compiled of a short text.
+func (q *Queue) atOnce() int {
+	if q.db.Dialect.IsPostgres() {
+		return 5000
+	}
+	return 32
+}
 
-func (q *Queue) offer(ctx context.Context, tx *db.Tx, units []Offer, now int64) error {
+func (q *Queue) offer(ctx context.Context, tx *db.Tx, units []Offer) error {
 	var single, joint []Offer
 	for _, u := range units {
 		if u.Needs > 1 {
@@ -61,11 +67,11 @@ func (q *Queue) offer(ctx context.Context, tx *db.Tx, units []Offer, now int64) 
 			single = append(single, u)
 		}
 	}
-	if err := q.upsert(ctx, tx, single, Ready, now); err != nil {
+	if err := q.upsert(ctx, tx, single, Ready); err != nil {
 		return err
 	}
 	for _, u := range joint {
-		if err := q.join(ctx, tx, u, now); err != nil {
+		if err := q.join(ctx, tx, u); err != nil {
 			return err
 		}
 	}
@@ -75,8 +81,8 @@ func (q *Queue) offer(ctx context.Context, tx *db.Tx, units []Offer, now int64) 
 // join offers a unit that waits for several parents. The row is written first, so
 // that of two parents which end at the same time the second one waits for the
 // first one's transaction and counts its edge.
-func (q *Queue) join(ctx context.Context, tx *db.Tx, u Offer, now int64) error {
-	if err := q.insert(ctx, tx, []Offer{u}, Waiting, now, " ON CONFLICT (pipeline, step, unit) DO UPDATE SET needs = excluded.needs"); err != nil {
+func (q *Queue) join(ctx context.Context, tx *db.Tx, u Offer) error {
+	if err := q.insert(ctx, tx, []Offer{u}, Waiting, " ON CONFLICT (pipeline, step, unit) DO UPDATE SET needs = excluded.needs"); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO edge (pipeline, step, unit, parent, run) VALUES (?, ?, ?, ?, ?)
@@ -93,13 +99,13 @@ func (q *Queue) join(ctx context.Context, tx *db.Tx, u Offer, now int64) error {
 	if met >= u.Needs {
 		state = Ready
 	}
-	return q.upsert(ctx, tx, []Offer{u}, state, now)
+	return q.upsert(ctx, tx, []Offer{u}, state)
 }
 
 // upsert writes units with a state. The attempt is raised where a worker holds
 // the unit, which fences it.
-func (q *Queue) upsert(ctx context.Context, tx *db.Tx, units []Offer, state State, now int64) error {
-	return q.insert(ctx, tx, units, state, now, ` ON CONFLICT (pipeline, step, unit) DO UPDATE SET
+func (q *Queue) upsert(ctx context.Context, tx *db.Tx, units []Offer, state State) error {
+	return q.insert(ctx, tx, units, state, ` ON CONFLICT (pipeline, step, unit) DO UPDATE SET
 		run = excluded.run, correlation_id = excluded.correlation_id, source = excluded.source, input = excluded.input, priority = excluded.priority,
 		needs = excluded.needs, skipped = 0, blocking = 0,
 		attempt = CASE WHEN unit.state = 'running' THEN unit.attempt + 1 ELSE unit.attempt END,
@@ -108,23 +114,42 @@ func (q *Queue) upsert(ctx context.Context, tx *db.Tx, units []Offer, state Stat
 }
 
 // insert writes new units; conflict is what happens to those that are known.
-func (q *Queue) insert(ctx context.Context, tx *db.Tx, units []Offer, state State, now int64, conflict string) error {
+func (q *Queue) insert(ctx context.Context, tx *db.Tx, units []Offer, state State, conflict string) error {
 	if len(units) == 0 {
 		return nil
 	}
-	const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, 0, 0, 0, ?, ?, 0, 0, 0, '', '', '', '')"
-	query := make([]byte, 0, 600+len(units)*len(row))
-	query = append(query, `INSERT INTO unit (pipeline, step, unit, run, correlation_id, source, input, priority, state, skipped, blocking, needs, attempt, tries,
-		losses, replay, ready_us, run_at_us, started_us, lease_us, ended_us, worker, cause, error, body) VALUES `...)
-	args := make([]any, 0, 12*len(units))
-	for i, u := range units {
-		if i > 0 {
-			query = append(query, ", "...)
-		}
-		query = append(query, row...)
-		args = append(args, u.Pipeline, u.Step, u.Unit, u.Run, u.Correlation, u.Source, u.Input, u.Priority, state, max(1, u.Needs), now, now)
+	const (
+		into = `INSERT INTO unit (pipeline, step, unit, run, correlation_id, source, input, priority, needs, state, skipped, blocking, attempt, tries,
+		losses, replay, ready_us, run_at_us, started_us, lease_us, ended_us, worker, cause, error, body) `
+		fresh = ", 0, 0, 0, 0, 0, 0, {now}, {now}, 0, 0, 0, '', '', '', ''"
+		row   = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?" + fresh + ")"
+	)
+	if len(units) > 1 && q.db.Dialect.IsPostgres() { // it reads few long arguments faster than many short ones
+		_, err := q.exec(ctx, tx, into+`SELECT u.*, ?`+fresh+` FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::bigint[], ?::bigint[]) AS u`+conflict,
+			append([]any{state}, columns(units)...)...)
+		return err
 	}
-	query = append(query, conflict...)
-	_, err := tx.Exec(ctx, string(query), args...)
+	args := make([]any, 0, 10*len(units))
+	for _, u := range units {
+		args = append(args, u.Pipeline, u.Step, u.Unit, u.Run, u.Correlation, u.Source, u.Input, u.Priority, max(1, u.Needs), state)
+	}
+	_, err := q.exec(ctx, tx, into+"VALUES "+strings.TrimSuffix(strings.Repeat(row+", ", len(units)), ", ")+conflict, args...)
 	return err
+}
+
+// columns turns units into the arrays of their fields.
+func columns(units []Offer) []any {
+	texts := make([]pq.StringArray, 7)
+	numbers := make([]pq.Int64Array, 2)
+	for _, u := range units {
+		for i, text := range []string{u.Pipeline, u.Step, u.Unit, u.Run, u.Correlation, u.Source, u.Input} {
+			texts[i] = append(texts[i], text)
+		}
+		numbers[0], numbers[1] = append(numbers[0], int64(u.Priority)), append(numbers[1], int64(max(1, u.Needs)))
+	}
+	all := make([]any, 0, len(texts)+len(numbers))
+	for _, t := range texts {
+		all = append(all, t)
+	}
+	return append(all, numbers[0], numbers[1])
 }

@@ -20,7 +20,7 @@ func (q *Queue) SaveParts(ctx context.Context, tx *db.Tx, l *Lease, fingerprint 
 		return err
 	}
 	for len(parts) > 0 {
-		some := parts[:min(len(parts), offerRows)]
+		some := parts[:min(len(parts), q.atOnce())]
 		parts = parts[len(some):]
 		args := make([]any, 0, 6*len(some))
 		for _, k := range some {
@@ -34,13 +34,13 @@ func (q *Queue) SaveParts(ctx context.Context, tx *db.Tx, l *Lease, fingerprint 
 		}
 	}
 	for len(gone) > 0 {
-		some := gone[:min(len(gone), offerRows)]
+		some := gone[:min(len(gone), q.atOnce())]
 		gone = gone[len(some):]
 		args := []any{l.Pipeline}
 		for _, u := range some {
 			args = append(args, u)
 		}
-		_, err := tx.Exec(ctx, `UPDATE unit SET state = 'cancelled', blocking = 0, lease_us = 0, worker = '', error = 'it is no part of the output any more', ended_us = `+q.now()+`
+		_, err := q.exec(ctx, tx, `UPDATE unit SET state = 'cancelled', blocking = 0, lease_us = 0, worker = '', error = 'it is no part of the output any more', ended_us = {now}
 			WHERE pipeline = ? AND unit IN (`+marks(len(some))+`) AND state <> 'discarded'`, args...)
 		if err != nil {
 			return err

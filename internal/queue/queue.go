@@ -19,7 +19,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -106,6 +105,9 @@ type Queue struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when something became ready
+	telling bool          // a signal to other processes is on its way
+	untold  bool          // something became ready since it was sent
+	rescued int64         // when vanished workers were last looked for, by this process's clock
 }
 
 // Open brings the tables of the queue up to date. The database stays the
@@ -141,30 +143,24 @@ func (q *Queue) follow(ctx context.Context) error {
 // system's clock meanwhile.
 func (q *Queue) local() int64 { return q.begun.Add(time.Since(q.begun) + q.ahead).UnixMicro() }
 
+// here is the time of this process, or that of Options.
+func (q *Queue) here() int64 {
+	if q.opts.Now != nil {
+		return q.opts.Now().UnixMicro()
+	}
+	return q.local()
+}
+
 // DB returns the database, for the transactions that Complete takes part in.
 func (q *Queue) DB() *db.DB { return q.db }
 
-// now is an SQL expression for the time, in microseconds since 1970.
-func (q *Queue) now() string {
-	switch {
-	case q.opts.Now != nil:
-		return strconv.FormatInt(q.opts.Now().UnixMicro(), 10)
-	case q.db.Dialect.IsPostgres():
-		return "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
-	}
-	return strconv.FormatInt(q.local(), 10)
-}
-
 // clock reads the time of leases.
 func (q *Queue) clock(ctx context.Context, tx *db.Tx) (int64, error) {
-	if q.opts.Now != nil {
-		return q.opts.Now().UnixMicro(), nil
-	}
-	if !q.db.Dialect.IsPostgres() {
-		return q.local(), nil
+	if q.opts.Now != nil || !q.db.Dialect.IsPostgres() {
+		return q.here(), nil
 	}
 	var us int64
-	err := tx.Get(ctx, &us, "SELECT "+q.now())
+	err := tx.Get(ctx, &us, "SELECT "+serverTime)
 	return us, err
 }
 
@@ -186,11 +182,9 @@ func (q *Queue) wake() {
 }
 
 // announce tells all workers once the transaction has committed.
-func (q *Queue) announce(ctx context.Context, tx *db.Tx) error {
+func (q *Queue) announce(tx *db.Tx) {
 	tx.OnCommit(q.wake)
-	if !tx.Dialect().IsPostgres() {
-		return nil
+	if tx.Dialect().IsPostgres() {
+		tx.OnCommit(q.tell)
 	}
-	_, err := tx.Exec(ctx, "SELECT pg_notify('"+channel+"', '')")
-	return err
 }

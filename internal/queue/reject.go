@@ -48,7 +48,7 @@ func (q *Queue) SaveRejects(ctx context.Context, tx *db.Tx, l *Lease, all []Reje
 		return err
 	}
 	for len(all) > 0 {
-		part := all[:min(len(all), offerRows)]
+		part := all[:min(len(all), q.atOnce())]
 		all = all[len(part):]
 		args := make([]any, 0, 10*len(part))
 		for _, r := range part {
@@ -150,7 +150,7 @@ func (q *Queue) mark(ctx context.Context, tx *db.Tx, all []Reject, state State, 
 // Define keeps what a pipeline looks like, for decisions about its units that are
 // made without its file.
 func (q *Queue) Define(ctx context.Context, pipeline, body string) error {
-	_, err := q.db.Exec(ctx, `INSERT INTO definition (pipeline, body, seen_us) VALUES (?, ?, `+q.now()+`)
+	_, err := q.exec(ctx, q.db, `INSERT INTO definition (pipeline, body, seen_us) VALUES (?, ?, {now})
 		ON CONFLICT (pipeline) DO UPDATE SET body = excluded.body, seen_us = excluded.seen_us`, pipeline, body)
 	if err != nil {
 		return fmt.Errorf("keep the steps of pipeline %s: %w", pipeline, err)

@@ -33,7 +33,7 @@ const runColumns = "id, pipeline, state, started_us, COALESCE(ended_us, 0) AS en
 
 // Begin writes that a run has started. Beginning it again goes on with it.
 func (q *Queue) Begin(ctx context.Context, id, pipeline string) error {
-	_, err := q.db.Exec(ctx, `INSERT INTO run (id, pipeline, state, started_us, verdict, first_bad_step, gathered) VALUES (?, ?, 'running', `+q.now()+`, '', '', 0)
+	_, err := q.exec(ctx, q.db, `INSERT INTO run (id, pipeline, state, started_us, verdict, first_bad_step, gathered) VALUES (?, ?, 'running', {now}, '', '', 0)
 		ON CONFLICT (id) DO UPDATE SET state = 'running', ended_us = NULL, gathered = 0`, id, pipeline)
 	if err != nil {
 		return fmt.Errorf("begin run %s: %w", id, err)
@@ -50,7 +50,7 @@ func (q *Queue) BeginOnce(ctx context.Context, id, pipeline string, scheduled ti
 		due = new(scheduled.UnixMicro())
 	}
 	err = q.change(ctx, func(tx *db.Tx) error {
-		res, err := tx.Exec(ctx, `INSERT INTO run (id, pipeline, state, started_us, scheduled_us, verdict, first_bad_step, gathered) VALUES (?, ?, 'running', `+q.now()+`, ?, '', '', 0)
+		res, err := q.exec(ctx, tx, `INSERT INTO run (id, pipeline, state, started_us, scheduled_us, verdict, first_bad_step, gathered) VALUES (?, ?, 'running', {now}, ?, '', '', 0)
 			ON CONFLICT (id) DO NOTHING`, id, pipeline, due)
 		if err != nil {
 			return err
@@ -107,7 +107,7 @@ func (q *Queue) FinishedRuns(ctx context.Context, pipeline string, fanIn bool) (
 
 // End writes how a run ended.
 func (q *Queue) End(ctx context.Context, r Run) error {
-	_, err := q.db.Exec(ctx, "UPDATE run SET state = ?, ended_us = "+q.now()+", verdict = ?, first_bad_step = ? WHERE id = ?", r.State, r.Verdict, r.FirstBadStep, r.ID)
+	_, err := q.exec(ctx, q.db, "UPDATE run SET state = ?, ended_us = {now}, verdict = ?, first_bad_step = ? WHERE id = ?", r.State, r.Verdict, r.FirstBadStep, r.ID)
 	if err != nil {
 		return fmt.Errorf("end run %s: %w", r.ID, err)
 	}
@@ -117,7 +117,7 @@ func (q *Queue) End(ctx context.Context, r Run) error {
 // Cancel takes the units of a run that nobody has begun out of the queue.
 func (q *Queue) Cancel(ctx context.Context, run string) error {
 	return q.change(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, "UPDATE unit SET state = 'cancelled', ended_us = "+q.now()+" WHERE run = ? AND state IN ('ready', 'waiting')", run)
+		_, err := q.exec(ctx, tx, "UPDATE unit SET state = 'cancelled', ended_us = {now} WHERE run = ? AND state IN ('ready', 'waiting')", run)
 		return err
 	})
 }

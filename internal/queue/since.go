@@ -37,9 +37,9 @@ type Attached struct {
 // time.
 func (q *Queue) Attached(ctx context.Context, within time.Duration) ([]Attached, error) {
 	var all []Attached
-	err := q.db.Select(ctx, &all, `SELECT pipeline, step, count(DISTINCT worker) AS workers FROM (
+	err := q.rows(ctx, q.db, &all, `SELECT pipeline, step, count(DISTINCT worker) AS workers FROM (
 		SELECT pipeline, step, worker FROM unit WHERE state = 'running'
-		UNION ALL SELECT pipeline, step, worker FROM unit_event WHERE at_us > `+q.now()+` - ? AND kind <> 'lost'
+		UNION ALL SELECT pipeline, step, worker FROM unit_event WHERE at_us > {now} - ? AND kind <> 'lost'
 		) AS seen WHERE worker <> '' GROUP BY pipeline, step`, within.Microseconds())
 	if err != nil {
 		return nil, fmt.Errorf("count workers: %w", err)

@@ -249,8 +249,8 @@ func (q *Queue) Replay(ctx context.Context, k Key, force bool, d Decision) error
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `UPDATE unit SET state = 'ready', replay = replay + 1, tries = 0, losses = 0, skipped = 0, blocking = 0, cause = '', error = '',
-			ready_us = `+q.now()+`, run_at_us = `+q.now()+` WHERE pipeline = ? AND step = ? AND unit = ?`, k.Pipeline, k.Step, k.Unit)
+		_, err := q.exec(ctx, tx, `UPDATE unit SET state = 'ready', replay = replay + 1, tries = 0, losses = 0, skipped = 0, blocking = 0, cause = '', error = '',
+			ready_us = {now}, run_at_us = {now} WHERE pipeline = ? AND step = ? AND unit = ?`, k.Pipeline, k.Step, k.Unit)
 		return err
 	})
 }
