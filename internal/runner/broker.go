@@ -94,7 +94,7 @@ type Broker struct {
 func NewBroker(ctx context.Context, runners []*Runner) (*Broker, error) {
 	b := &Broker{runners: map[string]*Runner{}}
 	for _, r := range runners {
-		if err := r.prepare(); err != nil {
+		if err := errors.Join(r.makeDir(), r.fingerprints()); err != nil {
 			return nil, err
 		}
 		b.runners[r.options.Pipeline.Name], b.q = r, r.options.Queue

@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +20,9 @@ import (
 
 // Serve begins runs of the pipelines at their times and when their watched
 // sources have new files, and works on all units until ctx ends. Several
-// processes may do so on one Postgres: each run is begun once.
+// processes may do so on one Postgres: each run is begun once. While the store or
+// a work directory cannot be written, or another process works on an SQLite file,
+// it tries again.
 func Serve(ctx context.Context, runners []*Runner) error {
 	if len(runners) == 0 {
 		<-ctx.Done()
@@ -35,7 +39,80 @@ func Serve(ctx context.Context, runners []*Runner) error {
 			readers.Go(func() { r.follow(ctx) })
 		}
 	}
-	return Work(ctx, runners, false)
+	return serveUnits(ctx, runners)
+}
+
+// serveUnits works on the units of all pipelines until ctx ends. What stops one
+// pipeline does not stop the others.
+func serveUnits(ctx context.Context, runners []*Runner) error {
+	first := runners[0]
+	var unlock func()
+	persist(ctx, first.log, "units not worked on", func() (err error) {
+		unlock, err = lock(first.options.Queue)
+		return err
+	})
+	if unlock == nil {
+		return ctx.Err()
+	}
+	defer unlock()
+	defer first.listen(ctx)()
+	var working sync.WaitGroup
+	for _, r := range runners {
+		working.Go(func() {
+			persist(ctx, r.log, "pipeline not worked on", func() error { return r.serveUnits(ctx) })
+		})
+	}
+	working.Wait()
+	return nil
+}
+
+// serveUnits works on the units of the pipeline until ctx ends, or something is
+// wrong with the store or the work directory.
+func (r *Runner) serveUnits(ctx context.Context) error {
+	defer r.foreign.close()
+	if err := r.clean(); err != nil {
+		return err
+	}
+	if r.prints == nil { // others of this process may read them by now
+		if err := r.fingerprints(); err != nil {
+			return err
+		}
+	}
+	if err := r.define(ctx); err != nil {
+		return err
+	}
+	x := newExecutor(r)
+	x.stay = true
+	return x.work(ctx)
+}
+
+// Bounds of the pause before something is tried again.
+const (
+	shortestRest = time.Second
+	longestRest  = 5 * time.Second
+)
+
+// persist calls a function until it succeeds or ctx ends, and tells why it does
+// not succeed.
+func persist(ctx context.Context, log *slog.Logger, what string, try func() error) {
+	for rest := shortestRest; ; rest = min(2*rest, longestRest) {
+		begun := time.Now()
+		err := try()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if time.Since(begun) > time.Minute { // it went well for a while
+			rest = shortestRest
+		}
+		log.Error(what+", trying again", "err", strings.ReplaceAll(err.Error(), "\n", "; "), "in", rest)
+		timer := time.NewTimer(rest)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
 }
 
 // conductor begins and ends the runs of one pipeline.

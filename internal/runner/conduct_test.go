@@ -131,3 +131,77 @@ func TestSchedule(t *testing.T) {
 		require.Equal(t, 1, seen[id])
 	}
 }
+
+// heard is a log that tells when a text comes.
+type heard struct {
+	text string
+	once sync.Once
+	came chan struct{}
+}
+
+func hear(text string) *heard { return &heard{text: text, came: make(chan struct{})} }
+
+func (h *heard) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(h.text)) {
+		h.once.Do(func() { close(h.came) })
+	}
+	return len(b), nil
+}
+
+// What stops the work of a service does so as long as it lasts, and stops no other
+// pipeline.
+func TestServiceGoesOnAfterTrouble(t *testing.T) {
+	t.Parallel()
+	log := hear("pipeline not worked on, trying again")
+	b := newBench(t, "", map[string]string{"1": "one\n"})
+	b.o.Clock, b.o.Look = nil, 5*time.Millisecond
+	b.o.Logger = slog.New(slog.NewTextHandler(log, nil))
+	b.realStore("sqlite:" + filepath.Join(b.dir, "s.db"))
+	b.write("p.yaml", "version: 1\npipeline: q\nsource: {watch: 'in/*'}\nsteps: {a: {run: [cat]}}\n")
+	other := b.runner()
+	b.write("p.yaml", "version: 1\npipeline: p\nsource: {watch: 'in/*'}\nsteps: {a: {run: [cat]}}\n")
+	steps := filepath.Join(b.runner().Dir(), "steps")
+	require.NoError(t, os.MkdirAll(filepath.Dir(steps), 0o755))
+	require.NoError(t, os.WriteFile(steps, nil, 0o600)) // no output can be stored
+	unlock, err := b.o.Queue.Lock()                     // and somebody else is at work
+	require.NoError(t, err)
+	busy := hear("units not worked on, trying again")
+	first := b.runner()
+	b.o.Logger = slog.New(slog.NewTextHandler(busy, nil))
+	waiting := b.runner()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := runner.Serve(ctx, []*runner.Runner{waiting}); err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	<-busy.came
+	cancel()
+	wg.Wait()
+	unlock()
+
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	wg.Go(func() {
+		if err := runner.Serve(ctx, []*runner.Runner{first, other}); err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	<-log.came
+	done := func(pipeline string) func() bool {
+		return func() bool {
+			rows, err := b.o.Queue.Units(t.Context(), queue.Filter{Pipeline: pipeline, States: []queue.State{queue.Done}})
+			require.NoError(t, err)
+			return len(rows) == 1
+		}
+	}
+	require.Eventually(t, done("q"), time.Minute, 10*time.Millisecond, "the other pipeline")
+	require.NoError(t, os.Remove(steps))
+	require.Eventually(t, done("p"), time.Minute, 10*time.Millisecond)
+	rows, err := b.o.Queue.Units(t.Context(), queue.Filter{Pipeline: "p"})
+	require.NoError(t, err)
+	require.Equal(t, 1, rows[0].Tries, "what was given back does not count as an attempt")
+	cancel()
+	wg.Wait()
+}

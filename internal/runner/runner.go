@@ -328,16 +328,34 @@ func (r *Runner) listen(ctx context.Context) (stop func()) {
 	}
 }
 
-// prepare makes the work directory and looks at what the steps do.
+// prepare makes the work directory, cleans it and looks at what the steps do.
 func (r *Runner) prepare() error {
+	if err := r.clean(); err != nil {
+		return err
+	}
+	return r.fingerprints()
+}
+
+// clean makes the work directory and removes what killed processes left there.
+// Where one process works at a time the caller is that one.
+func (r *Runner) clean() error {
+	if err := r.makeDir(); err != nil {
+		return err
+	}
+	return r.sweep(r.options.Queue.Alone())
+}
+
+func (r *Runner) makeDir() error {
 	if err := os.MkdirAll(r.work, 0o755); err != nil {
 		return fmt.Errorf("work directory: %w", err)
 	}
-	if err := r.sweep(r.options.Queue.Alone()); err != nil {
-		return err
-	}
+	return nil
+}
+
+// fingerprints finds those of the steps and of their rules.
+func (r *Runner) fingerprints() error {
 	p := r.options.Pipeline
-	r.prints, r.rules = nil, nil
+	var prints, all []string
 	for i := range p.Steps {
 		does, err := fingerprint(p, &p.Steps[i])
 		if err != nil {
@@ -349,9 +367,10 @@ func (r *Runner) prepare() error {
 				return fmt.Errorf("rules of step %q: %w", p.Steps[i].Name, err)
 			}
 		}
-		r.prints = append(r.prints, does)
-		r.rules = append(r.rules, rules+"/"+string(p.Steps[i].OnFail))
+		prints = append(prints, does)
+		all = append(all, rules+"/"+string(p.Steps[i].OnFail))
 	}
+	r.prints, r.rules = prints, all
 	return nil
 }
 

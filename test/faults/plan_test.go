@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,124 +63,6 @@ func (p *plant) drain(args ...string) {
 	cmd := p.command("A=b", append([]string{"worker", "p.yaml", "--drain", "-q"}, args...)...)
 	cmd.Stderr = &errs
 	require.NoError(p.t, cmd.Run(), errs.String())
-}
-
-// checkFanned looks for what must never be in the plan.
-func (p *plant) checkFanned() (executions, commits int) {
-	p.t.Helper()
-	q, d := p.queue()
-	rows, err := q.Units(p.t.Context(), queue.Filter{})
-	require.NoError(p.t, err)
-	joins := 0 // one for each run
-	for i := range rows {
-		if rows[i].Step == "join" {
-			joins++
-		}
-	}
-	require.NotZero(p.t, joins)
-	require.Len(p.t, rows, 5*p.units+joins, "units lost or made up")
-	for i := range rows {
-		require.Equal(p.t, queue.Done, rows[i].State, rows[i].Key)
-		p.fannedOutput(&rows[i])
-	}
-	events, err := q.Events(p.t.Context(), queue.Filter{})
-	require.NoError(p.t, err)
-	done := map[queue.Key]int{}
-	for _, e := range events {
-		if e.Kind == queue.Kind(queue.Done) && e.Step != "join" { // a set that grew later is joined again
-			done[e.Key]++
-		}
-	}
-	require.Len(p.t, done, 5*p.units)
-	for k, n := range done {
-		require.Equal(p.t, 1, n, "%s was committed %d times", k, n)
-	}
-	var live int
-	require.NoError(p.t, d.Get(p.t.Context(), &live, "SELECT count(*) FROM batch WHERE superseded_us IS NULL"))
-	// A later run that joins the same set has nothing to do.
-	require.LessOrEqual(p.t, live, len(rows), "a batch was recorded twice")
-	require.Greater(p.t, live, 5*p.units, "profiles and units differ")
-	ran, err := os.ReadFile(filepath.Join(p.dir, "ran"))
-	require.NoError(p.t, err)
-	return bytes.Count(ran, []byte("\n")), len(done) + 1
-}
-
-// fannedOutput compares the output of a unit with what it has to be.
-func (p *plant) fannedOutput(r *queue.Row) {
-	p.t.Helper()
-	var b struct{ Output string }
-	require.NoError(p.t, json.Unmarshal([]byte(r.Body), &b))
-	text, err := os.ReadFile(filepath.Join(p.dir, ".profiler/runs/p", b.Output))
-	require.NoError(p.t, err)
-	if r.Step == "join" {
-		require.Equal(p.t, 4*2*p.units, bytes.Count(text, []byte("\n")), "the join has not all lines")
-		return
-	}
-	in, err := os.ReadFile(filepath.Join(p.dir, r.Source))
-	require.NoError(p.t, err)
-	want := string(in)
-	if r.Step != "parse" {
-		want = r.Step + strings.ReplaceAll(strings.TrimSuffix(want, "\n"), "\n", "\n"+r.Step) + "\n"
-	}
-	require.Equal(p.t, want, string(text), r.Key)
-}
-
-// child returns a process that a program has started, 0 if there is none now.
-func child(pid int) int {
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, path := range tasks {
-		text, _ := os.ReadFile(path)
-		if fields := strings.Fields(string(text)); len(fields) > 0 {
-			n, _ := strconv.Atoi(fields[0])
-			return n
-		}
-	}
-	return 0
-}
-
-// The plan of the design: runner, workers and their children are killed at random
-// moments.
-func TestPlan(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts the program many times")
-	}
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, url string) {
-		p := newFanned(t, url, either(8, 2000))
-		offer := p.command(failpoint.Env+"=after_claim:kill", "run", "p.yaml", "-q")
-		require.Error(t, offer.Run(), "the runner was to be killed when all units are offered")
-		rng := rand.New(rand.NewPCG(5, 6))
-		kills, children := 0, 0
-		deadline := time.Now().Add(either(time.Minute, 5*time.Minute))
-		for kills+children < either(4, 100) && time.Now().Before(deadline) {
-			cmd := p.command("A=b", "worker", "p.yaml", "--drain", "-q")
-			require.NoError(t, cmd.Start())
-			ended := make(chan struct{})
-			go func() { _ = cmd.Wait(); close(ended) }()
-			for alive := true; alive; {
-				select {
-				case <-ended:
-					alive = false
-				case <-time.After(time.Duration(50+rng.IntN(600)) * time.Millisecond):
-					if pid := child(cmd.Process.Pid); pid != 0 && rng.IntN(2) == 0 {
-						_ = syscall.Kill(pid, syscall.SIGKILL)
-						children++
-						continue
-					}
-					_ = syscall.Kill(cmd.Process.Pid, syscall.SIGKILL)
-					<-ended
-					kills++
-					alive = false
-				}
-			}
-			if cmd.ProcessState.Success() {
-				break
-			}
-		}
-		p.drain()
-		executions, commits := p.checkFanned()
-		t.Logf("%d workers and %d children killed: %d executions for %d commits", kills, children, executions, commits)
-	})
 }
 
 // A worker is killed while it holds a unit: another one has it within two leases
