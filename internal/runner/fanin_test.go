@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/dbtest"
 	"github.com/profilerhq/profiler/internal/queue"
 	"github.com/profilerhq/profiler/internal/runner"
 )
@@ -209,7 +210,8 @@ func TestFanInOfAnOutsideWorker(t *testing.T) {
 	big := strings.Repeat("x", 700<<10) + "\n"
 	b := newBench(t, "  first: {run: [cat]}\n  a: {worker: true, needs: first, fan_in: all}\n  last: {needs: a, run: [cat]}\n", map[string]string{"1": big, "2": "two\n", "3": big})
 	b.write("p.yaml", strings.Replace(b.read("p.yaml"), "files:", "watch:", 1))
-	b.o.Progress, b.o.Look = nil, 5*time.Millisecond
+	b.o.Progress, b.o.Clock, b.o.Look = nil, nil, 5*time.Millisecond // a lease of a clock that jumps would end
+	b.realStore(dbtest.SQLite(t))
 	k, err := runner.NewBroker(t.Context(), []*runner.Runner{b.runner()})
 	require.NoError(t, err)
 	b.serve(1)
