@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,11 +118,7 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 	if dataset == "" {
 		dataset = o.Origin.Pipeline + "/source"
 	}
-	in, err := source.Expand([]string{o.Path}, false)
-	if err != nil {
-		return runner.Judgement{}, err
-	}
-	r, err := source.Open(ctx, in[0], source.Options{Format: o.Format})
+	r, err := openOutput(ctx, o.Path, source.Options{Format: o.Format})
 	if err != nil {
 		h.app.ProfileFailed(ctx, dataset, o.Origin.Step)
 		return runner.Judgement{}, err
@@ -258,14 +255,23 @@ func (h *Hook) inputProfile(ctx context.Context, inputs []runner.InputFile) (*pr
 	return merged, err
 }
 
-// profileFile profiles a file without telling anybody. format is the declared one,
-// or empty.
-func profileFile(ctx context.Context, path, format string) (*profile.Profile, error) {
+// openOutput opens a file, or the files of a folder as one batch. A folder without
+// files is a batch without rows.
+func openOutput(ctx context.Context, path string, o source.Options) (*source.Reader, error) {
 	in, err := source.Expand([]string{path}, false)
+	if info, statErr := os.Stat(path); errors.Is(err, fs.ErrNotExist) && statErr == nil && info.IsDir() {
+		in, err = source.Expand([]string{os.DevNull}, false)
+	}
 	if err != nil {
 		return nil, err
 	}
-	r, err := source.Open(ctx, in[0], source.Options{Format: format})
+	return source.Open(ctx, in[0], o)
+}
+
+// profileFile profiles a file without telling anybody. format is the declared one,
+// or empty.
+func profileFile(ctx context.Context, path, format string) (*profile.Profile, error) {
+	r, err := openOutput(ctx, path, source.Options{Format: format})
 	if err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func TestMistakes(t *testing.T) {
 func TestLaterVersions(t *testing.T) {
 	t.Parallel()
 	for _, field := range []string{
-		"run: [cat], split: files",
+		"run: [cat], split: key_ranges(4)",
 	} {
 		_, err := pipeline.Parse("p.yaml", []byte(head+"steps:\n  a: {"+field+"}\n"), nil)
 		require.ErrorContains(t, err, "is not supported by this version yet", field)

@@ -18,7 +18,8 @@ const VariableInputs = "PROFILER_INPUTS"
 // Split says how the output of a step is cut into parts, each a unit of its own
 // for the steps behind.
 type Split struct {
-	// Kind is "rows" or "row_groups"; Rows is the number of rows of a part.
+	// Kind is "rows", "row_groups" or "files"; Rows is the number of rows of a part.
+	// With "files" the output is a folder, and each file in it is a part.
 	Kind string
 	Rows int64
 }
@@ -33,6 +34,10 @@ func (s *Split) String() string {
 	}
 	return s.Kind
 }
+
+// Folder reports whether the output of the step is a folder of files, each of
+// them a part.
+func (s *Step) Folder() bool { return s.Split != nil && s.Split.Kind == "files" }
 
 var callForm = regexp.MustCompile(`^([a-z_]+)(?:\((.*)\))?$`)
 
@@ -65,7 +70,7 @@ func (p *parser) rowsOf(n *yamldoc.Node, args []string) (int64, bool) {
 // run to one, split makes several of one.
 func (p *parser) shape(s *Step, m *yamldoc.Mapping, where string) {
 	if n := m.Get("split"); n != nil {
-		p.split(s, n)
+		p.split(s, n, where)
 	}
 	n := m.Get("fan_in")
 	if n == nil {
@@ -80,7 +85,7 @@ func (p *parser) shape(s *Step, m *yamldoc.Mapping, where string) {
 	}
 }
 
-func (p *parser) split(s *Step, n *yamldoc.Node) {
+func (p *parser) split(s *Step, n *yamldoc.Node, where string) {
 	text, ok := n.String(&p.errs)
 	if !ok {
 		return
@@ -92,10 +97,15 @@ func (p *parser) split(s *Step, n *yamldoc.Node) {
 		}
 	case name == "row_groups" && args == nil:
 		s.Split = &Split{Kind: name}
-	case name == "files", name == "key_ranges", name == "ctid_ranges":
+	case name == "files" && args == nil:
+		s.Split = &Split{Kind: name}
+		if s.SQL != nil || s.HTTP != nil || s.Worker {
+			n.Errorf(&p.errs, CodeCommand, "%s gives one output, and split: files is for a command (run or sh) that writes several into the folder {output}; write rows(50000)", where)
+		}
+	case name == "key_ranges", name == "ctid_ranges":
 		p.unsupported(n, fmt.Sprintf("the split %q", clip(text)))
 	default:
-		n.Errorf(&p.errs, yamldoc.CodeValue, "%q is no split; write rows(50000), or row_groups for Parquet", clip(text))
+		n.Errorf(&p.errs, yamldoc.CodeValue, "%q is no split; write rows(50000), row_groups for Parquet, or files for a command that writes several", clip(text))
 	}
 }
 

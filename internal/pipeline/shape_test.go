@@ -50,6 +50,10 @@ func TestShapesThatDoNotFit(t *testing.T) {
 		"  c: {needs: b, fan_in: all, run: [cat]}\n  d: {needs: c, run: [cat]}\n  e: {needs: [d, b], run: [cat]}\n": "d gives the one that c joins and b gives the units of the source",
 		"  c: {needs: b, fan_in: all, sql: {dsn: 'sqlite:x', load: t}}\n":                                           "which sql cannot load",
 		"  c: {run: [cat], split: key_ranges(4)}\n":                                                                 `the split "key_ranges(4)" is not supported by this version yet`,
+		"  c: {run: [cat], split: files(2)}\n":                                                                      `"files(2)" is no split`,
+		"  c: {http: {url: 'http://x'}, split: files}\n":                                                            `step "c" gives one output, and split: files is for a command (run or sh)`,
+		"  c: {sql: {dsn: 'sqlite:x', query: SELECT 1}, split: files}\n":                                            `step "c" gives one output`,
+		"  c: {worker: true, split: files}\n":                                                                       `step "c" gives one output`,
 		"  c: {run: [cat], split: rows(0)}\n":                                                                       "rows has the number of rows of a part",
 		"  c: {run: [cat], split: row_groups(2)}\n":                                                                 `"row_groups(2)" is no split`,
 	} {

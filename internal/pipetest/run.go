@@ -223,11 +223,9 @@ func (c *comparison) outputs(ctx context.Context, want *yamldoc.Node) error {
 				if s.Step != e.Key.Raw() || s.Output == "" {
 					continue
 				}
-				text, err := os.ReadFile(s.Output)
-				if err != nil {
+				if err := readOutput(s.Output, w.Source, found); err != nil {
 					return err
 				}
-				found[w.Source] = string(text)
 			}
 		}
 		path := "outputs." + e.Key.Raw()
@@ -248,6 +246,29 @@ func (c *comparison) outputs(ctx context.Context, want *yamldoc.Node) error {
 		c.output(e.Value, path, found, only)
 	}
 	return nil
+}
+
+// readOutput reads an output, or each file of one that is a folder, which is named
+// as the part that it is.
+func readOutput(path, source string, found map[string]string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		text, err := os.ReadFile(path)
+		found[source] = string(text)
+		return err
+	}
+	names, err := runner.FilesOf(path)
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(path, name))
+		if err != nil {
+			return err
+		}
+		found[source+"#"+name] = string(text)
+	}
+	return err
 }
 
 func (c *comparison) output(want *yamldoc.Node, path string, found map[string]string, source string) {

@@ -182,10 +182,9 @@ func (c *conductor) forgetCanaries(ctx context.Context, now time.Time) error {
 		if o == nil || !filepath.IsLocal(o.Output) {
 			continue // the file of a step that was passed over
 		}
-		if rm := os.Remove(c.r.path(o.Output)); rm != nil && !errors.Is(rm, os.ErrNotExist) {
-			err = errors.Join(err, rm)
-		}
-		os.Remove(c.r.path(o.Output) + ".rejects") //nolint:errcheck // there may be none
+		path := c.r.path(o.Output)
+		err = errors.Join(err, os.RemoveAll(path), os.RemoveAll(path+".parts"))
+		os.Remove(path + ".rejects") //nolint:errcheck // there may be none
 	}
 	return err
 }

@@ -97,6 +97,7 @@ func (v *visit) attachSet(ctx context.Context) error {
 	}
 	h := sha256.New()
 	sum, known := int64(0), true
+	v.joined = []joined{}
 	for _, n := range v.s.Needs {
 		for i := range rows {
 			row := &rows[i]
@@ -108,21 +109,41 @@ func (v *visit) attachSet(ctx context.Context) error {
 				v.err, v.cause = fmt.Errorf("unit %s has no output of step %q any more; replay it first", row.Unit, row.Step), CauseUnreadable
 				return nil
 			}
-			path := v.r.path(o.Output)
-			v.inputs = append(v.inputs, InputFile{Step: row.Step, Path: path, Judgement: v.seen.get(path)})
-			v.joined = append(v.joined, joined{path, row.Step, row.Unit, row.Source, row.Correlation})
+			if err := v.join(row, v.r.path(o.Output)); err != nil {
+				return err
+			}
 			fmt.Fprintf(h, "%s %s %s\n", row.Step, row.Unit, o.SHA256)
 			if known = known && o.Rows != nil; known {
 				sum += *o.Rows
 			}
 		}
 	}
-	if len(v.inputs) == 0 {
+	if len(rows) == 0 {
 		return fmt.Errorf("BUG: unit %s of step %q joins nothing", v.lease.Unit, v.s.Name)
 	}
 	v.shas = []string{hex.EncodeToString(h.Sum(nil))}
 	if known {
 		v.rowsIn = &sum
+	}
+	return nil
+}
+
+// join adds an output to what a fan-in joins: a file, or each file of a folder.
+func (v *visit) join(row *queue.Row, path string) error {
+	add := func(path, source string) {
+		v.inputs = append(v.inputs, InputFile{Step: row.Step, Path: path, Judgement: v.seen.get(path)})
+		v.joined = append(v.joined, joined{path, row.Step, row.Unit, source, row.Correlation})
+	}
+	if !v.r.options.Pipeline.Step(row.Step).Folder() {
+		add(path, row.Source)
+		return nil
+	}
+	files, err := FilesOf(path)
+	if err != nil {
+		return fmt.Errorf("unit %s: the output of step %q: %w", row.Unit, row.Step, err)
+	}
+	for _, name := range files {
+		add(filepath.Join(path, name), partSource(row.Source, name))
 	}
 	return nil
 }

@@ -145,11 +145,17 @@ func (r *Runner) sweepDir(dir string, alone bool, before time.Time) error {
 }
 
 // intact reports whether the output is on disk as it was when it was recorded.
-func (r *Runner) intact(rec *stored) bool {
+// folder says that it is one.
+func (r *Runner) intact(rec *stored, folder bool) bool {
 	if rec.Output == "" {
 		return false
 	}
 	path := r.path(rec.Output)
+	if folder {
+		files, err := listFolder(path)
+		sum, size := folderSum(files)
+		return err == nil && sum == rec.SHA256 && size == rec.Bytes
+	}
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != rec.Bytes {
 		return false

@@ -75,7 +75,8 @@ func fingerprint(p *pipeline.Pipeline, s *pipeline.Step) (string, error) {
 		Worker  bool   `json:",omitempty"`
 		FanIn   bool   `json:",omitempty"`
 		SQL     any    `json:",omitempty"`
-	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers.Max, s.HTTP.Address(), s.HTTP.BatchSize(), s.Worker, s.FanIn, inDatabase})
+		Folder  bool   `json:",omitempty"`
+	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers.Max, s.HTTP.Address(), s.HTTP.BatchSize(), s.Worker, s.FanIn, inDatabase, s.Folder()})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint of step %q: %w", s.Name, err)
 	}

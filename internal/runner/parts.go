@@ -25,14 +25,14 @@ type part struct {
 	Unit   string `json:"unit"`
 	Path   string `json:"path"`
 	Name   string `json:"name"`
-	Rows   int64  `json:"rows"`
+	Rows   *int64 `json:"rows,omitempty"` // nil of files that the command wrote
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
 }
 
-// partUnit is the id of a part of a unit.
-func partUnit(name, parent, spec string, n int) string {
-	return UnitID(name, "part\x00"+parent+"\x00"+spec+"\x00"+strconv.Itoa(n))
+// partUnit is the id of a part of a unit, by its number or the name of its file.
+func partUnit(name, parent, spec, which string) string {
+	return UnitID(name, "part\x00"+parent+"\x00"+spec+"\x00"+which)
 }
 
 // isCut reports whether a step behind reads the parts of the step's outputs.
@@ -57,6 +57,9 @@ func (v *visit) split(ctx context.Context) error {
 	if v.output == "" || !isCut(p, v.s) {
 		return nil
 	}
+	if v.s.Folder() {
+		return v.partsOfFolder()
+	}
 	spec, dir := v.s.Split.String(), v.output+".parts"
 	if before := decode(v.kept); before != nil && before.Split == spec && before.SHA256 == v.sha && v.r.path(before.Output) == v.output && v.r.complete(before.Parts) {
 		v.parts = before.Parts
@@ -76,7 +79,7 @@ func (v *visit) split(ctx context.Context) error {
 	}
 	v.parts = nil
 	for i, c := range cuts {
-		v.parts = append(v.parts, part{partUnit(p.Name, v.lease.Unit, spec, i), v.r.relative(c.Path), c.Name, c.Rows, c.Bytes, c.SHA256})
+		v.parts = append(v.parts, part{partUnit(p.Name, v.lease.Unit, spec, strconv.Itoa(i)), v.r.relative(c.Path), c.Name, &c.Rows, c.Bytes, c.SHA256})
 	}
 	return nil
 }
@@ -157,7 +160,7 @@ func (v *visit) saveParts(ctx context.Context, tx *db.Tx) error {
 	var all []queue.Kept
 	for _, p := range v.parts {
 		now[p.Unit] = true
-		body, err := encode(&stored{Version: storedVersion, Run: v.lease.Run, State: Done, Output: p.Path, SHA256: p.SHA256, Bytes: p.Bytes, Rows: &p.Rows})
+		body, err := encode(&stored{Version: storedVersion, Run: v.lease.Run, State: Done, Output: p.Path, SHA256: p.SHA256, Bytes: p.Bytes, Rows: p.Rows})
 		if err != nil {
 			return err
 		}

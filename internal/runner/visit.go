@@ -68,6 +68,7 @@ type visit struct {
 	layout  *layout  // where it finds that
 	kept    string   // what was stored of the output that is used again
 	parts   []part   // what the output is cut into
+	files   []file   // what an output that is a folder holds
 	// retryAfter is what an HTTP function asked for.
 	retryAfter time.Duration
 	took       time.Duration // by run
@@ -256,7 +257,7 @@ func (v *visit) resume(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	rec := decode(body)
-	if rec == nil || !slices.Equal(rec.Inputs, v.shas) || !v.r.intact(rec) {
+	if rec == nil || !slices.Equal(rec.Inputs, v.shas) || !v.r.intact(rec, v.s.Folder()) {
 		return false, nil
 	}
 	v.kept = body
@@ -513,7 +514,7 @@ func (v *visit) discardOutput() {
 	if v.output == "" || filepath.Base(v.output) != v.r.outputName(v.lease) {
 		return // it is an earlier attempt's
 	}
-	os.Remove(v.output)               //nolint:errcheck // the sweeper finds it
+	os.RemoveAll(v.output)            //nolint:errcheck // it is in nobody's way
 	os.Remove(v.output + ".rejects")  //nolint:errcheck // there may be none
 	os.RemoveAll(v.output + ".parts") //nolint:errcheck // there may be none
 }
@@ -607,12 +608,10 @@ func (v *visit) execute(ctx context.Context) (retry, ok bool) {
 	if !ok {
 		return retry, false
 	}
-	info, err := os.Lstat(temporary)
-	switch {
-	case err != nil:
-		v.err = errors.New("the command ended with exit code 0 but wrote no output; it has to write the file {output}")
-	case !info.Mode().IsRegular():
-		v.err = errors.New("the output is not a regular file; write one file, not a folder or a link")
+	switch v.written(temporary); {
+	case v.fatal != nil:
+		return false, false
+	case v.err != nil:
 	case v.changed():
 		v.err, v.cause = errors.New("the input changed while it was read; run again when it is complete"), CauseData
 		return false, false
@@ -625,6 +624,7 @@ func (v *visit) execute(ctx context.Context) (retry, ok bool) {
 		return slices.Contains(v.s.Retry.On, pipeline.OnExit), false
 	}
 	failpoint.Hit("before_rename")
+	var err error
 	v.rejectf = ""
 	if v.rejects > 0 {
 		v.rejectf = final + ".rejects"
@@ -633,7 +633,7 @@ func (v *visit) execute(ctx context.Context) (retry, ok bool) {
 	if err == nil {
 		err = publish(temporary, final)
 	}
-	if err == nil {
+	if err == nil && !v.s.Folder() { // of a folder they are known
 		v.sha, v.bytes, err = hashFile(final)
 	}
 	if err != nil {
@@ -643,6 +643,22 @@ func (v *visit) execute(ctx context.Context) (retry, ok bool) {
 	failpoint.Hit("after_rename")
 	v.output = final
 	return false, true
+}
+
+// written looks at what the command left as its output. It sets err if that is no
+// output, fatal if the system is in trouble.
+func (v *visit) written(temporary string) {
+	info, err := os.Lstat(temporary)
+	switch {
+	case v.s.Folder() && err == nil && info.IsDir():
+		v.readFolder(temporary)
+	case v.s.Folder():
+		v.err = errors.New("the output is not a folder; with split: files the folder {output} is there, write files into it")
+	case err != nil:
+		v.err = errors.New("the command ended with exit code 0 but wrote no output; it has to write the file {output}")
+	case !info.Mode().IsRegular():
+		v.err = errors.New("the output is not a regular file; write one file, not a folder or a link, or several with split: files")
+	}
 }
 
 // changed reports whether a file of the source is another one than at the start.
@@ -657,7 +673,12 @@ func (v *visit) changed() bool {
 // command executes the command and classifies how it ended.
 func (v *visit) command(ctx context.Context, temporary, rejects string) (retry, ok bool) {
 	p := process{dir: v.r.dir, grace: v.r.options.Grace, limits: v.s.Resources}
-	if !v.s.NamesOutput() {
+	if v.s.Folder() {
+		if err := errors.Join(os.RemoveAll(temporary), os.Mkdir(temporary, 0o755)); err != nil {
+			v.fatal = fmt.Errorf("work directory: %w", err)
+			return false, false
+		}
+	} else if !v.s.NamesOutput() {
 		f, err := create(temporary)
 		if err != nil {
 			v.fatal = fmt.Errorf("work directory: %w", err)
