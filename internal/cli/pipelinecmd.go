@@ -60,7 +60,11 @@ func (e *env) pipelineValidate(args []string) error {
 		for i := range p.Steps {
 			names[i] = p.Steps[i].Name
 		}
-		if _, err := e.stdout.Write([]byte(path + ": " + p.Name + ", " + plural(len(names), "step") + ": " + strings.Join(names, ", ") + "\n")); err != nil {
+		text := path + ": " + p.Name + ", " + plural(len(names), "step") + ": " + strings.Join(names, ", ") + "\n"
+		if said := p.Canary.Compared(); said != "" {
+			text += path + ": " + said + "\n"
+		}
+		if _, err := e.stdout.Write([]byte(text)); err != nil {
 			return err
 		}
 	}

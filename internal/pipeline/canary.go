@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -20,6 +22,10 @@ type Canary struct {
 	// Expect are the files with the expected profiles by the step whose output they
 	// are of.
 	Expect map[string]string
+	// Ends are the steps in which the canary ends, in the order of the file, when
+	// there are several and the file names one expected profile: it is of the output
+	// of the first step of Expect.
+	Ends []string
 	// Within is how long the way through the steps may take.
 	Within time.Duration
 	// Pos is the place of the canary in the file.
@@ -88,12 +94,13 @@ func (p *parser) canary(top *yamldoc.Mapping) {
 			}
 			c.Expect[name] = p.canaryFile(c, e.Value)
 		}
-	case len(last) == 1:
-		c.Expect[last[0]] = p.canaryFile(c, expect)
 	case len(last) == 0:
 		expect.Errorf(&p.errs, CodeStep, "all steps are passed over in a canary")
 	default:
-		expect.Errorf(&p.errs, CodeStep, "a canary ends in several steps; name what is expected of each: expect: {%s: FILE}", strings.Join(last, ": FILE, "))
+		c.Expect[p.farthest(last)] = p.canaryFile(c, expect)
+		if len(last) > 1 {
+			c.Ends = last
+		}
 	}
 }
 
@@ -136,6 +143,45 @@ func (p *parser) passOver() (last []string) {
 		}
 	}
 	return last
+}
+
+// farthest returns the step of ends to which the longest chain of steps leads that
+// a canary goes through, of equal ones the first in the file. It sorts ends by
+// their place in the file.
+func (p *parser) farthest(ends []string) string {
+	slices.SortFunc(ends, func(a, b string) int {
+		x, y := p.pipeline.Step(a).Pos, p.pipeline.Step(b).Pos
+		return cmp.Or(cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column))
+	})
+	chain := map[string]int{} // the steps of the longest one, up to a step
+	for i := range p.pipeline.Steps {
+		s := &p.pipeline.Steps[i]
+		for _, n := range s.Needs {
+			chain[s.Name] = max(chain[s.Name], chain[n.Step])
+		}
+		if !s.SkipCanary {
+			chain[s.Name]++
+		}
+	}
+	first := ends[0]
+	for _, name := range ends {
+		if chain[name] > chain[first] {
+			first = name
+		}
+	}
+	return first
+}
+
+// Compared says in words which output is compared, if that is not plain; else it
+// is empty.
+func (c *Canary) Compared() string {
+	if c == nil || len(c.Ends) == 0 {
+		return ""
+	}
+	for step, file := range c.Expect {
+		return fmt.Sprintf("the canary ends in %s; %s is compared with the output of %s", strings.Join(c.Ends, " and "), file, step)
+	}
+	return ""
 }
 
 // reached lists the steps that take part in a canary.

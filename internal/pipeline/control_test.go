@@ -61,9 +61,24 @@ func TestCanary(t *testing.T) {
 	p = parse(t, canaries+"canary: {every: 10m, input: c, expect: e}\nsteps:\n  a: {run: [cat], canary: skip}\n  b: {needs: a, run: [cat]}\n")
 	require.Equal(t, map[string]string{"b": "e"}, p.Canary.Expect, "what is passed over gives its input on")
 
+	for text, want := range map[string]string{
+		"  a: {run: [cat]}\n  z: {needs: a, run: [cat]}\n  c: {needs: a, run: [cat]}\n": "the canary ends in z and c; e is compared with the output of z",
+		// b stands before its need in the file, and is the first written all the same.
+		"  b: {needs: a, run: [cat]}\n  a: {run: [cat]}\n  c: {needs: a, run: [cat]}\n":                                                                             "the canary ends in b and c; e is compared with the output of b",
+		"  a: {run: [cat]}\n  b: {needs: a, run: [cat]}\n  c: {needs: a, run: [cat]}\n  d: {needs: [a, c], run: [cat]}\n":                                           "the canary ends in b and d; e is compared with the output of d",
+		"  a: {run: [cat]}\n  b: {needs: a, run: [cat], canary: skip}\n  c: {needs: b, run: [cat], canary: skip}\n  d: {needs: a, run: [cat]}\n  e: {run: [cat]}\n": "the canary ends in d and e; e is compared with the output of d",
+		"  a: {run: [cat]}\n  b: {needs: a, run: [cat], canary: skip}\n  c: {needs: b, run: [cat]}\n  d: {needs: a, run: [cat]}\n":                                  "the canary ends in c and d; e is compared with the output of c",
+		"  a: {run: [cat]}\n  b: {needs: a, run: [cat], canary: skip}\n":                                                                                            "",
+	} {
+		p := parse(t, canaries+"canary: {every: 10m, input: c, expect: e}\nsteps:\n"+text)
+		require.Len(t, p.Canary.Expect, 1)
+		require.Equal(t, want, p.Canary.Compared(), text)
+	}
+	p = parse(t, canaries+"canary: {every: 10m, input: c, expect: {b: e}}\nsteps:\n  a: {run: [cat]}\n  b: {run: [cat]}\n")
+	require.Empty(t, p.Canary.Compared(), "what is named needs no word")
+
 	const steps = "steps:\n  a: {run: [cat]}\n  b: {needs: a, run: [cat]}\n  c: {needs: a, run: [cat]}\n"
 	for text, want := range map[string]string{
-		canaries + "canary: {every: 10m, input: c, expect: e}\n" + steps:                                                                                  "dir/p.yaml:4:40: a canary ends in several steps; name what is expected of each: expect: {b: FILE, c: FILE}",
 		canaries + "canary: {every: 10m, input: c, expect: {d: e}}\n" + steps:                                                                             "dir/p.yaml:4:41: \"d\" is no step that a canary comes to; there are a, b, c",
 		canaries + "canary: {every: 10m, within: 11m, input: c, expect: {b: e}}\n" + steps:                                                                "dir/p.yaml:4:30: within is above 0 and at most every (10m0s)",
 		canaries + "canary: {every: 0s, input: c, expect: {b: e}}\n" + steps:                                                                              "dir/p.yaml:4:17: every is at least 1s, such as 10m",
