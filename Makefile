@@ -10,7 +10,7 @@ BENCHTIME ?= 1x
 BASE ?= HEAD~1
 PKG ?= ./...
 
-.PHONY: demo help build test race lint fmt vet fuzz oracle test-faults bench bench-diff bench-speed golden cover arch sizes clean test-stack
+.PHONY: demo help build test race lint fmt vet fuzz oracle test-faults test-cgroups bench bench-diff bench-speed golden cover arch sizes clean test-stack
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ fuzz: ## Run each fuzz target for FUZZTIME (default 20s)
 
 test-faults: ## Kill, stop and starve pipelines, the long form (about 20 minutes on 2 cores)
 	PROFILER_FAULTS=long scripts/with-postgres.sh go test -count=1 -timeout 60m -v ./test/faults
+
+test-cgroups: ## Run the tests of control groups in a kernel that has them (User Mode Linux, about a minute)
+	go test -exec "$$PWD/scripts/with-cgroups.sh" -count=1 -run 'Group|Memory|Processors|Sweep' ./internal/cgroup ./internal/runner
 
 oracle: ## Compare readers and profiles with naive ones: all seeds, sizes and real files (about 5 minutes on 2 cores)
 	PROFILER_ORACLE=long go test -count=1 -timeout 40m ./internal/oracle

@@ -103,6 +103,7 @@ type App struct {
 	startRun   int64 // when the newest run of then began, in microseconds
 	own        own
 	declared   declared
+	limits     limits
 	log        *slog.Logger
 }
 
@@ -255,6 +256,9 @@ func (a *App) ProfileFailed(ctx context.Context, dataset, step string) {
 
 // Close sends what is to be told at the end of a command, and closes the store.
 func (a *App) Close() error {
+	if err := a.limits.close(); err != nil {
+		a.log.Warn("control groups not removed", "err", err)
+	}
 	if a.Store == nil {
 		return nil
 	}

@@ -165,7 +165,7 @@ func (a *App) newRunner(q *queue.Queue, p *pipeline.Pipeline, o RunOptions, mu *
 	r, err := runner.New(runner.Options{
 		Canary: func(ctx context.Context, end runner.CanaryEnd) error { return a.canaryEnded(ctx, p, end) },
 		Queue:  q, Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Logger: log, Workers: o.Workers,
-		Env: o.Variables, Clock: o.Clock, Look: o.Look,
+		Env: o.Variables, Clock: o.Clock, Look: o.Look, Groups: a.limits.of(p, log),
 		Progress: func(ev runner.Event) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -297,7 +297,8 @@ type Format struct {
 
 // Resources limit one attempt of a command. What is 0 is not limited.
 type Resources struct {
-	// Memory is the address space of each process, in bytes.
+	// Memory is what all processes use together, in bytes; where control groups are
+	// not permitted, the address space of each one.
 	Memory int64
 	// CPU is the number of processors that the command may use at once.
 	CPU int

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/cgroup"
 	"github.com/profilerhq/profiler/internal/failpoint"
 	"github.com/profilerhq/profiler/internal/pipeline"
 )
@@ -39,6 +40,7 @@ type process struct {
 	fd3    *os.File  // nil is closed
 	lines  io.Writer // gets the lines of stderr that are JSON objects; nil for none
 	limits pipeline.Resources
+	group  *cgroup.Group // holds further limits; nil is none
 	grace  time.Duration
 }
 
@@ -48,6 +50,8 @@ type ending struct {
 	tail string
 	cpu  time.Duration
 	peak int64 // bytes
+	// overMemory says that processes were killed because of the limit of memory.
+	overMemory bool
 	// linesErr says that rejects could not be written.
 	linesErr error
 }
@@ -68,7 +72,7 @@ func (p process) run(ctx context.Context) ending {
 	}
 	// The context is watched below, because the whole group has to be stopped.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), argv[0], argv[1:]...)
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = p.dir, p.env, groupAttributes()
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = p.dir, p.env, groupAttributes(p.group)
 	cmd.Stderr, cmd.Stdout = w, w
 	if p.stdin != nil {
 		cmd.Stdin = p.stdin
@@ -99,6 +103,11 @@ func (p process) run(ctx context.Context) ending {
 	if s := cmd.ProcessState; s != nil {
 		e.cpu = s.UserTime() + s.SystemTime()
 		e.peak = peakBytes(s)
+	}
+	if p.group != nil {
+		if u, err := p.group.Usage(); err == nil {
+			e.cpu, e.peak, e.overMemory = u.CPU, max(u.Peak, e.peak), u.Killed
+		}
 	}
 	return e
 }
@@ -144,11 +153,20 @@ func (p process) wait(ctx context.Context, pid int) {
 		select {
 		case <-done:
 		case <-timer.C:
-			_ = syscall.Kill(-pid, syscall.SIGKILL)
+			p.kill(pid)
 			<-done
 		}
 	}
+	p.kill(pid)
+}
+
+// kill ends the group of processes, and with a control group also those that have
+// left it.
+func (p process) kill(pid int) {
 	_ = syscall.Kill(-pid, syscall.SIGKILL)
+	if p.group != nil {
+		_ = p.group.Kill()
+	}
 }
 
 // permanent reports whether a program cannot be started at all, so that another

@@ -7,12 +7,18 @@ import (
 	"sync/atomic"
 	"syscall"
 	"unsafe"
+
+	"github.com/profilerhq/profiler/internal/cgroup"
 )
 
-// groupAttributes puts a command in a process group of its own, and ends it when
-// this process dies.
-func groupAttributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+// groupAttributes puts a command in a process group of its own and in a control
+// group, if it is not nil, and ends it when this process dies.
+func groupAttributes(g *cgroup.Group) *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if g != nil {
+		a.UseCgroupFD, a.CgroupFD = true, g.FD()
+	}
+	return a
 }
 
 // awaitExit returns when the process has ended, and leaves it to be reaped by

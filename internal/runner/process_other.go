@@ -7,10 +7,12 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"github.com/profilerhq/profiler/internal/cgroup"
 )
 
 // groupAttributes puts a command in a process group of its own.
-func groupAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func groupAttributes(*cgroup.Group) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // awaitExit returns when no process of the group can get a signal any more,
 // which an ended leader without children cannot.

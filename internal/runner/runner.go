@@ -33,6 +33,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/profilerhq/profiler/internal/cgroup"
 	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/failpoint"
 	"github.com/profilerhq/profiler/internal/pipeline"
@@ -91,6 +92,10 @@ type Options struct {
 	Workers int
 	// Grace is the time between SIGTERM and SIGKILL, by default DefaultGrace.
 	Grace time.Duration
+	// Groups hold the commands of steps with limits of memory or processors. Nil
+	// leaves the limits to rlimit and the affinity of processes. It stays the
+	// caller's.
+	Groups *cgroup.Tree
 	// Env is the environment of commands, by default that of the process. A valid
 	// TRACEPARENT in it gives the correlation id of all units.
 	Env []string

@@ -42,6 +42,8 @@ const (
 	CauseAttempts Cause = "attempts"
 	// CauseTimeout is a command whose last attempt took too long.
 	CauseTimeout Cause = "timeout"
+	// CauseMemory is a command that went beyond its limit of memory.
+	CauseMemory Cause = "memory"
 	// CauseLease is a unit whose worker vanished in its last attempt.
 	CauseLease Cause = "lease"
 	// CauseCrash is a unit whose workers vanished again and again.
@@ -58,7 +60,7 @@ const (
 // Causes lists the causes of dead letters.
 func Causes() []string {
 	var all []string
-	for _, c := range []Cause{CauseData, CauseAttempts, CauseTimeout, CauseLease, CauseCrash, CauseGate, CauseUnjudged, CauseUnreadable} {
+	for _, c := range []Cause{CauseData, CauseAttempts, CauseTimeout, CauseMemory, CauseLease, CauseCrash, CauseGate, CauseUnjudged, CauseUnreadable} {
 		all = append(all, string(c))
 	}
 	return all

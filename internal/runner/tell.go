@@ -1,6 +1,11 @@
 package runner
 
-import "github.com/profilerhq/profiler/internal/checks"
+import (
+	"context"
+	"log/slog"
+
+	"github.com/profilerhq/profiler/internal/checks"
+)
 
 // tell logs what happened and passes it to Options.Progress, one call at a time.
 func (r *Runner) tell(e Event) {
@@ -19,11 +24,14 @@ func (r *Runner) tell(e Event) {
 	case e.Kind == Paused:
 		log.Error("gate closed, no further unit enters the step")
 	case e.State == Done, e.State == Skipped, e.State == Cancelled:
-		level := log.Info
+		level := slog.LevelInfo
 		if e.Verdict != nil && *e.Verdict >= checks.Warn {
-			level = log.Warn
+			level = slog.LevelWarn
 		}
-		level("step finished", "state", e.State, "err", e.Err)
+		if e.Err != nil {
+			log = log.With("err", e.Err)
+		}
+		log.Log(context.Background(), level, "step finished", "state", e.State)
 	default:
 		log.Error("unit stopped", "state", e.State, "cause", e.Cause, "err", e.Err, "source", e.Source, "output", e.Output)
 	}

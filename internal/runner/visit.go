@@ -672,7 +672,7 @@ func (v *visit) changed() bool {
 
 // command executes the command and classifies how it ended.
 func (v *visit) command(ctx context.Context, temporary, rejects string) (retry, ok bool) {
-	p := process{dir: v.r.dir, grace: v.r.options.Grace, limits: v.s.Resources}
+	p := process{dir: v.r.dir, grace: v.r.options.Grace}
 	if v.s.Folder() {
 		if err := errors.Join(os.RemoveAll(temporary), os.Mkdir(temporary, 0o755)); err != nil {
 			v.fatal = fmt.Errorf("work directory: %w", err)
@@ -725,6 +725,13 @@ func (v *visit) command(ctx context.Context, temporary, rejects string) (retry, 
 		inputs = v.layout.inputs
 	}
 	p.argv, p.env = v.s.Command(inputs, temporary), v.environment(temporary)
+	if p.group, p.limits = v.r.group(v.s); p.group != nil {
+		defer func() {
+			if err := p.group.Close(); err != nil {
+				v.r.log.Warn("control group not removed", "step", v.s.Name, "unit", v.lease.Unit, "err", err)
+			}
+		}()
+	}
 	limited, cancel := context.WithTimeoutCause(ctx, v.s.Timeout, errTimeout)
 	defer cancel()
 	e := p.run(limited)
@@ -737,6 +744,10 @@ func (v *visit) command(ctx context.Context, temporary, rejects string) (retry, 
 		// No fault of the command, and each next one would fail too.
 		v.fatal = fmt.Errorf("work directory: %s: %w; free some space and run again", filepath.Dir(temporary), syscall.ENOSPC)
 		return false, false
+	}
+	if e.overMemory && ctx.Err() == nil {
+		v.err, v.cause = fmt.Errorf("the command went beyond its memory limit of %s and was killed; raise memory in resources of step %q, or let it work on smaller units", sizeText(v.s.Resources.Memory), v.s.Name), CauseMemory
+		return slices.Contains(v.s.Retry.On, pipeline.OnExit), false
 	}
 	return v.classify(ctx, limited, e.err)
 }
