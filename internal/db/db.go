@@ -43,6 +43,7 @@ type DB struct {
 	readOnly       bool
 	foreign        bool
 	retry          RetryPolicy
+	group          together
 
 	mu         sync.Mutex
 	closed     bool
@@ -61,7 +62,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{Dialect: t.dialect, target: t, readOnly: o.ReadOnly, foreign: o.Foreign, retry: o.Retry.withDefaults()}
+	d := &DB{Dialect: t.dialect, target: t, readOnly: o.ReadOnly, foreign: o.Foreign, retry: o.Retry.withDefaults(), group: together{lead: make(chan struct{}, 1)}}
 	if t.dialect.IsPostgres() {
 		err = d.openPostgres(ctx)
 	} else {

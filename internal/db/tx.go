@@ -25,11 +25,16 @@ type Tx struct {
 //
 // On SQLite the transaction takes the write lock at once, and fn must not use
 // other write methods of the DB: there is a single connection for writing.
+// Transactions that wait for it share a commit, each behind a savepoint of its
+// own; fn may then run on the goroutine of another caller.
 func (d *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
 	if d.readOnly {
 		return d.problem(ErrReadOnly, nil, d.readOnlyText())
 	}
-	return d.inTx(ctx, d.writer, nil, fn)
+	if d.Dialect.IsPostgres() || d.foreign {
+		return d.inTx(ctx, d.writer, nil, fn)
+	}
+	return d.txTogether(ctx, fn)
 }
 
 // ReadTx runs fn in a transaction that sees one unchanging state of the
@@ -43,8 +48,20 @@ func (d *DB) ReadTx(ctx context.Context, fn func(tx *Tx) error) error {
 }
 
 func (d *DB) inTx(ctx context.Context, h *sqlx.DB, opts *sql.TxOptions, fn func(tx *Tx) error) error {
-	var hooks []func()
-	err := d.retry.run(ctx, func() error {
+	hooks, err := d.retriedTx(ctx, h, opts, fn)
+	if err != nil {
+		return d.Explain(err)
+	}
+	for _, f := range hooks {
+		f()
+	}
+	return nil
+}
+
+// retriedTx runs a transaction, again and again if need be, and returns what is to
+// run after its commit.
+func (d *DB) retriedTx(ctx context.Context, h *sqlx.DB, opts *sql.TxOptions, fn func(tx *Tx) error) (hooks []func(), err error) {
+	err = d.retry.run(ctx, func() error {
 		tx, err := h.BeginTxx(ctx, opts)
 		if err != nil {
 			return err
@@ -56,13 +73,7 @@ func (d *DB) inTx(ctx context.Context, h *sqlx.DB, opts *sql.TxOptions, fn func(
 		hooks = t.onCommit
 		return nil
 	})
-	if err != nil {
-		return d.Explain(err)
-	}
-	for _, f := range hooks {
-		f()
-	}
-	return nil
+	return hooks, err
 }
 
 // finish rolls back also when fn panics, so that SQLite's only connection for
