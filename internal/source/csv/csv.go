@@ -25,6 +25,9 @@ const (
 	maxBlock   = 4 << 20   // for tables whose rows are long
 )
 
+// MaxColumns is how many fields a header may have.
+const MaxColumns = 250_000
+
 // Options say how the text is written. The zero value is comma or whatever the
 // head suggests, double quotes, a header.
 type Options struct {
@@ -58,8 +61,10 @@ type Reader struct {
 	offset int64  // of the tail in the input
 	eof    bool
 	block  int // bytes that a chunk should have
+	limit  int // RecordLimit; tests have a smaller one
 	marks  []uint64
 
+	inQuote  unclosed // what is known of the last record that was not closed
 	columns  []batch.Column
 	encoders []*batch.Encoder
 	records  int64 // records met, malformed ones counted
@@ -76,7 +81,7 @@ func New(src io.Reader, opts Options) (*Reader, error) {
 	if opts.Quote == 0 {
 		opts.Quote = '"'
 	}
-	r := &Reader{opts: opts, src: src, block: minBlock}
+	r := &Reader{opts: opts, src: src, block: minBlock, limit: RecordLimit}
 	for _, n := range opts.Nulls {
 		if n != "" {
 			if r.nulls == nil {
@@ -145,7 +150,7 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 		}
 		raw.Text = r.keep(raw.Text, rest)
 		switch {
-		case len(raw.Text) <= RecordLimit:
+		case len(raw.Text) <= r.limit:
 			want = max(r.block, 2*len(raw.Text))
 		case s.open:
 			if raw.Text, err = r.unclosed(raw.Text); err != nil {
@@ -271,9 +276,15 @@ func (r *Reader) read(text []byte, n int) ([]byte, error) {
 // readHeader reads the first record as names of columns, or counts its fields.
 func (r *Reader) readHeader() error {
 	for {
-		s := scanner{r: r, raw: &batch.Raw{Text: r.tail, Stride: 1}, header: true, columns: len(r.tail) + 1}
+		s := scanner{r: r, raw: &batch.Raw{Text: r.tail, Stride: 1}, header: true, columns: min(len(r.tail)+1, MaxColumns)}
 		s.raw.Fields = make([]batch.Field, s.columns)
 		rest := s.rows(0)
+		if s.found > MaxColumns {
+			return &batch.DataError{
+				Source: r.opts.Source, Offset: r.offset + int64(s.last), Reason: fmt.Sprintf("the first record has %d fields, and %d can be told apart", s.found, MaxColumns),
+				Advice: "write it with fewer columns, or name its separator with --delimiter",
+			}
+		}
 		if s.count > 0 {
 			r.nameColumns(&s)
 			if r.opts.NoHeader { // the record is read again as a row
@@ -291,7 +302,7 @@ func (r *Reader) readHeader() error {
 		}
 		var err error
 		switch {
-		case len(r.tail) <= RecordLimit:
+		case len(r.tail) <= r.limit:
 			r.tail, err = r.read(r.tail, max(sniffBytes, 2*len(r.tail)))
 		case s.open:
 			r.tail, err = r.unclosed(r.tail)
@@ -333,16 +344,21 @@ func uniqueNames(names []string, quiet bool) (unique, notes []string) {
 		seen[n] = true
 	}
 	used := make(map[string]bool, len(names))
+	next := map[string]int{} // by name, the first suffix to try
 	for i, n := range names {
 		name := n
 		if name == "" {
 			name = fmt.Sprintf("column_%d", i+1)
 		}
-		for k := 2; used[name] || (name != n && seen[name]); k++ {
+		k := max(2, next[n])
+		for ; used[name] || (name != n && seen[name]); k++ {
 			name = fmt.Sprintf("%s_%d", strings.TrimSuffix(n, "_"), k)
 			if n == "" {
 				name = fmt.Sprintf("column_%d_%d", i+1, k)
 			}
+		}
+		if n != "" && name != n {
+			next[n] = k
 		}
 		used[name] = true
 		if name != n && !quiet && len(notes) < 10 {

@@ -27,6 +27,7 @@ type scanner struct {
 	count   int  // records accepted
 	begin   int  // of the record that is read
 	last    int  // begin of the header
+	found   int  // fields of the header
 	open    bool // the text ends inside a quote
 	doubled int  // fields of the record with doubled quotes
 	width   int  // fields of the record so far
@@ -199,8 +200,8 @@ func (s *scanner) endRecord(end, next int) {
 	}
 	r.records++
 	if s.header {
-		s.raw.Fields = s.raw.Fields[:width]
-		s.count, s.last = 1, begin
+		s.raw.Fields = s.raw.Fields[:min(width, s.columns)]
+		s.count, s.last, s.found = 1, begin, width
 		return
 	}
 	if width != s.columns {
@@ -222,16 +223,29 @@ func (s *scanner) endRecord(end, next int) {
 // before that is known.
 func (s *scanner) quoted(start int) (next int, ok bool) {
 	text, r := s.raw.Text, s.r
+	if start-s.begin > nearStart || r.inQuote.reaches(r.offset+int64(start)) {
+		switch s.pass(start) {
+		case staysOpen:
+			return s.resume(s.begin, "a quote is not closed")
+		case endsBefore:
+			s.open = true
+			return 0, false
+		case otherwise:
+		}
+	}
 	form := batch.FormQuoted
 	i := start + 1
 	for {
 		j := bytes.IndexByte(text[i:], r.opts.Quote)
 		switch {
-		case j < 0 && !r.eof && len(text)-s.begin <= RecordLimit:
+		case j < 0 && !r.eof && len(text)-s.begin <= r.limit:
 			s.open = true
 			return 0, false
-		case j < 0 || i+j-s.begin > RecordLimit:
-			s.open = true
+		case j < 0:
+			s.keepUnclosed(start, len(text))
+			return s.resume(s.begin, "a quote is not closed")
+		case i+j-s.begin > r.limit:
+			s.keepUnclosed(start, i+j)
 			return s.resume(s.begin, "a quote is not closed")
 		}
 		i += j

@@ -180,7 +180,7 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 
 // refuse counts a record, which was read just now, as malformed for its lists.
 func (r *Reader) refuse(record []byte) {
-	reason := fmt.Sprintf("its lists have more than %d values, those that elements lack counted", maxCells)
+	reason := r.lists.reason
 	whole := r.whole(record)
 	if r.opts.Records != nil {
 		r.opts.Records(batch.Record{Kind: batch.MalformedRecord, Text: whole, Reason: reason})

@@ -19,7 +19,8 @@ type lists struct {
 	first   string  // the path of the first one
 	cells   int     // fields of the chunk: elements times columns
 	before  int     // those of the rows before the last one
-	over    bool    // the last row has too many
+	over    bool    // the last row has too many, or a key of too long a path
+	reason  string  // of that
 }
 
 const (
@@ -29,6 +30,8 @@ const (
 	// chunkCells is how many fields end a chunk.
 	chunkCells = 1 << 20
 )
+
+var tooMany = fmt.Sprintf("its lists have more than %d values, those that elements lack counted", maxCells)
 
 // start prepares for the lists of the next row.
 func (l *lists) start() { l.before, l.over = l.cells, false }
@@ -51,7 +54,9 @@ func (l *lists) take(raw *batch.Raw, n *node, i int) bool {
 // count adds fields; false says that the row has too many.
 func (l *lists) count(n int) bool {
 	l.cells += n
-	l.over = l.over || l.cells-l.before > maxCells
+	if l.cells-l.before > maxCells && !l.over {
+		l.over, l.reason = true, tooMany
+	}
 	return !l.over
 }
 
@@ -59,7 +64,7 @@ func (l *lists) count(n int) bool {
 func (l *lists) element(n *node) *node {
 	if n.item == nil {
 		l.columns = append(l.columns, nil)
-		n.item = &node{parent: n, isItem: true, col: -1, list: len(l.columns)}
+		n.item = &node{parent: n, isItem: true, col: -1, list: len(l.columns), size: n.size + 2}
 	}
 	for len(l.raw.Lists) < n.item.list {
 		l.raw.Lists = append(l.raw.Lists, []int32{})
@@ -222,6 +227,10 @@ func (l *lists) key(n *node, i, k int) (child *node, key []byte, next int) {
 		key = p.scratch
 	}
 	if child = n.child(key); child == nil {
+		if n.size+len(key) >= MaxPath {
+			l.over, l.reason = true, longPath
+			return nil, key, end + 1
+		}
 		if n.full() || p.columns >= p.limit {
 			return nil, key, end + 1
 		}

@@ -46,6 +46,10 @@ type parser struct {
 	folds       []folding // members of the record for which there is no column
 	firstFolded string
 
+	dead   int   // cells of the record that a repeated key has left without a node
+	packs  int64 // how often dead cells were taken out
+	packed int   // cells that were left the last time
+
 	serial      int64 // of the record, marks keys that were met
 	row         int64 // of the record, for messages
 	repeated    int64
@@ -107,9 +111,13 @@ func (p *parser) item(b []byte) int {
 func (p *parser) attempt(b []byte, follows func(i int) int) int {
 	p.rec, p.cells, p.fresh, p.folds, p.pending = b, p.cells[:0], p.fresh[:0], p.folds[:0], 0
 	p.serial++
+	p.dead = 0
 	repeated, key, row, first := p.repeated, p.repeatedKey, p.repeatedRow, p.firstFolded
 	if i := p.top(); i >= 0 {
 		if end := follows(skipSpace(b, i)); end >= 0 {
+			if p.dead > 0 {
+				p.pack()
+			}
 			if p.template.rest == 0 && p.repeated == repeated {
 				p.template.learn(p, i)
 			}
@@ -193,7 +201,12 @@ func (p *parser) object(n *node, i, depth int) (next, members int) {
 		if child == nil {
 			i = p.fold(n, start, i, depth)
 		} else {
+			child.cells = span{len(p.cells), 0, p.packs}
 			i = p.value(child, start, i, depth)
+			if child.cells.packs != p.packs { // and had no cell then
+				child.cells = span{p.packed, 0, p.packs}
+			}
+			child.cells.to = len(p.cells)
 		}
 		if i < 0 {
 			return -1, 0
@@ -240,6 +253,8 @@ func (p *parser) key(n *node, i, k int) (child *node, next int) {
 	switch {
 	case child == nil && (p.columns+p.pending >= p.limit || n.full()):
 		return nil, end + 1
+	case child == nil && n.size+len(key) >= MaxPath:
+		return nil, p.fail(i, longPath)
 	case child == nil:
 		child = n.add(key, b[i:end+1])
 		p.fresh = append(p.fresh, child)
@@ -261,16 +276,54 @@ func (p *parser) again(n *node) {
 	if p.repeated == 1 {
 		p.repeatedKey, p.repeatedRow = n.path(), p.row
 	}
-	kept := p.cells[:0]
-	for _, c := range p.cells {
-		switch {
-		case !c.node.below(n):
-			kept = append(kept, c)
-		case c.node.col < 0:
+	if n.cells.packs != p.packs {
+		return // what it gave is gone
+	}
+	for i := n.cells.from; i < n.cells.to; i++ {
+		c := &p.cells[i]
+		if c.node == nil {
+			continue
+		}
+		if c.node.col < 0 {
 			p.pending--
 		}
+		c.node = nil
+		p.dead++
 	}
-	p.cells = kept
+	if p.dead > packAt && p.dead > len(p.cells)/2 {
+		p.pack()
+	}
+}
+
+// span is which cells of a record a member gave, as they are numbered after so
+// many packs.
+type span struct {
+	from, to int
+	packs    int64
+}
+
+// packAt is how many dead cells a record may have.
+const packAt = 1 << 12
+
+// pack takes the dead cells out. It numbers anew what the others belong to: all
+// members that have cells.
+func (p *parser) pack() {
+	p.packs++
+	kept := p.cells[:0]
+	for _, c := range p.cells {
+		if c.node == nil {
+			continue
+		}
+		at := len(kept)
+		kept = append(kept, c)
+		for n := c.node; n != nil; n = n.parent {
+			if n.cells.packs != p.packs {
+				n.cells = span{at, at, p.packs}
+			}
+			n.cells.to = at + 1
+		}
+	}
+	p.cells, p.dead, p.packed = kept, 0, len(kept)
 }
 
 // value parses the value at i of the member that starts at start.
@@ -325,6 +378,9 @@ func (p *parser) value(n *node, start, i, depth int) int {
 	p.cells = append(p.cells, c)
 	return i
 }
+
+// longPath is the reason of a key whose path is longer than MaxPath.
+var longPath = fmt.Sprintf("the path of a key is longer than %d KiB", MaxPath>>10)
 
 const (
 	noValue   = "a value is expected"

@@ -10,6 +10,8 @@ type node struct {
 	token    string // the key as it is written, with its quotes
 	col      int    // -1 if there is none
 	seen     int64  // the record in which the key was last met
+	size     int    // bytes of the path, but for quotes
+	cells    span   // of the last member of the key
 	children map[string]*node
 	order    []*node // keys of the last object in their order: a guess for the next one
 
@@ -19,6 +21,11 @@ type node struct {
 	list   int   // number from 1 of the list that it is of or below; 0 is the rows
 	fold   *node // of the members for which an object has no room
 }
+
+// MaxPath is how long the path of a key may be in bytes; a record with a longer
+// one is malformed. Thousands of columns may have the key of one object in their
+// names.
+const MaxPath = 4 << 10
 
 // MaxChildren is how many keys the objects of one path may have; those of a
 // record itself may have more. The members of later keys, which are probably
@@ -33,7 +40,7 @@ func (n *node) full() bool {
 // foldOf returns the node of the members for which there is no room.
 func (n *node) foldOf() *node {
 	if n.fold == nil {
-		n.fold = &node{parent: n, isFold: true, col: -1, list: n.list}
+		n.fold = &node{parent: n, isFold: true, col: -1, list: n.list, size: n.size}
 	}
 	return n.fold
 }
@@ -44,7 +51,7 @@ func (n *node) add(key []byte, token []byte) *node {
 	if n.children == nil {
 		n.children = map[string]*node{}
 	}
-	c := &node{parent: n, key: string(key), token: string(token), col: -1, list: n.list}
+	c := &node{parent: n, key: string(key), token: string(token), col: -1, list: n.list, size: n.size + 1 + len(key)}
 	n.children[c.key] = c
 	return c
 }
@@ -53,16 +60,6 @@ func (n *node) add(key []byte, token []byte) *node {
 func (n *node) remove(c *node) {
 	delete(n.children, c.key)
 	n.order = n.order[:0]
-}
-
-// below reports whether n is top or below it.
-func (n *node) below(top *node) bool {
-	for ; n != nil; n = n.parent {
-		if n == top {
-			return true
-		}
-	}
-	return false
 }
 
 // depth returns how deep the object that n is a member of is nested; that of a
