@@ -113,7 +113,7 @@ func (q *Queue) judge(ctx context.Context, tx *db.Tx, l *Lease, o Outcome) error
 		}
 		l.Closed = true
 		q.announce(tx)
-		return nil
+		return q.goOn(ctx, tx, l.Pipeline)
 	case l.Probe && o == NoOutcome:
 		return q.endProbe(ctx, tx, l.Pipeline, l.Step)
 	case o == Faulty:
@@ -167,5 +167,8 @@ func (q *Queue) fault(ctx context.Context, tx *db.Tx, pipeline, step string, pro
 	until := now + pause.Microseconds()
 	_, err = tx.Exec(ctx, `INSERT INTO step_state (pipeline, step, paused, paused_us, opened, open_until_us) VALUES (?, ?, '', 0, ?, ?)
 		ON CONFLICT (pipeline, step) DO UPDATE SET opened = excluded.opened, open_until_us = excluded.open_until_us, probing = 0`, pipeline, step, s.Times+1, until)
+	if err == nil {
+		err = q.stop(ctx, tx, pipeline, step)
+	}
 	return time.UnixMicro(until).UTC(), err
 }

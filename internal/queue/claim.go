@@ -25,6 +25,9 @@ type ClaimRequest struct {
 	// no limit.
 	Group    []string
 	GroupMax int
+	// StepMax is how many units of the step are held at once, by all workers. 0 is no
+	// limit.
+	StepMax int
 	// Guarded keeps to the pause of a step whose attempts fail, and lets the
 	// outcome of the units decide about it.
 	Guarded bool
@@ -161,26 +164,37 @@ func (q *Queue) take(ctx context.Context, tx *db.Tx, c *ClaimRequest, n int, clo
 	return leases, err
 }
 
-// capacity returns how many units the request may take. Claims of one group take
-// their turns, so that together they do not take too many.
+// capacity returns how many units the request may take. Claims that share a
+// capacity take their turns, so that together they do not take too many.
 func (q *Queue) capacity(ctx context.Context, tx *db.Tx, c *ClaimRequest) (int, error) {
-	if c.GroupMax <= 0 {
-		return c.Max, nil
-	}
-	if tx.Dialect().IsPostgres() {
-		_, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", "profiler group "+c.Pipeline+"\x1f"+strings.Join(c.Group, "\x1f"))
+	free := c.Max
+	for _, of := range []struct { // the step first: all take their turns in this order
+		name  string
+		steps []string
+		max   int
+	}{{"step", []string{c.Step}, c.StepMax}, {"group", c.Group, c.GroupMax}} {
+		if of.max <= 0 {
+			continue
+		}
+		if tx.Dialect().IsPostgres() {
+			_, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", "profiler "+of.name+" "+c.Pipeline+"\x1f"+strings.Join(of.steps, "\x1f"))
+			if err != nil {
+				return 0, err
+			}
+		}
+		marks := strings.TrimSuffix(strings.Repeat("?, ", len(of.steps)), ", ")
+		args := []any{c.Pipeline}
+		for _, s := range of.steps {
+			args = append(args, s)
+		}
+		var running int
+		err := tx.Get(ctx, &running, "SELECT count(*) FROM unit WHERE pipeline = ? AND step IN ("+marks+") AND state = 'running'", args...)
 		if err != nil {
 			return 0, err
 		}
+		free = min(free, of.max-running)
 	}
-	marks := strings.TrimSuffix(strings.Repeat("?, ", len(c.Group)), ", ")
-	args := []any{c.Pipeline}
-	for _, s := range c.Group {
-		args = append(args, s)
-	}
-	var held int
-	err := tx.Get(ctx, &held, "SELECT count(*) FROM unit WHERE pipeline = ? AND step IN ("+marks+") AND state = 'running'", args...)
-	return min(c.Max, c.GroupMax-held), err
+	return free, nil
 }
 
 // rescue takes units back whose lease has run out and returns how many. guarded
@@ -245,7 +259,7 @@ func (q *Queue) Heartbeat(ctx context.Context, l *Lease, d time.Duration) error 
 // GiveBack gives a unit back untouched: the claim does not count as a try.
 func (q *Queue) GiveBack(ctx context.Context, l *Lease) error {
 	return q.change(ctx, func(tx *db.Tx) error {
-		res, err := q.exec(ctx, tx, "UPDATE unit SET state = 'ready', tries = tries - 1, lease_us = 0, worker = '', run_at_us = {now}"+held, l.args()...)
+		res, err := q.exec(ctx, tx, "UPDATE unit SET state = 'ready', tries = tries - 1, lease_us = 0, worker = '', ready_us = {now}, run_at_us = {now}"+held, l.args()...)
 		if err != nil {
 			return err
 		}

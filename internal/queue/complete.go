@@ -166,13 +166,19 @@ func (q *Queue) Fail(ctx context.Context, l *Lease, f Failure) error {
 func (q *Queue) pause(ctx context.Context, tx *db.Tx, pipeline, step, why string) error {
 	_, err := q.exec(ctx, tx, `INSERT INTO step_state (pipeline, step, paused, paused_us) VALUES (?, ?, ?, {now})
 		ON CONFLICT (pipeline, step) DO UPDATE SET paused = excluded.paused, paused_us = excluded.paused_us`, pipeline, step, why)
-	return err
+	if err != nil {
+		return err
+	}
+	return q.stop(ctx, tx, pipeline, step)
 }
 
 // Resume opens all steps of a pipeline again.
 func (q *Queue) Resume(ctx context.Context, pipeline string) error {
 	return q.change(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, "UPDATE step_state SET paused = '' WHERE pipeline = ?", pipeline)
+		if err == nil {
+			err = q.goOn(ctx, tx, pipeline)
+		}
 		if err == nil {
 			_, err = tx.Exec(ctx, "UPDATE run SET gathered = 0 WHERE pipeline = ? AND gathered = 2", pipeline)
 		}
@@ -184,7 +190,10 @@ func (q *Queue) Resume(ctx context.Context, pipeline string) error {
 func (q *Queue) resumeUnblocked(ctx context.Context, tx *db.Tx, pipeline, step string) error {
 	_, err := tx.Exec(ctx, `UPDATE step_state SET paused = '' WHERE pipeline = ? AND step = ?
 		AND NOT EXISTS (SELECT 1 FROM unit WHERE pipeline = ? AND step = ? AND blocking = 1 AND state = 'quarantined')`, pipeline, step, pipeline, step)
-	return err
+	if err != nil {
+		return err
+	}
+	return q.goOn(ctx, tx, pipeline)
 }
 
 func bit(b bool) int {

@@ -20,6 +20,7 @@ func (q *Queue) Prune(ctx context.Context, before time.Time) (deleted int64, err
 	for _, from := range []string{
 		"unit_event WHERE id IN (SELECT id FROM unit_event WHERE at_us < ? LIMIT ?)",
 		"reject WHERE id IN (SELECT id FROM reject WHERE state <> 'dead' AND at_us < ? LIMIT ?)",
+		"step_stop WHERE (pipeline, step, from_us) IN (SELECT pipeline, step, from_us FROM step_stop WHERE until_us > 0 AND until_us < ? LIMIT ?)",
 		"run WHERE id IN (SELECT id FROM run WHERE state <> 'running' AND ended_us < ? LIMIT ?)",
 		`definition WHERE pipeline IN (SELECT pipeline FROM definition d WHERE seen_us < ? AND NOT EXISTS (SELECT 1 FROM run r WHERE r.pipeline = d.pipeline)
 			AND NOT EXISTS (SELECT 1 FROM unit u WHERE u.pipeline = d.pipeline AND u.state IN ('ready', 'running', 'waiting', 'dead', 'quarantined')) LIMIT ?)`,

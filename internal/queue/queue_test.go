@@ -388,6 +388,36 @@ func TestGroup(t *testing.T) {
 	})
 }
 
+// A step of its own may have a bound too; the smaller of the two counts.
+func TestStepMax(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		q := open(t, url, queue.Options{})
+		for i := range 20 {
+			offer(t, q, queue.Offer{Key: key("a", fmt.Sprint(i))}, queue.Offer{Key: key("b", fmt.Sprint(i))})
+		}
+		bounded := func(step string, n int) queue.ClaimRequest {
+			r := req(step, n)
+			r.Group, r.GroupMax, r.StepMax = []string{"a", "b"}, 5, 3
+			return r
+		}
+		var wg sync.WaitGroup
+		var taken [2]atomic.Int64
+		for i := range 12 {
+			wg.Go(func() {
+				got, err := q.Claim(context.Background(), bounded([]string{"a", "b"}[i%2], 2))
+				if err != nil {
+					t.Error(err)
+				}
+				taken[i%2].Add(int64(len(got)))
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 5, taken[0].Load()+taken[1].Load())
+		require.LessOrEqual(t, taken[0].Load(), int64(3))
+		require.LessOrEqual(t, taken[1].Load(), int64(3))
+	})
+}
+
 func TestRuns(t *testing.T) {
 	each(t, func(t *testing.T, q *queue.Queue, c *clock) {
 		ctx := t.Context()

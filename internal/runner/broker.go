@@ -193,16 +193,18 @@ func (b *Broker) give(ctx context.Context, v *visit) (w Assignment, given bool) 
 		v.giveBack(ctx, err)
 		return w, false
 	}
-	resumed := false
-	if v.tooLong() || v.cause == CauseUnreadable {
+	resumed, err := v.tooLong(ctx)
+	switch {
+	case err != nil:
+	case resumed, v.cause == CauseUnreadable:
 		v.end(Dead)
 		resumed = true
-	} else {
-		var err error
-		if resumed, err = v.resume(ctx); err != nil {
-			v.giveBack(ctx, err)
-			return w, false
-		}
+	default:
+		resumed, err = v.resume(ctx)
+	}
+	if err != nil {
+		v.giveBack(ctx, err)
+		return w, false
 	}
 	if !resumed && v.output != "" {
 		b.settle(ctx, v)

@@ -112,6 +112,36 @@ func TestOutsideWorkerAndTheGate(t *testing.T) {
 	require.Equal(t, string(runner.CauseUnjudged), row.Cause)
 }
 
+// workers.max bounds what all workers outside hold together, whoever they ask.
+func TestOutsideWorkersAreBounded(t *testing.T) {
+	t.Parallel()
+	b, k := brokered(t, ", workers: {max: 2}")
+	other, err := runner.NewBroker(t.Context(), []*runner.Runner{b.runner()})
+	require.NoError(t, err)
+	row, err := b.o.Queue.Get(t.Context(), queue.Key{Pipeline: "p", Step: "a", Unit: "U"})
+	require.NoError(t, err)
+	var units []queue.Offer
+	for i := range 4 {
+		units = append(units, queue.Offer{Key: queue.Key{Pipeline: "p", Step: "a", Unit: strconv.Itoa(i)}, Run: "r", Correlation: "c", Input: row.Input})
+	}
+	require.NoError(t, b.o.Queue.DB().Tx(t.Context(), func(tx *db.Tx) error { return b.o.Queue.Offer(t.Context(), tx, units) }))
+	count := func(k *runner.Broker) []runner.Assignment {
+		got, err := k.Lease(t.Context(), "p", "a", "w", 5, 0)
+		require.NoError(t, err)
+		return got
+	}
+	got := count(k)
+	require.Len(t, got, 2)
+	require.Empty(t, count(k))
+	require.Empty(t, count(other))
+	_, err = k.Fail(t.Context(), got[0].Lease, runner.ClassData, "no", 0)
+	require.NoError(t, err)
+	require.Len(t, count(other), 1)
+	require.Empty(t, count(k))
+	b.ahead.Add(int64(2 * time.Minute)) // those that hold them are gone
+	require.Len(t, count(k), 2)
+}
+
 func TestWhatABrokerRefuses(t *testing.T) {
 	t.Parallel()
 	b, k := brokered(t, "")

@@ -102,6 +102,9 @@ func (x *executor) fill(ctx context.Context) error {
 func (r *Runner) request(s *pipeline.Step, worker string, n int, stays bool) queue.ClaimRequest {
 	c := queue.ClaimRequest{Pipeline: r.options.Pipeline.Name, Step: s.Name, Worker: worker, Max: n, Lease: r.lease(s), Guarded: stays}
 	c.Group, c.GroupMax = r.options.Pipeline.Shared(s)
+	if s.Worker { // nobody else bounds workers outside
+		c.StepMax = s.Workers.Max
+	}
 	return c
 }
 

@@ -703,6 +703,65 @@ func TestVanishedWorker(t *testing.T) {
 	}
 }
 
+// timeout.queue is about the time in which a unit could have been taken.
+func TestQueueTimeout(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		stop func(*bench, *queue.Lease) // the step, by a unit
+		dead bool
+	}{
+		"open": {func(b *bench, l *queue.Lease) {
+			require.NoError(b.t, b.o.Queue.GiveBack(b.t.Context(), l))
+		}, true},
+		"gate": {func(b *bench, l *queue.Lease) {
+			q, ctx := b.o.Queue, b.t.Context()
+			require.NoError(b.t, q.DB().Tx(ctx, func(tx *db.Tx) error {
+				_, err := q.Complete(ctx, tx, l, queue.Result{State: queue.Quarantined, Pause: true})
+				return err
+			}))
+		}, false},
+		"breaker": {func(b *bench, l *queue.Lease) {
+			for range 11 {
+				require.NoError(b.t, b.o.Queue.Fail(b.t.Context(), l, queue.Failure{Outcome: queue.Faulty}))
+				again, err := b.o.Queue.Claim(b.t.Context(), queue.ClaimRequest{Pipeline: "p", Step: "a", Worker: "w", Max: 1, Lease: time.Minute, Guarded: true})
+				require.NoError(b.t, err)
+				if len(again) > 0 {
+					l = &again[0]
+				}
+			}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "  a: {run: [cat], timeout: {queue: 10m}}\n", map[string]string{"x": "1"})
+			b.o.RunID = "r"
+			ctx, q := t.Context(), b.o.Queue
+			put := func(unit string, priority int) {
+				o := queue.Offer{Key: queue.Key{Pipeline: "p", Step: "a", Unit: unit}, Run: "r", Correlation: "c", Priority: priority}
+				require.NoError(t, q.DB().Tx(ctx, func(tx *db.Tx) error { return q.Offer(ctx, tx, []queue.Offer{o}) }))
+			}
+			put("first", 1)
+			put("waits", 0)
+			got, err := q.Claim(ctx, queue.ClaimRequest{Pipeline: "p", Step: "a", Worker: "w", Max: 1, Lease: time.Minute, Guarded: true})
+			require.NoError(t, err)
+			require.Equal(t, "first", got[0].Unit)
+			tt.stop(b, &got[0])
+			b.ahead.Add(int64(time.Hour))
+			require.NoError(t, q.Resume(ctx, "p"))
+			b.ahead.Add(int64(9 * time.Minute))
+			require.NoError(t, runner.Work(ctx, []*runner.Runner{b.runner()}, true))
+			row, err := q.Get(ctx, queue.Key{Pipeline: "p", Step: "a", Unit: "waits"})
+			require.NoError(t, err)
+			if !tt.dead {
+				require.Equal(t, queue.Done, row.State, row.Err)
+				return
+			}
+			require.Equal(t, "dead timeout", string(row.State)+" "+row.Cause)
+			require.Regexp(t, `^it stood ready for 1h9m0\..*s, longer than 10m0s$`, row.Err)
+		})
+	}
+}
+
 func TestSharedCapacity(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{}

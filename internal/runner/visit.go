@@ -83,7 +83,12 @@ func (v *visit) run(ctx context.Context) {
 		v.giveBack(ctx, err)
 		return
 	}
-	if v.tooLong() || v.cause == CauseUnreadable {
+	over, err := v.tooLong(ctx)
+	if err != nil {
+		v.giveBack(ctx, err)
+		return
+	}
+	if over || v.cause == CauseUnreadable {
 		v.end(Dead)
 		v.commit(ctx)
 		return
@@ -112,16 +117,25 @@ func (v *visit) run(ctx context.Context) {
 }
 
 // tooLong reports that the unit stood ready for too long, or was lost too often.
-func (v *visit) tooLong() bool {
-	switch limit := v.s.QueueTimeout; {
-	case limit > 0 && v.lease.Waited() > limit:
-		v.err, v.cause = fmt.Errorf("it stood ready for %s, longer than %s", v.lease.Waited().Round(time.Second), limit), CauseTimeout
-		return true
+// While its step took no units it does not count.
+func (v *visit) tooLong(ctx context.Context) (bool, error) {
+	waited := v.lease.Waited()
+	if limit := v.s.QueueTimeout; limit > 0 && waited > limit {
+		stopped, err := v.r.options.Queue.Stopped(ctx, v.lease)
+		if err != nil {
+			return false, err
+		}
+		if waited -= stopped; waited > limit {
+			v.err, v.cause = fmt.Errorf("it stood ready for %s, longer than %s", waited.Round(time.Millisecond), limit), CauseTimeout
+			return true, nil
+		}
+	}
+	switch {
 	case v.attempts > v.s.Retry.Attempts, v.attempts > 1 && v.lease.Lost && !slices.Contains(v.s.Retry.On, pipeline.OnLease):
 		v.err, v.cause = errors.New("its worker vanished while working on it"), CauseLease
-		return true
+		return true, nil
 	}
-	return false
+	return false, nil
 }
 
 // giveBack returns the unit untouched, because the run was stopped, the lease

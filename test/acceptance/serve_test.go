@@ -118,6 +118,40 @@ func post(t *testing.T, url, body string) (int, map[string]any) {
 	return res.StatusCode, form
 }
 
+// workers.max bounds what workers outside hold at once: 204 while all places are
+// taken, and the next unit as soon as one is free.
+func TestLeasesAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts the service")
+	}
+	url, stop := serve(t, t.TempDir(), map[string]string{
+		"profiler.yaml":  "pipelines: [pipes/]\n",
+		"pipes/p.yaml":   "version: 1\npipeline: p\nsource: {watch: 'in/*.csv'}\nsteps:\n  a: {worker: true, workers: {max: 1}}\n",
+		"pipes/in/1.csv": "n\n1\n",
+		"pipes/in/2.csv": "n\n2\n",
+	})
+	defer stop() //nolint:errcheck // Ctrl-C has an exit code of its own
+	lease := func(wait int) (int, string, string) {
+		code, form := post(t, url+"/api/v1/work/lease", fmt.Sprintf(`{"pipeline":"p","step":"a","worker":"w","max":5,"wait_seconds":%d}`, wait))
+		if code != 200 {
+			return code, "", ""
+		}
+		all := form["leases"].([]any)
+		require.Len(t, all, 1)
+		one := all[0].(map[string]any)
+		return code, one["lease"].(string), one["unit_id"].(string)
+	}
+	code, first, unit := lease(20)
+	require.Equal(t, 200, code)
+	code, _, _ = lease(0)
+	require.Equal(t, 204, code)
+	code, form := post(t, url+"/api/v1/work/complete", `{"lease":"`+first+`","output":{"inline":"bgoxCg=="}}`)
+	require.Equal(t, 200, code, form)
+	code, _, second := lease(20)
+	require.Equal(t, 200, code)
+	require.NotEqual(t, unit, second)
+}
+
 // A file comes into a watched folder, a worker in Python takes the unit, the
 // service commits it, a command goes on with it.
 func TestServiceWithWorkersOutside(t *testing.T) {
