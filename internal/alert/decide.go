@@ -183,7 +183,7 @@ func (i *Incident) bad(in *Input, findings []checks.Result) {
 	if i.LastRun != r.Origin.Run {
 		i.Folded = nil
 	}
-	i.LastBatch, i.LastRun, i.Rows, i.Findings, i.Chart = r.Batch, r.Origin.Run, r.Rows, findings, in.Chart
+	i.LastBatch, i.LastRun, i.Rows, i.Findings, i.Chart = r.Batch, r.Origin.Run, r.RowsRead(), findings, in.Chart
 	if r.Batch != "" && !slices.Contains(i.BadBatches, r.Batch) {
 		i.BadBatches = append(i.BadBatches, r.Batch)
 		i.BadBatches = i.BadBatches[max(0, len(i.BadBatches)-maxBadBatches):]

@@ -35,9 +35,14 @@ type Outcome struct {
 
 // Add takes the batch that was just judged: section 6 of the design. The
 // decision must be that of Judge on this state with the same features and
-// options; batches come in the order of their times. id names the batch.
+// options; batches come in the order of their times. id names the batch. One of
+// another share of the rows than those before makes the state begin anew.
 func (s *State) Add(id string, f *Features, o Options, d Decision, label Label) Outcome {
 	s.thaw()
+	if s.sample != f.sample {
+		*s = *NewState()
+		s.sample = f.sample
+	}
 	seq := s.seq
 	paged := d.Judged && d.Status == Fail
 	deviates := paged && d.Lane != slowLane || d.NewLevel // a slow change is in the batches before too

@@ -21,6 +21,7 @@ const (
 	featuresMagic   = "ANOF"
 	stateVersion    = 3
 	featuresVersion = 1
+	sampled         = 0x80 // added to the version: of a sample, whose share comes last
 	maxDecoded      = 1 << 30
 )
 
@@ -411,19 +412,37 @@ func (c *codec) state(s *State) {
 	c.float(&s.thK)
 }
 
+// share goes behind the other fields of what is of a sample; the version says so.
+func (c *codec) share(v *float64) {
+	if c.float(v); *v <= 0 || *v >= 1 {
+		c.fail()
+	}
+}
+
+// versionOf returns the version of a form, with the mark of a sample.
+func versionOf(version byte, share float64) byte {
+	if share > 0 {
+		return version | sampled
+	}
+	return version
+}
+
 // Encode returns the state as bytes: equal states give equal bytes. They are two
 // compressed parts, of which judging reads only the first.
 func (s *State) Encode() ([]byte, error) {
 	s.thaw()
 	var c, l codec
 	c.state(s)
+	if s.sample > 0 {
+		c.share(&s.sample)
+	}
 	l.late(s)
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
 	if err != nil {
 		return nil, fmt.Errorf("encode learned state: %w", err)
 	}
 	early, late := z.EncodeAll(c.b, nil), z.EncodeAll(l.b, nil)
-	out := append([]byte(stateMagic), stateVersion)
+	out := append([]byte(stateMagic), versionOf(stateVersion, s.sample))
 	out = binary.AppendUvarint(out, uint64(len(early)))
 	out = binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(late))
 	out = append(out, early...)
@@ -432,7 +451,7 @@ func (s *State) Encode() ([]byte, error) {
 
 // Decode reads what Encode wrote. Errors match ErrFormat.
 func Decode(data []byte) (*State, error) {
-	rest, err := checkMagic(stateMagic, stateVersion, data)
+	rest, ofSample, err := checkMagic(stateMagic, stateVersion, data)
 	if err != nil {
 		return nil, err
 	}
@@ -449,7 +468,7 @@ func Decode(data []byte) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := readState(b)
+	s, err := readState(b, ofSample)
 	if err != nil {
 		return nil, err
 	}
@@ -458,9 +477,13 @@ func Decode(data []byte) (*State, error) {
 }
 
 // readState reads what judging needs.
-func readState(b []byte) (*State, error) {
+func readState(b []byte, ofSample bool) (*State, error) {
 	c, s := codec{b: b, reading: true}, &State{}
 	c.state(s)
+	if ofSample {
+		c.share(&s.sample)
+	}
+	s.shareOut()
 	if c.err == nil && (len(c.b) > 0 || !s.isSound()) {
 		c.fail()
 	}
@@ -469,6 +492,13 @@ func readState(b []byte) (*State, error) {
 	}
 	s.derive()
 	return s, nil
+}
+
+// shareOut gives the share to the features that the state keeps.
+func (s *State) shareOut() {
+	for i := range s.pending {
+		s.pending[i].f.sample = s.sample
+	}
 }
 
 // thaw decodes what only learning needs. Bytes with the right sum that are not
@@ -540,6 +570,8 @@ func (s *State) Clone() *State {
 	if r.err != nil {
 		panic("BUG: a state that cannot be copied: " + r.err.Error())
 	}
+	out.sample = s.sample
+	out.shareOut()
 	out.derive()
 	return out
 }
@@ -548,12 +580,15 @@ func (s *State) Clone() *State {
 func (f *Features) Encode() ([]byte, error) {
 	var c codec
 	c.features(f)
-	return pack(featuresMagic, featuresVersion, c.b)
+	if f.sample > 0 {
+		c.share(&f.sample)
+	}
+	return pack(featuresMagic, versionOf(featuresVersion, f.sample), c.b)
 }
 
 // DecodeFeatures reads what Encode wrote. Errors match ErrFormat.
 func DecodeFeatures(data []byte) (*Features, error) {
-	rest, err := checkMagic(featuresMagic, featuresVersion, data)
+	rest, ofSample, err := checkMagic(featuresMagic, featuresVersion, data)
 	if err != nil {
 		return nil, err
 	}
@@ -563,6 +598,9 @@ func DecodeFeatures(data []byte) (*Features, error) {
 	}
 	c, f := codec{b: b, reading: true}, &Features{}
 	c.features(f)
+	if ofSample {
+		c.share(&f.sample)
+	}
 	if c.err == nil && len(c.b) > 0 {
 		c.fail()
 	}
@@ -578,11 +616,11 @@ func pack(magic string, version byte, b []byte) ([]byte, error) {
 	return z.EncodeAll(b, out), z.Close()
 }
 
-func checkMagic(magic string, version byte, data []byte) (rest []byte, err error) {
-	if len(data) < 5 || string(data[:4]) != magic || data[4] != version {
-		return nil, fmt.Errorf("%w: it is of another version", ErrFormat)
+func checkMagic(magic string, version byte, data []byte) (rest []byte, ofSample bool, err error) {
+	if len(data) < 5 || string(data[:4]) != magic || data[4]&^sampled != version {
+		return nil, false, fmt.Errorf("%w: it is of another version", ErrFormat)
 	}
-	return data[5:], nil
+	return data[5:], data[4]&sampled != 0, nil
 }
 
 func errDamaged() error { return fmt.Errorf("%w: damaged or truncated", ErrFormat) }

@@ -63,7 +63,7 @@ func FuzzState(f *testing.F) {
 	}
 	next, odd := dayFeatures(f, 24, 1), dayFeatures(f, 25, 0.01)
 	f.Fuzz(func(t *testing.T, early, late []byte) {
-		s, err := readState(early)
+		s, err := readState(early, len(late)%2 == 1)
 		if err != nil {
 			require.ErrorIs(t, err, ErrFormat)
 			return

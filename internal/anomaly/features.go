@@ -14,7 +14,8 @@ import (
 // do not change once they are made and may be shared.
 type Features struct {
 	at          time.Time
-	rows        int64
+	rows        int64   // that were taken
+	sample      float64 // the share of all rows that they are; 0 is all
 	fingerprint uint64
 	copyable    bool // distinctive enough to be told from another batch
 	format      string
@@ -57,7 +58,7 @@ func (f *Features) Rows() int64 { return f.rows }
 // which the ages of times are measured. The profile is only read.
 func Extract(p *profile.Profile, at time.Time) *Features {
 	s := p.Summary()
-	f := &Features{at: at.UTC(), rows: s.Rows, fingerprint: p.Fingerprint(), format: s.Source.Format}
+	f := &Features{at: at.UTC(), rows: s.Rows, sample: p.Stats.Sample, fingerprint: p.Fingerprint(), format: s.Source.Format}
 	n := float64(s.Rows)
 	f.add(KindRows, float64(s.Read()), max(1, n), 0)
 	if s.Rows > 0 {

@@ -165,6 +165,7 @@ type finding struct {
 
 // Judge decides on a batch. It only reads the state and the features.
 func (s *State) Judge(f *Features, o Options) Decision {
+	s = s.of(f)
 	d := Decision{Lane: NoLane, Batches: s.accepted, Calm: s.calm}
 	set, ok := settings[o.Preset]
 	if !ok {

@@ -33,6 +33,7 @@ type State struct {
 	heading  direction    // of the first of them
 	calm     int          // batches since the last page
 	thK      float64      // threshold of K; 0 before it is known
+	sample   float64      // the share of the rows that the features are of; 0 is all
 
 	late []byte // of a decoded state: what only learning needs; see thaw
 
@@ -110,6 +111,15 @@ func (s *State) LastAt() (us int64, ok bool) {
 		return 0, false
 	}
 	return s.batches[len(s.batches)-1].at, true
+}
+
+// of returns the state that judges features: this one, or an empty one when those
+// before were of another share of the rows.
+func (s *State) of(f *Features) *State {
+	if s.sample == f.sample {
+		return s
+	}
+	return NewState()
 }
 
 // column returns the state of a column, which it makes if need be.

@@ -57,7 +57,7 @@ func (h *Hook) began(out *monitor.Outcome) {
 	if unit == "" {
 		unit = o.Run + "\x1f" + o.Unit
 	}
-	known := h.trails.add(unit, o.Step, stepTrail{out.Profile.Rows(), len(out.Report.Alarming()) > 0})
+	known := h.trails.add(unit, o.Step, stepTrail{out.Profile.Read(), len(out.Report.Alarming()) > 0})
 	i := autoOf(&out.Report)
 	if i < 0 || out.Report.Results[i].Status != checks.Fail {
 		return

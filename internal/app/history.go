@@ -62,6 +62,8 @@ func (h storeHistory) past(ctx context.Context, s monitor.Subject, n checks.Need
 	}
 	if n.Profile {
 		profiles, err := h.store.Profiles(ctx, q)
+		// Samples of another share do not merge.
+		profiles = slices.DeleteFunc(profiles, func(p *profile.Profile) bool { return p.Stats.Sample != s.Sample })
 		if err != nil || len(profiles) == 0 {
 			return checks.Past{}, err
 		}

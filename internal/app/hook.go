@@ -118,7 +118,7 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 	if dataset == "" {
 		dataset = o.Origin.Pipeline + "/source"
 	}
-	r, err := openOutput(ctx, o.Path, source.Options{Format: o.Format})
+	r, err := openOutput(ctx, o.Path, source.Options{Format: o.Format, Sample: o.Sample})
 	if err != nil {
 		h.app.ProfileFailed(ctx, dataset, o.Origin.Step)
 		return runner.Judgement{}, err
@@ -126,7 +126,7 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 	defer r.Close() //nolint:errcheck // only read
 	s := Subject(dataset, r, nil)
 	s.Origin, s.Side, s.Modified = o.Origin, string(o.Side), time.Time{}
-	s.Source.URL = o.Path
+	s.Source.URL, s.Sampled = o.Path, true
 	s.Sensitive = h.sensitive(dataset)
 	h.name(&s, o)
 	if o.Side == runner.SideOutput {
@@ -163,7 +163,7 @@ func (h *Hook) judge(ctx context.Context, r *source.Reader, s monitor.Subject, o
 	if h.observed != nil {
 		h.observed(out)
 	}
-	rows := out.Profile.Rows()
+	rows := out.Profile.Read()
 	j := runner.Judgement{
 		Verdict: out.Report.Verdict, OnFail: pipeline.OnFail(out.Gate(string(onFail))), Rows: &rows, Detail: out.Profile,
 	}
@@ -249,8 +249,8 @@ func (h *Hook) inputProfile(ctx context.Context, inputs []runner.InputFile) (*pr
 		return parts[0], nil
 	}
 	merged, err := profile.Merged(parts...)
-	if errors.Is(err, profile.ErrMismatch) {
-		return nil, nil // inputs of several datasets have no common profile
+	if errors.Is(err, profile.ErrMismatch) || errors.Is(err, profile.ErrSamples) {
+		return nil, nil // inputs of several datasets, or samples of several shares, have no common profile
 	}
 	return merged, err
 }

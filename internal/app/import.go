@@ -49,7 +49,7 @@ func (a *App) observationOf(p *Past) store.Observation {
 	results := eval.Results(checks.Input{Profile: p.Profile, At: p.At, AsOf: p.At})
 	o := store.Observation{
 		Profile: p.Profile, RulesFingerprint: rules.Fingerprint(p.Rules), Answer: a.answerOf(p.Dataset, p.Batch, p.At), Metrics: metricsOf(p.Rules),
-		Report: checks.Report{Version: 1, Dataset: p.Dataset, Batch: p.Batch, At: p.At.UTC(), Verdict: checks.VerdictOf(results), Rows: p.Profile.Rows(), Results: results},
+		Report: checks.Report{Version: 1, Dataset: p.Dataset, Batch: p.Batch, At: p.At.UTC(), Verdict: checks.VerdictOf(results), Rows: p.Profile.Rows(), Sample: checks.SampleOf(p.Profile), Results: results},
 	}
 	if auto := rules.AutoOf(p.Rules); auto.Preset != anomaly.Off {
 		o.Learning = &store.Learning{Features: anomaly.Extract(p.Profile, p.At), Options: anomaly.Options{Preset: auto.Preset, Ignore: auto.Ignore}}

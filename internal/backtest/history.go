@@ -62,6 +62,10 @@ func (h *history) answer(ctx context.Context, i int, needs []checks.Need) map[ch
 		case n.Profile:
 			out[n] = h.profiles(i, n)
 		default:
+			if why := checks.NotCompared(n.Metric, h.share(i)); why != "" {
+				out[n] = checks.Past{Err: why}
+				continue
+			}
 			out[n] = h.values(i, n)
 		}
 	}
@@ -96,7 +100,7 @@ func (h *history) values(i int, n checks.Need) (past checks.Past) {
 		if n.Window.Span > 0 && b.At.Before(at.Add(-n.Window.Span)) {
 			break
 		}
-		if !h.counts(i, k) || n.Window.SameWeekday && b.At.Weekday() != at.Weekday() {
+		if !h.counts(i, k) || checks.NotCompared(n.Metric, h.share(k)) != "" || n.Window.SameWeekday && b.At.Weekday() != at.Weekday() {
 			continue
 		}
 		p := h.point(k, seriesKey{n.Column, n.Metric})
@@ -108,6 +112,14 @@ func (h *history) values(i int, n checks.Need) (past checks.Past) {
 		}
 	}
 	return past
+}
+
+// share is the share of its rows that the profile of batch i is of, 0 if all.
+func (h *history) share(i int) float64 {
+	if p := h.in.Batches[i].Profile; p != nil {
+		return p.Stats.Sample
+	}
+	return 0
 }
 
 // counts reports whether batch k is a part of what batch i compares with.

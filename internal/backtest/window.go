@@ -38,15 +38,21 @@ func (w *window) at(i int, n checks.Need) checks.Past {
 	if past.Batches == 0 {
 		return past
 	}
+	if w.h.share(w.batches[0]) != w.h.share(i) {
+		return checks.Past{} // samples of another share do not merge
+	}
 	past.Profile = w.merged()
 	past.At = w.h.in.Batches[w.batches[len(w.batches)-1]].At
 	return past
 }
 
-// push takes a batch. All columns of the first one slide, until one of them has
+// push takes a batch; of samples of another share those before go. All columns of the first one slide, until one of them has
 // something else than counted numbers.
 func (w *window) push(k int) {
 	p := w.h.in.Batches[k].Profile
+	if n := len(w.batches); n > 0 && w.h.share(w.batches[n-1]) != w.h.share(k) {
+		w.batches, w.slides, w.stacks = nil, nil, stacks{}
+	}
 	if w.slides == nil {
 		w.slides = map[string]*profile.Slide{}
 		for _, name := range w.h.comparedOf(k) {

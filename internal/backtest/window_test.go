@@ -3,6 +3,7 @@ package backtest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,4 +178,38 @@ func sameDistributions(t *testing.T, want, got *profile.Profile, day int) {
 		require.Equal(t, want.Lengths(name), got.Lengths(name), at)
 		require.Equal(t, a.Top, got.Column(name).Top, at) // what is not merged yet is, once asked for
 	}
+}
+
+// Samples of another share than those before are compared with none of them.
+func TestAWindowOfSamples(t *testing.T) {
+	t.Parallel()
+	in := recordedDays(t, 20, 30, "integer", "text")
+	in.Batches = slices.DeleteFunc(in.Batches, func(b Batch) bool { return b.Profile == nil || !b.Accepted })[:12]
+	for i := range in.Batches {
+		if s := &in.Batches[i].Profile.Stats; i >= 6 {
+			s.Sample, s.RowsRead = 0.5, 60
+		}
+	}
+	h := newHistory(in, checks.Plan{})
+	h.compared = []string{"integer", "text"}
+	w := &window{h: h}
+	for i := range in.Batches {
+		past := w.at(i, checks.Need{Profile: true, Window: checks.Window{Batches: 4}})
+		if i == 0 || i == 6 {
+			require.Nil(t, past.Profile, i)
+			continue
+		}
+		want := min(4, i)
+		if i > 6 {
+			want = min(4, i-6)
+		}
+		require.Equal(t, want, past.Batches, i)
+		require.Equal(t, h.share(i), past.Profile.Stats.Sample, i)
+	}
+	distinct := checks.Need{Column: "integer", Metric: "distinct", Window: checks.Window{Batches: 1}}
+	rate := checks.Need{Column: "integer", Metric: "null_rate", Window: checks.Window{Batches: 1}}
+	got := h.answer(t.Context(), 8, []checks.Need{distinct, rate})
+	require.Contains(t, got[distinct].Err, "distinct of a sample (50 %) depends on how many rows it has")
+	require.Len(t, got[rate].Values, 1)
+	require.Len(t, h.answer(t.Context(), 3, []checks.Need{distinct})[distinct].Values, 1)
 }

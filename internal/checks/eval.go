@@ -536,7 +536,9 @@ func (e *Evaluation) Results(in Input) []Result {
 	for order, c := range e.plan.Checks {
 		from := len(out)
 		for ; next < len(e.bound) && e.bound[next].order == order; next++ {
-			out = append(out, e.judge(e.bound[next], &in, s))
+			res := e.judge(e.bound[next], &in, s)
+			c.tellSample(&res, s)
+			out = append(out, res)
 			done[order] = true
 		}
 		if IsPattern(c.Column) {

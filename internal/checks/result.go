@@ -172,6 +172,22 @@ type Sample struct {
 	RowsRead int64   `json:"rows_read"`
 }
 
+// SampleOf returns of what sample a profile is, nil if it is of all rows.
+func SampleOf(p *profile.Profile) *Sample {
+	if p.Stats.Sample == 0 {
+		return nil
+	}
+	return &Sample{Share: p.Stats.Sample, RowsRead: p.Stats.RowsRead}
+}
+
+// RowsRead is the number of rows of the batch: Rows, or more if these are a sample.
+func (r *Report) RowsRead() int64 {
+	if r.Sample == nil {
+		return r.Rows
+	}
+	return r.Sample.RowsRead
+}
+
 // Origin says where in a pipeline a batch came from; empty outside of one.
 type Origin struct {
 	Pipeline      string `json:"pipeline,omitempty"`

@@ -68,7 +68,7 @@ type Result struct {
 // Profiles compares two profiles: columns of the right side in their order,
 // those that went behind them.
 func Profiles(left, right *profile.Profile, l, r Side) Result {
-	l.Rows, r.Rows = left.Rows(), right.Rows()
+	l.Rows, r.Rows = left.Read(), right.Read()
 	out := Result{Version: 1, Left: l, Right: r, Columns: []Column{}}
 	if l.Rows > 0 {
 		out.Change = profile.FloatScalar(float64(r.Rows-l.Rows) / float64(l.Rows))

@@ -178,7 +178,7 @@ func (m *Metrics) Observe(b Batch) {
 	b.RuleColumns = d.ruleColumns
 	if !b.Known {
 		p.profiles++
-		p.rows += float64(b.Summary.Rows)
+		p.rows += float64(b.Summary.Read())
 		p.bytes += float64(b.Summary.Bytes)
 		p.malformed += float64(b.Summary.Malformed.Count)
 	}
@@ -310,7 +310,7 @@ func (b *builder) shape() {
 	}
 	s := p.last.Summary
 	b.group(classDataset, 1)
-	b.add("profiler_dataset_rows", float64(s.Rows))
+	b.add("profiler_dataset_rows", float64(s.Read()))
 	b.add("profiler_dataset_columns", float64(len(s.Columns)))
 	b.add("profiler_dataset_size_bytes", float64(s.Bytes))
 	b.add("profiler_dataset_last_profile_timestamp_seconds", seconds(p.at))

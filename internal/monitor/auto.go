@@ -39,10 +39,11 @@ type Auto struct {
 	Result checks.Result
 }
 
-// learned judges a batch by what was learned; nil where nothing judges. What is
-// a part or a sample of a batch is not compared with whole ones.
+// learned judges a batch by what was learned; nil where nothing judges. A sample
+// that stands for its batch is compared with samples of the same share alone:
+// another share begins anew.
 func (m *Monitor) learned(ctx context.Context, o *Outcome) *Auto {
-	if m.opts.Learner == nil || o.Side == SideInput || o.Profile.Stats.Sample > 0 {
+	if m.opts.Learner == nil || o.Side == SideInput {
 		return nil
 	}
 	setting := rules.AutoOf(o.Rules)

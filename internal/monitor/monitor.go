@@ -42,6 +42,11 @@ type Subject struct {
 	Ancestors []string
 	// Descendants are the steps after it.
 	Descendants []string
+	// Sampled says that a sample stands for the batch: it is judged by what was
+	// learned, and goes to the sinks. Sample is the share of the rows that were
+	// taken, set once they are read; 0 if all were.
+	Sampled bool
+	Sample  float64
 	// Input is the profile of the step's input, for checks against it.
 	Input *profile.Profile
 	// Rules are the sets that apply.
@@ -176,13 +181,14 @@ func (m *Monitor) Judge(ctx context.Context, r batch.Reader, s Subject) (*Outcom
 	}
 	o := &Outcome{Subject: s}
 	o.Profile = builder.Finish(r.Columns(), profile.Info{Dataset: s.Dataset, Source: s.Source, Stats: r.Stats(), ProfiledAt: m.opts.Now().UTC()})
+	s.Sample, o.Sample = o.Profile.Stats.Sample, o.Profile.Stats.Sample
 	results := eval.Results(checks.Input{
 		Profile: o.Profile, At: s.At, AsOf: s.AsOf, Modified: s.Modified, Location: s.Location, Past: m.past(ctx, s, eval.Needs(r.Columns())),
 	})
 	if err := ctx.Err(); err != nil {
 		return nil, err // what was not counted yet is no error of the data
 	}
-	if p, ok := r.(partial); ok && p.Partial() {
+	if p, ok := r.(partial); ok && p.Partial() && !s.Sampled {
 		o.Partial = true
 	} else if o.Auto = m.learned(ctx, o); o.Auto != nil {
 		results = append(results, o.Auto.Result)
@@ -192,9 +198,7 @@ func (m *Monitor) Judge(ctx context.Context, r batch.Reader, s Subject) (*Outcom
 		Version: 1, Dataset: s.Dataset, Batch: s.Batch, At: s.At.UTC(), Verdict: checks.VerdictOf(results),
 		Rows: o.Profile.Rows(), Results: results, Origin: s.Origin,
 	}
-	if s := o.Profile.Stats; s.Sample > 0 {
-		o.Report.Sample = &checks.Sample{Share: s.Sample, RowsRead: s.RowsRead}
-	}
+	o.Report.Sample = checks.SampleOf(o.Profile)
 	o.Took = m.opts.Now().Sub(start)
 	return o, nil
 }
@@ -219,7 +223,9 @@ func (m *Monitor) past(ctx context.Context, s Subject, needs []checks.Need) map[
 	out := map[checks.Need]checks.Past{}
 	var rest []checks.Need
 	for _, n := range needs {
-		if n.Window.Input {
+		if why := checks.NotCompared(n.Metric, s.Sample); why != "" && !sameSample(s, n) {
+			out[n] = checks.Past{Err: why}
+		} else if n.Window.Input {
 			out[n] = inputPast(s, n)
 		} else {
 			rest = append(rest, n)
@@ -231,6 +237,12 @@ func (m *Monitor) past(ctx context.Context, s Subject, needs []checks.Need) map[
 		}
 	}
 	return out
+}
+
+// sameSample reports whether a number of the step's input is of as large a sample
+// as the batch.
+func sameSample(s Subject, n checks.Need) bool {
+	return n.Window.Input && s.Input != nil && s.Input.Stats.Sample == s.Sample
 }
 
 func inputPast(s Subject, n checks.Need) checks.Past {

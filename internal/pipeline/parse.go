@@ -547,8 +547,6 @@ func (p *parser) settings(s *Step, m *yamldoc.Mapping, where string) {
 		yamldoc.Set(&s.Profile.Sample, f.Get("sample"), (*yamldoc.Node).Percent, &p.errs)
 		if v := s.Profile.Sample; !(v > 0 && v <= 1) {
 			f.Get("sample").Errorf(&p.errs, yamldoc.CodeValue, "sample is above 0 and at most 1 (100%%)")
-		} else if v < 1 {
-			f.Get("sample").Errorf(&p.errs, CodeUnsupported, "a sample below 1 is not supported by this version yet")
 		}
 	}
 	if f := m.Get("timeout").Mapping(&p.errs); f != nil {

@@ -318,7 +318,7 @@ type Workers struct {
 // Profile says which sides of a step are profiled.
 type Profile struct {
 	Input, Output bool
-	// Sample is the share of rows that is read, above 0 and at most 1.
+	// Sample is the share of rows that is profiled, above 0 and at most 1.
 	Sample float64
 }
 

@@ -299,8 +299,9 @@ func (b *Builder) Finish(columns []batch.Column, info Info) *Profile {
 // Rows returns the number of well-formed rows.
 func (p *Profile) Rows() int64 { return int64(p.rows) }
 
-// read returns the number of rows that were read, taken or not.
-func (p *Profile) read() int64 {
+// Read returns the number of well-formed rows that were read: more than Rows if
+// these are a sample.
+func (p *Profile) Read() int64 {
 	if p.Stats.Sample > 0 {
 		return p.Stats.RowsRead
 	}
@@ -348,7 +349,7 @@ func (p *Profile) merge(o *Profile) error {
 	if p.rows == 0 {
 		p.key = o.key
 	}
-	read := p.read()
+	read := p.Read()
 	for _, c := range o.columns {
 		if _, ok := p.index[c.name]; !ok {
 			p.addColumn(c.name, c.list)
@@ -519,7 +520,7 @@ func (p *Profile) head() *Summary {
 	}
 	s.Source.BlankLines = p.Stats.BlankLines
 	s.Source.Notes = append([]string{}, p.Stats.Notes...)
-	s.Source.Sample, s.Source.RowsRead = nil, p.read()
+	s.Source.Sample, s.Source.RowsRead = nil, p.Read()
 	if share := p.Stats.Sample; share > 0 {
 		s.Source.Sample = &share
 	}

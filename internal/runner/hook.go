@@ -51,7 +51,7 @@ type Output struct {
 	Rules []string
 	// OnFail is the step's own action, or empty.
 	OnFail pipeline.OnFail
-	// Sample is the share of rows to read, above 0 and at most 1.
+	// Sample is the share of rows to profile, above 0 and at most 1.
 	Sample float64
 	// Side says whether Path is an input or the output.
 	Side Side

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
 )
 
@@ -32,7 +33,7 @@ func DatasetMetrics() []string {
 func datasetMetric(s *profile.Summary, name string) (float64, bool) {
 	switch name {
 	case "row_count":
-		return float64(s.Rows), true
+		return float64(s.Read()), true
 	case "column_count":
 		return float64(len(s.Columns)), true
 	case "bytes":
@@ -51,6 +52,8 @@ func metricValues(o *Observation) map[Metric]float64 {
 	s := o.Profile.Summary()
 	values := map[Metric]float64{}
 	put := func(m Metric, v float64, ok bool) {
+		// What depends on how many rows a sample has would be taken for the whole's.
+		ok = ok && (s.Source.Sample == nil || !checks.CountsRows(m.Metric))
 		m = Metric{columnName(m.Column), m.Metric}
 		if _, taken := values[m]; ok && !taken && v-v == 0 {
 			values[m] = v

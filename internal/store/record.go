@@ -455,7 +455,7 @@ func (w *writer) batch(ctx context.Context, dataset int64, p *prepared, l labell
 	r := &p.o.Report
 	rows, size := r.Rows, int64(0)
 	if p.o.Profile != nil {
-		rows, size = p.o.Profile.Rows(), p.o.Profile.Stats.Bytes
+		rows, size = p.o.Profile.Read(), p.o.Profile.Stats.Bytes
 	}
 	var id int64
 	err := w.tx.Get(ctx, &id, `INSERT INTO batch (dataset_id, name, pipeline, step, side, run, unit, correlation_id,

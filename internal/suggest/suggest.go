@@ -158,7 +158,7 @@ func count(n int64) string {
 func (s *subject) volume(f *draft.File) {
 	var rows []float64
 	for _, b := range s.batches {
-		rows = append(rows, float64(b.Profile.Rows()))
+		rows = append(rows, float64(b.Profile.Read()))
 	}
 	lo, hi := slices.Min(rows), slices.Max(rows)
 	if hi == 0 {

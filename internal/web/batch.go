@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -139,6 +140,9 @@ func contentView(s *profile.Summary, report *checks.Report, all bool, href strin
 			v.Status = bad.String()
 		}
 		c.Columns = append(c.Columns, v)
+	}
+	if share := s.Source.Sample; share != nil {
+		c.Notes = append(c.Notes, fmt.Sprintf("%s of %s: a sample of %g %%, of which all numbers of columns are", count(s.Rows), plural(s.Read(), "row", "rows"), *share*100))
 	}
 	if s.Malformed.Count > 0 {
 		note := plural(s.Malformed.Count, "malformed record", "malformed records")
