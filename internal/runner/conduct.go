@@ -159,7 +159,7 @@ func (c *conductor) look(ctx context.Context) error {
 	if p.Source.Streams() { // the hours before get no more units
 		err = c.r.options.Queue.Filled(ctx, p.Name, hourRun(p.Name, c.r.options.Clock.Now()))
 	}
-	err = errors.Join(err, c.endRuns(ctx), c.expire(ctx), c.canary(ctx))
+	err = errors.Join(err, c.r.endFinished(ctx), c.expire(ctx), c.canary(ctx))
 	if p.Timing.Schedule != nil {
 		err = errors.Join(err, c.schedule(ctx))
 	}
@@ -327,24 +327,4 @@ func (c *conductor) unknown(ctx context.Context, units []queue.Offer) ([]queue.O
 		}
 	}
 	return fresh, nil
-}
-
-// endRuns ends the runs that have nothing left to do.
-func (c *conductor) endRuns(ctx context.Context) error {
-	p, q := c.r.options.Pipeline, c.r.options.Queue
-	open, err := q.FinishedRuns(ctx, p.Name, len(p.FanIns()) > 0)
-	if err != nil {
-		return err
-	}
-	for _, id := range open {
-		sum, err := c.r.summarize(ctx, id, false)
-		if err != nil {
-			return err
-		}
-		if err := q.End(ctx, queue.Run{ID: id, State: queue.RunEnded, Verdict: sum.Verdict.String(), FirstBadStep: sum.FirstBadStep}); err != nil {
-			return err
-		}
-		c.r.log.Info("run ended", "run", id, "verdict", sum.Verdict, "dead_letters", len(sum.DeadLetters))
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -64,6 +65,74 @@ func TestStreamIsDrained(t *testing.T) {
 	b.run()
 	require.Equal(t, trace, b.events[len(b.events)-1].CorrelationID)
 	require.Equal(t, "{\"n\":26}\n{\"n\":27}\n", b.output("all"), "a run joins its own units")
+}
+
+// A run that was stopped in the middle leaves its units to the next one, which
+// tells of them: what it finishes, and what it leaves again. The first run ends
+// with its last unit, and joins its own.
+func TestStreamThatWasInterrupted(t *testing.T) {
+	t.Parallel()
+	b, srv := streamed(t, "  keep: {workers: {max: 1}, sh: 'cat; echo x >>log; [ $(wc -l <log) != 2 ] || { echo >started; exec sleep 600; }'}\n"+
+		"  next: {needs: keep, sh: 'if grep -q 3; then exit 65; fi; echo ok'}\n  all: {needs: keep, fan_in: all, run: [cat, '{inputs}']}\n", "rows: 1")
+	require.NoError(t, syscall.Mkfifo(filepath.Join(b.dir, "started"), 0o600))
+	srv.Publish("ORDERS.a", "", orders(1, 4)...)
+	interrupted := func() runner.Summary {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			defer cancel()
+			_, _ = os.ReadFile(filepath.Join(b.dir, "started"))
+			for ctx.Err() == nil { // until all are known and the first one is through
+				changed := b.o.Queue.Changed()
+				known, _ := b.o.Queue.Units(ctx, queue.Filter{Step: "keep"})
+				through, _ := b.o.Queue.Units(ctx, queue.Filter{Step: "next", States: []queue.State{queue.Done}})
+				if len(known) == 4 && len(through) == 1 {
+					return
+				}
+				b.o.Queue.Wait(ctx, changed, 10*time.Millisecond)
+			}
+		}()
+		s, err := b.runner().Run(ctx)
+		require.NoError(t, err)
+		return s
+	}
+	states := func() (all []string) {
+		runs, err := b.o.Queue.Runs(t.Context(), "p", 0)
+		require.NoError(t, err)
+		for _, r := range runs {
+			all = append(all, r.State+" "+r.Verdict)
+		}
+		return all
+	}
+	s := interrupted()
+	require.Equal(t, 130, s.ExitCode())
+	require.Equal(t, runner.Units{Done: 1, Cancelled: 3}, s.Steps[0].Units)
+	require.Equal(t, []string{"running "}, states(), "it goes on")
+
+	require.NoError(t, os.WriteFile(filepath.Join(b.dir, "log"), []byte("x\n"), 0o600))
+	s = interrupted()
+	require.Equal(t, runner.Units{Cancelled: 3}, s.Steps[0].Units, "what the run before has left, and this one again")
+	require.Equal(t, 130, s.ExitCode())
+
+	srv.Publish("ORDERS.a", "", orders(5, 5)...)
+	s = b.run()
+	require.Equal(t, runner.Units{Done: 4}, s.Steps[0].Units, "those of before, and the new one")
+	require.Equal(t, 4, s.Steps[0].Attempts)
+	require.Equal(t, runner.Units{Done: 3, Dead: 1}, s.Steps[1].Units)
+	require.Equal(t, 1, s.ExitCode())
+	require.Equal(t, "next", s.FirstBadStep)
+	require.Equal(t, "ORDERS 3", s.DeadLetters[0].Source)
+	require.Equal(t, runner.Units{Done: 2}, s.Steps[2].Units, "of each run one")
+	joined := 0
+	for _, e := range b.events {
+		if e.Step == "all" && e.Kind == runner.Finished {
+			text, err := os.ReadFile(e.Output)
+			require.NoError(t, err)
+			joined += strings.Count(string(text), "\n")
+		}
+	}
+	require.Equal(t, 5, joined)
+	require.Equal(t, []string{"ended pass", "ended pass", "ended fail"}, states())
+	require.Equal(t, runner.Units{}, b.run().Steps[0].Units)
 }
 
 // Messages of more bytes than a unit may have are several units; one that is

@@ -239,6 +239,10 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	if err := r.prepare(); err != nil {
 		return empty, err
 	}
+	since, err := r.options.Queue.LastEvent(ctx)
+	if err != nil {
+		return empty, err
+	}
 	units, err := r.units(ctx)
 	failpoint.Hit("after_source")
 	var in *intake
@@ -274,7 +278,8 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	}
 	failpoint.Hit("before_run_end")
 	sum, why := r.summarize(done, r.options.RunID, ctx.Err() != nil)
-	return sum, errors.Join(err, why, r.end(done, &sum))
+	err = errors.Join(err, why, r.end(done, &sum, ctx.Err() != nil || err != nil))
+	return sum, errors.Join(err, r.addEarlier(done, &sum, since))
 }
 
 // lock takes the right to work on units. The error is ErrBusy if another process
@@ -405,13 +410,40 @@ func (r *Runner) begin(ctx context.Context, units []queue.Offer) error {
 	return q.DB().Tx(ctx, func(tx *db.Tx) error { return q.Offer(ctx, tx, all) })
 }
 
-// end writes how the run ended.
-func (r *Runner) end(ctx context.Context, s *Summary) error {
-	state := queue.RunEnded
-	if s.Cancelled {
-		state = queue.RunCancelled
+// end writes how the run ended, and earlier ones whose last units it has worked
+// on. A stream that was stopped in the middle leaves units to the next run; its run
+// ends with them.
+func (r *Runner) end(ctx context.Context, s *Summary, stopped bool) error {
+	if !stopped || !r.options.Pipeline.Source.Streams() {
+		state := queue.RunEnded
+		if s.Cancelled {
+			state = queue.RunCancelled
+		}
+		if err := r.options.Queue.End(ctx, queue.Run{ID: r.options.RunID, State: state, Verdict: s.Verdict.String(), FirstBadStep: s.FirstBadStep}); err != nil {
+			return err
+		}
 	}
-	return r.options.Queue.End(ctx, queue.Run{ID: r.options.RunID, State: state, Verdict: s.Verdict.String(), FirstBadStep: s.FirstBadStep})
+	return r.endFinished(ctx)
+}
+
+// endFinished ends the runs of the pipeline that have nothing left to do.
+func (r *Runner) endFinished(ctx context.Context) error {
+	p, q := r.options.Pipeline, r.options.Queue
+	open, err := q.FinishedRuns(ctx, p.Name, len(p.FanIns()) > 0)
+	if err != nil {
+		return err
+	}
+	for _, id := range open {
+		sum, err := r.summarize(ctx, id, false)
+		if err != nil {
+			return err
+		}
+		if err := q.End(ctx, queue.Run{ID: id, State: queue.RunEnded, Verdict: sum.Verdict.String(), FirstBadStep: sum.FirstBadStep}); err != nil {
+			return err
+		}
+		r.log.Info("run ended", "run", id, "verdict", sum.Verdict, "dead_letters", len(sum.DeadLetters))
+	}
+	return nil
 }
 
 // warnOfChanges tells which steps name a file that is another one than at the

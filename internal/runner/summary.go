@@ -3,6 +3,8 @@ package runner
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/checks"
@@ -254,8 +256,38 @@ func (r *Runner) summarize(ctx context.Context, run string, cancelled bool) (Sum
 			s.count(&events[i])
 		}
 	}
-	sum.add(r, rows)
+	sum.add(r, rows, func(*queue.Row) bool { return true })
 	return sum, nil
+}
+
+// addEarlier adds the units of earlier runs that this one has worked on since an
+// event, or has left: those that were interrupted, or replayed since.
+func (r *Runner) addEarlier(ctx context.Context, sum *Summary, since int64) error {
+	q := r.options.Queue
+	done, open, err := q.Elsewhere(ctx, sum.Pipeline, sum.Run, r.options.Worker, since)
+	if err != nil {
+		return err
+	}
+	met, runs := map[queue.Key]bool{}, map[string]bool{}
+	for i := range done {
+		met[done[i].Key], runs[done[i].Run] = true, true
+		for s := range sum.Steps {
+			if sum.Steps[s].Name == done[i].Step {
+				sum.Steps[s].count(&done[i])
+			}
+		}
+	}
+	for i := range open {
+		met[open[i].Key], runs[open[i].Run] = true, true
+	}
+	for _, run := range slices.Sorted(maps.Keys(runs)) {
+		rows, err := q.Units(ctx, queue.Filter{Run: run, Pipeline: sum.Pipeline})
+		if err != nil {
+			return err
+		}
+		sum.add(r, rows, func(row *queue.Row) bool { return met[row.Key] })
+	}
+	return nil
 }
 
 // count adds an attempt.
@@ -274,7 +306,9 @@ func (s *StepSummary) count(e *queue.Event) {
 	s.Duration += time.Duration(e.BusyUS) * time.Microsecond
 }
 
-func (s *Summary) add(r *Runner, rows []queue.Row) {
+// add adds units by what became of them; those that do not count tell about the
+// others where bad data came in.
+func (s *Summary) add(r *Runner, rows []queue.Row, counts func(*queue.Row) bool) {
 	p := r.options.Pipeline
 	units := map[string][]*outcome{} // by unit, one for each step
 	slot := func(unit string) []*outcome {
@@ -296,7 +330,7 @@ func (s *Summary) add(r *Runner, rows []queue.Row) {
 	for i := range p.Steps {
 		for k := range rows {
 			o := units[rows[k].Unit][i]
-			if rows[k].Step != p.Steps[i].Name || o == nil {
+			if rows[k].Step != p.Steps[i].Name || o == nil || !counts(&rows[k]) {
 				continue
 			}
 			s.Steps[i].add(o)
