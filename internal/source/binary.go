@@ -28,7 +28,7 @@ var binaryFormats = []binaryFormat{
 // format is that of the content, and that of --format or of the name has to be
 // the same.
 func (f *file) openBinary(src *bufio.Reader, disk *os.File, name string, opts Options) (ok bool, err error) {
-	f.wanted = opts.Columns
+	f.wanted, f.unpackLimit = opts.Columns, opts.unpackLimit()
 	head, err := src.Peek(4096) // a schema may be long
 	if err != nil && len(head) == 0 && err != io.EOF {
 		return false, err
@@ -64,7 +64,7 @@ func (f *file) openParquet(src *bufio.Reader, disk *os.File, name string) error 
 	if err != nil {
 		return err
 	}
-	r, err := parquet.New(disk, size, parquet.Options{Source: name})
+	r, err := parquet.New(disk, size, parquet.Options{Source: name, UnpackLimit: f.unpackLimit})
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,8 @@ import (
 
 // file is one open file: the format's reader and what is to be closed with it.
 type file struct {
-	wanted []string // columns that are read; nil is all
+	wanted      []string // columns that are read; nil is all
+	unpackLimit int64    // times its size; 0 is none
 	batch.Reader
 	info    Info
 	closers []func() error

@@ -41,14 +41,10 @@ func (r *Reader) findColumns(s *arrow.Schema) error {
 			return err
 		}
 	}
-	used := make(map[string]bool, len(r.fields))
+	var names typed.Names
 	for i := range r.fields {
 		f := &r.fields[i]
-		base := f.name
-		for k := 2; used[f.name]; k++ {
-			f.name = fmt.Sprintf("%s_%d", base, k)
-		}
-		used[f.name] = true
+		f.name = names.Unique(f.name)
 		r.columns = append(r.columns, batch.Column{Name: f.name, Declared: f.declared, List: f.list})
 	}
 	return nil

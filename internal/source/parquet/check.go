@@ -72,6 +72,8 @@ const (
 	adviceAgain   = "get the whole file again or write it anew; it is cut off or damaged"
 	adviceFormat  = "give a Parquet file, or name the right format with --format"
 	adviceDecrypt = "decrypt it with its key first, and give the file without encryption"
+	adviceLimit   = "if that is meant, raise --unpack-limit (0: no limit)"
+	adviceHeld    = "name fewer columns with --columns, or write the file anew with smaller pages"
 	adviceType    = "write the file anew with another type or packing of this column"
 )
 
@@ -130,6 +132,9 @@ func (r *Reader) checkFooter() (footer []byte, err error) {
 	length := int64(binary.LittleEndian.Uint32(tail[:4]))
 	if length > size-12 {
 		return nil, r.damaged(size-8, fmt.Sprintf("the footer should have %d bytes, more than the file", length), nil)
+	}
+	if length > footerLimit {
+		return nil, &batch.DataError{Source: r.opts.Source, Offset: size - 8, Reason: fmt.Sprintf("the footer has %d MiB, and %d can be read", length>>20, footerLimit>>20), Advice: adviceGroups}
 	}
 	footer = make([]byte, length)
 	if _, err := r.in.ReadAt(footer, size-8-length); err != nil {
@@ -258,23 +263,19 @@ func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
 // returns them after making sure that they lie in the file and hold as many
 // values as the footer says.
 func (r *Reader) scanPages(f *field, group int) ([]page, error) {
-	chunk := &r.meta.RowGroups[group].Columns[f.leaf]
-	meta := &chunk.MetaData
-	at := meta.DataPageOffset
-	if meta.DictionaryPageOffset != 0 {
-		at = meta.DictionaryPageOffset
-	}
+	meta := &r.meta.groups[group].chunks[f.leaf]
+	at := meta.start
 	bad := func(reason string, cause error) ([]page, error) {
 		return nil, r.damagedColumn(f, group, at, reason, cause)
 	}
-	if at < 4 || meta.TotalCompressedSize < 0 || at > r.in.size || meta.TotalCompressedSize > r.in.size-at {
+	if at < 4 || meta.packed < 0 || at > r.in.size || meta.packed > r.in.size-at {
 		return bad("its pages lie outside of the file", nil)
 	}
-	end := at + meta.TotalCompressedSize
+	end := at + meta.packed
 	var pages []page
 	var ahead []byte
-	values := int64(0)
-	for values < meta.NumValues {
+	values, unpacked := int64(0), int64(0)
+	for values < meta.values {
 		header, size, err := r.pageHeader(at, end, &ahead)
 		if err != nil {
 			return bad("the header of a page cannot be read", err)
@@ -294,17 +295,42 @@ func (r *Reader) scanPages(f *field, group int) ([]page, error) {
 			}
 			n = 0
 		}
-		pages = append(pages, p)
-		if n < 0 || n > meta.NumValues-values {
+		unpacked += int64(p.unpacked)
+		if n != 0 || !p.data() {
+			pages = append(pages, p)
+		}
+		if n < 0 || n > meta.values-values {
 			return bad("its pages hold more values than the footer says", nil)
 		}
 		values += n
 		at += size + body
 	}
-	if rows := r.meta.RowGroups[group].NumRows; f.as != asList && f.depth == 0 && values != rows {
+	if rows := r.meta.groups[group].rows; f.as != asList && f.depth == 0 && values != rows {
 		return bad(fmt.Sprintf("it has %d values for %d rows", values, rows), nil)
 	}
+	if sum := r.unpacked.Add(unpacked); r.beyond(sum, freeBytes) {
+		return nil, &batch.DataError{Source: r.opts.Source, Offset: at, Reason: fmt.Sprintf("column %s in row group %d: the file unpacks to more than %d times its size", f.name, group+1, r.opts.UnpackLimit), Advice: adviceLimit}
+	}
 	return pages, nil
+}
+
+// errHeld and errBomb say that pages take too much memory.
+var (
+	errHeld = fmt.Errorf("its pages take more than %d MiB of memory with those of the other columns", heldLimit>>20)
+	errBomb = fmt.Errorf("its pages take more than %d MiB of memory with those of the other columns, and many times the size of the file", freeHeld>>20)
+)
+
+// hold counts bytes that are kept in memory, and those that no longer are.
+func (r *Reader) hold(n int64) error {
+	sum := r.held.Add(n)
+	switch {
+	case n <= 0:
+	case sum > heldLimit:
+		return errHeld
+	case r.beyond(sum, r.freeHeld):
+		return errBomb
+	}
+	return nil
 }
 
 // pageHeader reads the header at an offset and returns its size with it. Its

@@ -2,9 +2,12 @@ package parquet
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -25,8 +28,10 @@ type group struct {
 type span struct {
 	group *group
 	rows  int
-	last  bool            // of the row group
-	nulls map[int][]int32 // by column: the rows of its elements
+	last  bool // of the row group
+
+	elements atomic.Int64    // of lists that were read so far, of all columns
+	nulls    map[int][]int32 // by column: the rows of its elements
 }
 
 // FillNulls reads of which rows the elements of a column are.
@@ -51,7 +56,7 @@ func (s *span) FillNulls(_ *batch.Chunk, i int, v *batch.Vector) error {
 		if err := g.open(&f, cur); err != nil {
 			return err
 		}
-		if err := g.fillList(&f, cur, places, s.rows); err != nil {
+		if err := g.fillList(&f, cur, places, s); err != nil {
 			return err
 		}
 		if rows = places.Rows; s.nulls == nil {
@@ -69,14 +74,20 @@ func (s *span) Fill(_ *batch.Chunk, i int, v *batch.Vector) error {
 	g := s.group
 	f, cur := &g.r.fields[i], &g.cursors[i]
 	v.Declared = declaredTypes[f.as]
-	if f.as == asNull {
-		v.SetNull(s.rows)
-		return nil
+	if f.as == asNull && f.depth > 0 {
+		return s.FillNulls(nil, i, v)
 	}
 	if err := g.open(f, cur); err != nil {
 		return err
 	}
-	if err := g.fill(f, cur, v, s.rows); err != nil {
+	if f.as == asNull {
+		v.SetNull(s.rows)
+		if s.last {
+			cur.close()
+		}
+		return nil
+	}
+	if err := g.fill(f, cur, v, s); err != nil {
 		return err
 	}
 	v.Zoned = v.Zoned || v.Dict != nil && v.Dict.Zoned
@@ -106,8 +117,13 @@ func (g *group) open(f *field, cur *cursor) error {
 			cur.offsets = append(cur.offsets, pages[i].offset)
 		}
 	}
+	list := int64(cap(pages))*int64(unsafe.Sizeof(page{})) + 8*int64(cap(cur.offsets))
 	if cur.pages, cur.source, err = g.r.openPages(f, g.index, pages); err != nil {
 		return g.r.damagedColumn(f, g.index, -1, "the pages cannot be found", err)
+	}
+	cur.source.held = list
+	if err := g.r.hold(list); err != nil {
+		return g.pageError(f, cur, err)
 	}
 	return nil
 }
@@ -140,6 +156,7 @@ type cursor struct {
 	codes []int32 // left in the page, without nulls
 	dict  *batch.Vector
 	size  int     // of the dictionary; the next entry is null
+	text  int     // bytes of the dictionary
 	bits  []int32 // codes of booleans
 
 	// Of any other page.
@@ -159,6 +176,7 @@ func (c *cursor) close() {
 	}
 	if c.source != nil {
 		c.source.release()
+		c.source.letGo()
 	}
 	*c = cursor{opened: true}
 }
@@ -205,10 +223,12 @@ func (c *cursor) begin(f *field, page parquet.Page) error {
 	}
 	dict := page.Dictionary()
 	switch {
+	case dict != nil && f.as == asBoolean:
+		return errors.New("its booleans have a dictionary, which the format does not know")
 	case dict != nil:
 		data := page.Data()
 		return c.beginCodes(f, dict, data.Int32())
-	case f.as == asBoolean && c.dict == nil:
+	case f.as == asBoolean:
 		return c.beginBits(page)
 	case c.plain.begin(f, page):
 		return nil
@@ -234,13 +254,27 @@ func (c *cursor) beginCodes(f *field, dict parquet.Dictionary, codes []int32) er
 			}
 		}
 		c.dict.AppendNull()
-		c.size = n
+		c.size, c.text = n, c.dict.Size()
 	}
 	if n != c.size {
 		return errors.New("two dictionaries in one row group")
 	}
+	if grown := c.dict.Len() - n - 1; grown > max(n, 1<<16) || c.dict.Size() > 2*c.text+chunkBytes {
+		c.renew()
+	}
 	c.codes = codes
 	return nil
+}
+
+// renew takes out of the dictionary what pages without one have added. The one
+// before stays with the chunks that have it.
+func (c *cursor) renew() {
+	old := c.dict
+	c.dict = &batch.Vector{Declared: old.Declared, Zoned: old.Zoned}
+	for i := range c.size {
+		c.dict.Append(old.Value(i), old.Bytes(i))
+	}
+	c.dict.AppendNull()
 }
 
 // truths are the values of booleans as entries of a dictionary; the last one is
@@ -269,14 +303,15 @@ func (c *cursor) beginBits(page parquet.Page) error {
 	return nil
 }
 
-// fill appends the next n rows of a column to its vector.
-func (g *group) fill(f *field, cur *cursor, v *batch.Vector, n int) error {
+// fill appends the rows of a chunk to the vector of a column.
+func (g *group) fill(f *field, cur *cursor, v *batch.Vector, s *span) error {
 	switch {
 	case f.as == asList:
-		return g.fillList(f, cur, v, n)
+		return g.fillList(f, cur, v, s)
 	case f.depth > 0:
-		return g.fillElements(f, cur, v, n)
+		return g.fillElements(f, cur, v, s)
 	}
+	n := s.rows
 	for n > 0 {
 		if cur.left == 0 {
 			if err := cur.nextPage(f); err != nil {
@@ -313,7 +348,7 @@ func (c *cursor) take(f *field, v *batch.Vector, def []byte, n int) error {
 	}
 	to := v
 	if v.Dict != nil { // the rows before have codes: these are new entries
-		to = c.dict
+		to = v.Dict
 		for i := range n {
 			v.Codes = append(v.Codes, uint32(to.Len()+i)) //nolint:gosec // a chunk has a few thousand rows
 		}
@@ -397,6 +432,13 @@ func (c *cursor) takeValues(f *field, v *batch.Vector, n int) error {
 func (g *group) pageError(f *field, cur *cursor, err error) error {
 	if errors.Is(err, io.EOF) {
 		return g.r.damagedColumn(f, g.index, cur.offset, "it holds fewer values than the row group has rows", nil)
+	}
+	cause := cur.source.err
+	if cause == nil {
+		cause = err
+	}
+	if errors.Is(cause, errHeld) || errors.Is(cause, errBomb) {
+		return &batch.DataError{Source: g.r.opts.Source, Offset: cur.offset, Reason: fmt.Sprintf("column %s in row group %d: %s", f.name, g.index+1, cause), Advice: adviceHeld}
 	}
 	if cause := cur.source.err; cause != nil {
 		return g.r.damagedColumn(f, g.index, cur.offset, "a page cannot be decoded: "+cause.Error(), cause)

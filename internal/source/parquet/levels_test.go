@@ -86,7 +86,7 @@ func withOldLevels(t *testing.T, file []byte) []byte {
 	out := []byte("PAR1")
 	type place struct{ first, dict, size int64 }
 	places := map[[2]int]place{}
-	for g := range r.meta.RowGroups {
+	for g := range r.meta.groups {
 		for i := range r.fields {
 			if slices.ContainsFunc(r.fields[:i], func(f field) bool { return f.leaf == r.fields[i].leaf }) {
 				continue // a list and its elements

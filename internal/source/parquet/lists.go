@@ -8,8 +8,8 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 )
 
-// elementLimit is how many elements the lists of a chunk may have, which has few
-// rows where they are long.
+// elementLimit is how many elements the lists of a chunk may have, times the
+// columns that they have. A chunk has few rows where lists are long.
 const elementLimit = 1 << 23
 
 // eachLevel calls f with the levels of the pages of n rows, page by page: with
@@ -51,13 +51,13 @@ func (g *group) eachLevel(f *field, cur *cursor, n int, each func(rep, def []byt
 	}
 }
 
-var errElements = fmt.Errorf("its lists have more than %d elements in a few rows", elementLimit)
+var errElements = fmt.Errorf("its lists have more than %d elements in a few rows, times their columns", elementLimit)
 
 // fillElements appends the elements of the next n rows. There is one at each
 // place where the definition level reaches the element of the innermost list.
-func (g *group) fillElements(f *field, cur *cursor, v *batch.Vector, n int) error {
+func (g *group) fillElements(f *field, cur *cursor, v *batch.Vector, s *span) error {
 	v.Rows = []int32{}
-	return g.eachLevel(f, cur, n, func(rep, def []byte, row int) error {
+	return g.eachLevel(f, cur, s.rows, func(rep, def []byte, row int) error {
 		cur.present = cur.present[:0]
 		for k, d := range def {
 			if rep[k] == 0 {
@@ -68,7 +68,7 @@ func (g *group) fillElements(f *field, cur *cursor, v *batch.Vector, n int) erro
 				v.Rows = append(v.Rows, int32(row)) //nolint:gosec // a chunk has a few thousand rows
 			}
 		}
-		if len(v.Rows) > elementLimit {
+		if s.elements.Add(int64(len(cur.present))) > elementLimit {
 			return errElements
 		}
 		return guard(func() error { return cur.takeElements(f, v, len(def)) })
@@ -83,7 +83,7 @@ func (c *cursor) takeElements(f *field, v *batch.Vector, n int) error {
 	}
 	to := v
 	if v.Dict != nil { // the elements before have codes: these are new entries
-		to = c.dict
+		to = v.Dict
 		for i := range c.present {
 			v.Codes = append(v.Codes, uint32(to.Len()+i)) //nolint:gosec // within elementLimit
 		}
@@ -114,7 +114,7 @@ func (c *cursor) takeElements(f *field, v *batch.Vector, n int) error {
 // one in each row, or of one in each element of the lists around. A list begins
 // at a repetition level up to the number of those around, its elements one above;
 // the definition level tells a null from an empty list.
-func (g *group) fillList(f *field, cur *cursor, v *batch.Vector, n int) error {
+func (g *group) fillList(f *field, cur *cursor, v *batch.Vector, s *span) error {
 	if f.depth > 0 {
 		v.Rows = []int32{}
 	}
@@ -133,6 +133,7 @@ func (g *group) fillList(f *field, cur *cursor, v *batch.Vector, n int) error {
 		}
 		open = false
 	}
+	n := s.rows
 	err := g.eachLevel(f, cur, n, func(rep, def []byte, row int) error {
 		for k, r := range rep {
 			if r == 0 {
@@ -149,7 +150,7 @@ func (g *group) fillList(f *field, cur *cursor, v *batch.Vector, n int) error {
 				items++
 			}
 		}
-		if v.Len() > elementLimit {
+		if f.depth > 0 && int64(v.Len())+s.elements.Load() > elementLimit {
 			return errElements
 		}
 		return nil
@@ -158,5 +159,8 @@ func (g *group) fillList(f *field, cur *cursor, v *batch.Vector, n int) error {
 		return err
 	}
 	end()
+	if f.depth > 0 {
+		s.elements.Add(int64(v.Len()))
+	}
 	return nil
 }

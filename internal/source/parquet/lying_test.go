@@ -42,12 +42,12 @@ func TestFooterThatLies(t *testing.T) {
 	}{
 		{"fewer rows", func(m *format.FileMetaData) { m.NumRows-- }, "the footer names 79 rows, its row groups have 80"},
 		{"fewer rows in the group", func(m *format.FileMetaData) { m.NumRows--; m.RowGroups[1].NumRows-- }, "column a in row group 2: it has 28 values for 27 rows"},
-		{"negative rows", func(m *format.FileMetaData) { m.RowGroups[0].NumRows = -1 }, "the footer cannot be read"},
+		{"negative rows", func(m *format.FileMetaData) { m.RowGroups[0].NumRows = -1 }, "row group 1 has -1 rows by the footer"},
 		{"a group is missing", func(m *format.FileMetaData) { m.RowGroups = m.RowGroups[:1] }, "the footer names 80 rows, its row groups have 52"},
 		{"more values", func(m *format.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.NumValues += 1000 }, "column a in row group 1: the header of a page cannot be read"},
 		{"fewer values", func(m *format.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.NumValues-- }, "column a in row group 1: its pages hold more values than the footer says"},
 		{"pages outside", func(m *format.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.TotalCompressedSize = 1 << 40 }, "column a in row group 1: its pages lie outside of the file"},
-		{"another offset", func(m *format.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.DataPageOffset += 3 }, "column a in row group 1: the header of a page cannot be read"},
+		{"another offset", func(m *format.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.DataPageOffset += 3 }, "column 2 in row group 1 lies in column 1 in row group 1"},
 		{"another file", func(m *format.FileMetaData) { m.RowGroups[0].Columns[0].FilePath = "part-1" }, "column a is kept in another file: part-1"},
 		{"packed in two ways", func(m *format.FileMetaData) { m.RowGroups[1].Columns[0].MetaData.Codec = format.Gzip }, "column a is packed as UNCOMPRESSED and as GZIP in one file"},
 		{"packed by LZO", func(m *format.FileMetaData) {
@@ -59,7 +59,7 @@ func TestFooterThatLies(t *testing.T) {
 		}, "column a is annotated as a group but holds values"},
 		{"text in numbers", func(m *format.FileMetaData) { m.Schema[1].LogicalType.Value = new(format.StringType) }, "column a is declared as STRING but stored as INT64"},
 		{"half a number", func(m *format.FileMetaData) { m.Schema[1].LogicalType.Value = new(format.Float16Type) }, "column a is declared as FLOAT16 but stored as INT64"},
-		{"more columns", func(m *format.FileMetaData) { m.Schema[0].NumChildren.V += 7 }, "the footer cannot be read"},
+		{"more columns", func(m *format.FileMetaData) { m.Schema[0].NumChildren.V += 7 }, "the schema cannot be read"},
 		{"encrypted", func(m *format.FileMetaData) { m.EncryptionAlgorithm.Value = new(format.AesGcmV1) }, "the Parquet file is encrypted"},
 		{"a negative scale", func(m *format.FileMetaData) {
 			m.Schema[len(m.Schema)-1].LogicalType.Value = &format.DecimalType{Scale: -1, Precision: 9}

@@ -2,10 +2,8 @@ package parquet
 
 import (
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
-	"math"
 	"sync"
 
 	"github.com/parquet-go/parquet-go"
@@ -88,6 +86,8 @@ type chunk struct {
 	pager *pager // holds the current page, nil if none is left of it
 	left  []byte // of the current page
 	dict  int    // entries of the dictionary
+	held  int64  // bytes that the reader counts for the dictionary and the page
+	page  int64  // of the page
 	err   error  // the first error
 }
 
@@ -174,6 +174,9 @@ func (c *chunk) load() error {
 	if c.pager == nil {
 		c.pager = c.r.pagers.get()
 	}
+	if err := c.hold(p); err != nil {
+		return err
+	}
 	r := c.pager
 	r.packed = sized(r.packed, int(p.packed))
 	if _, err := c.r.in.ReadAt(r.packed, p.offset+int64(p.header)); err != nil {
@@ -211,6 +214,47 @@ func (c *chunk) load() error {
 	return nil
 }
 
+// hold counts the memory of the page in place of that of the one before. A
+// dictionary stays.
+func (c *chunk) hold(p *page) error {
+	n := int64(p.unpacked) + int64(max(0, min(p.values, valueCount)))*p.perValue(c.f)
+	if !p.data() {
+		c.held += n
+		return c.r.hold(n)
+	}
+	more := n - c.page
+	c.page, c.held = n, c.held+more
+	return c.r.hold(more)
+}
+
+// letGo ends the counting.
+func (c *chunk) letGo() {
+	c.r.held.Add(-c.held)
+	c.held, c.page = 0, 0
+}
+
+// perValue returns how many bytes of memory a value takes besides those of the
+// page.
+func (p *page) perValue(f *field) (n int64) {
+	if !p.data() {
+		return 40 // it is kept as a vector too
+	}
+	if f.maxDef > 0 {
+		n++
+	}
+	if f.maxRep > 0 {
+		n++
+	}
+	switch {
+	case p.encoding == format.Plain:
+	case p.encoding == format.PlainDictionary || p.encoding == format.RLEDictionary: //nolint:staticcheck // old files have it
+		n += 4
+	default:
+		n += int64(max(8, f.length))
+	}
+	return n
+}
+
 // loadOld is the rest of load for a page whose levels are written anew.
 func (c *chunk) loadOld(p *page, codec format.CompressionCodec) (err error) {
 	r := c.pager
@@ -243,9 +287,9 @@ func sized(b []byte, n int) []byte {
 // openPages returns the pages of a column of the row group as the decoder
 // reads them.
 func (r *Reader) openPages(f *field, group int, list []page) (pages parquet.Pages, source *chunk, err error) {
-	source = &chunk{r: r, f: f, codec: r.meta.RowGroups[group].Columns[f.leaf].MetaData.Codec, pages: list, dict: -1}
+	source = &chunk{r: r, f: f, codec: r.meta.groups[group].chunks[f.leaf].codec, pages: list, dict: -1}
 	err = guard(func() error {
-		c, ok := r.file.RowGroups()[group].ColumnChunks()[f.leaf].(*parquet.FileColumnChunk)
+		c, ok := r.file.RowGroups()[0].ColumnChunks()[f.leaf].(*parquet.FileColumnChunk)
 		if !ok {
 			return errors.New("the column is not of a file")
 		}
@@ -253,30 +297,4 @@ func (r *Reader) openPages(f *field, group int, list []page) (pages parquet.Page
 		return nil
 	})
 	return pages, source, err
-}
-
-// image returns a file without pages whose footer is that of the metadata, but
-// for the packing and places of pages: the decoder gets those from a chunk.
-func image(footer []byte) (file []byte, err error) {
-	var meta format.FileMetaData
-	var protocol thrift.CompactProtocol
-	if err := thrift.NewDecoder(protocol.NewReaderFromBytes(footer)).Decode(&meta); err != nil {
-		return nil, err
-	}
-	for g := range meta.RowGroups {
-		for k := range meta.RowGroups[g].Columns {
-			m := &meta.RowGroups[g].Columns[k].MetaData
-			m.Codec, m.DataPageOffset, m.DictionaryPageOffset, m.TotalCompressedSize = format.Uncompressed, 0, 0, math.MaxInt64>>1
-		}
-	}
-	b, err := thrift.Marshal(&protocol, &meta)
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > math.MaxInt32 {
-		return nil, fmt.Errorf("the footer has %d bytes", len(b))
-	}
-	file = append([]byte("PAR1"), b...)
-	n := len(b)
-	return append(file, byte(n), byte(n>>8), byte(n>>16), byte(n>>24), 'P', 'A', 'R', '1'), nil
 }

@@ -10,16 +10,14 @@
 package parquet
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
-	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/profilerhq/profiler/internal/batch"
 )
@@ -28,6 +26,9 @@ import (
 type Options struct {
 	// Source names the input in messages.
 	Source string
+	// UnpackLimit is how many times the size of the file its content may be,
+	// beyond what is always read; 0 is without a limit.
+	UnpackLimit int64
 }
 
 // Reader reads a Parquet file as batches. It implements batch.Reader.
@@ -35,7 +36,7 @@ type Reader struct {
 	opts Options
 	in   *source
 	file *parquet.File
-	meta *format.FileMetaData
+	meta *footer
 
 	columns []batch.Column
 	fields  []field
@@ -45,6 +46,9 @@ type Reader struct {
 	left     int64  // rows left in the open row group
 	perChunk int    // rows of the open row group that a chunk takes
 	rows     int64
+	unpacked atomic.Int64 // bytes of the pages that were found
+	held     atomic.Int64 // bytes of the pages that are in memory
+	freeHeld int64        // of which so many are always allowed
 	pagers   pagers
 	notes    []string
 	released bool
@@ -53,8 +57,13 @@ type Reader struct {
 var _ batch.Reader = (*Reader)(nil)
 
 const (
-	chunkBytes = 4 << 20 // values that a chunk should hold in all columns
-	valueLimit = 2 << 30 // text that a chunk can hold in one column
+	chunkBytes    = 4 << 20   // values that a chunk should hold in all columns
+	chunkElements = 1 << 20   // elements of lists that a chunk should hold in all columns
+	freeValues    = 1 << 30   // values that a file of any size may claim
+	freeBytes     = 1 << 30   // and bytes that it may unpack to
+	heldLimit     = 2 << 30   // bytes of pages that are in memory, of all columns
+	freeHeld      = 256 << 20 // and of a file of any size
+	valueLimit    = 2 << 30   // text that a chunk can hold in one column
 )
 
 // New returns a reader of the file of the given size and reads its footer. It
@@ -63,54 +72,65 @@ const (
 // The caller keeps src open until the last call of Next; Close does not close
 // it.
 func New(src io.ReaderAt, size int64, opts Options) (*Reader, error) {
-	r := &Reader{opts: opts, in: &source{r: src, size: size}}
+	r := &Reader{opts: opts, in: &source{r: src, size: size}, freeHeld: freeHeld}
 	footer, err := r.checkFooter()
 	if err != nil {
 		return nil, err
 	}
-	err = guard(func() (err error) {
-		r.meta = new(format.FileMetaData)
-		var protocol thrift.CompactProtocol
-		if err := thrift.NewDecoder(protocol.NewReaderFromBytes(footer)).Decode(r.meta); err != nil {
-			return err
-		}
-		file, err := image(footer)
-		if err != nil {
-			return err
-		}
-		r.file, err = parquet.OpenFile(bytes.NewReader(file), int64(len(file)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(4<<10))
+	var data *batch.DataError
+	var tooMuch *refusal
+	if err := guard(func() (err error) {
+		r.meta, err = readFooter(footer)
 		return err
-	})
-	if err != nil {
-		return nil, r.damaged(size, "the footer cannot be read", err)
+	}); errors.As(err, &tooMuch) {
+		return nil, &batch.DataError{Source: opts.Source, Offset: -1, Reason: tooMuch.reason, Advice: tooMuch.advice}
+	} else if err != nil {
+		return nil, r.damaged(size-8-int64(len(footer)), "the footer cannot be read", err)
+	}
+	if r.meta.encrypted {
+		return nil, r.encrypted()
 	}
 	if err := r.checkRows(); err != nil {
 		return nil, err
 	}
-	var data *batch.DataError
+	err = guard(func() (err error) {
+		r.file, err = r.meta.open()
+		return err
+	})
+	if err != nil {
+		return nil, r.damaged(size, "the schema cannot be read", err)
+	}
 	if err := guard(r.findColumns); errors.As(err, &data) {
 		return nil, err
 	} else if err != nil {
 		return nil, r.damaged(size, "the schema cannot be read", err)
 	}
+	if a, b, found := r.meta.overlap(size); found {
+		return nil, r.damaged(b.start, fmt.Sprintf("column %d in row group %d lies in column %d in row group %d", b.of+1, b.group+1, a.of+1, a.group+1), nil)
+	}
+	if n := r.meta.values(); r.beyond(n, freeValues) {
+		return nil, &batch.DataError{Source: opts.Source, Offset: -1, Reason: fmt.Sprintf("claims %d values, more than %d times its size", n, opts.UnpackLimit), Advice: adviceLimit}
+	}
 	return r, nil
+}
+
+// beyond reports whether n is more than the file may have by its size.
+func (r *Reader) beyond(n, free int64) bool {
+	return r.opts.UnpackLimit > 0 && n > free && n/r.opts.UnpackLimit > r.in.size
 }
 
 // checkRows compares the rows of the file with those of its row groups.
 func (r *Reader) checkRows() error {
 	sum := int64(0)
-	for i := range r.meta.RowGroups {
-		n := r.meta.RowGroups[i].NumRows
+	for i := range r.meta.groups {
+		n := r.meta.groups[i].rows
 		if n < 0 || sum+n < sum {
 			return r.damaged(r.in.size, fmt.Sprintf("row group %d has %d rows by the footer", i+1, n), nil)
 		}
 		sum += n
 	}
-	if sum != r.meta.NumRows {
-		return r.damaged(r.in.size, fmt.Sprintf("the footer names %d rows, its row groups have %d", r.meta.NumRows, sum), nil)
-	}
-	if r.meta.EncryptionAlgorithm.Value != nil {
-		return r.encrypted()
+	if sum != r.meta.rows {
+		return r.damaged(r.in.size, fmt.Sprintf("the footer names %d rows, its row groups have %d", r.meta.rows, sum), nil)
 	}
 	return nil
 }
@@ -149,7 +169,7 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 	}
 	c.Reset(len(r.columns), nil)
 	for r.left == 0 {
-		if r.released || r.next == len(r.meta.RowGroups) {
+		if r.released || r.next == len(r.meta.groups) {
 			return io.EOF
 		}
 		r.openGroup()
@@ -164,25 +184,33 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 
 // Share returns the share of the rows that were given out, from 0 to 1.
 func (r *Reader) Share() float64 {
-	if r.meta.NumRows <= 0 {
+	if r.meta.rows <= 0 {
 		return 1
 	}
-	return min(1, float64(r.rows)/float64(r.meta.NumRows))
+	return min(1, float64(r.rows)/float64(r.meta.rows))
 }
 
 // openGroup goes to the next row group. Its chunks get as many rows as make a
 // good chunk by their mean size.
 func (r *Reader) openGroup() {
-	meta := &r.meta.RowGroups[r.next]
+	meta := &r.meta.groups[r.next]
 	r.group = &group{r: r, index: r.next, cursors: make([]cursor, len(r.fields))}
 	r.next++
-	r.left = meta.NumRows
-	size := int64(0)
-	for i := range meta.Columns {
-		size += max(0, min(meta.Columns[i].MetaData.TotalUncompressedSize, 1<<40))
+	r.left = meta.rows
+	size, elements := int64(0), int64(0)
+	for i := range meta.chunks {
+		size += max(0, min(meta.chunks[i].unpacked, 1<<40))
+	}
+	for i := range r.fields {
+		if f := &r.fields[i]; f.depth > 0 {
+			elements += max(0, min(meta.chunks[f.leaf].values, 1<<40))
+		}
 	}
 	r.perChunk = batch.ChunkRows(len(r.columns))
 	if perRow := size / max(1, r.left); perRow > 0 {
 		r.perChunk = int(max(1, min(int64(r.perChunk), chunkBytes/perRow)))
+	}
+	if perRow := elements / max(1, r.left); perRow > 0 {
+		r.perChunk = int(max(1, min(int64(r.perChunk), chunkElements/perRow)))
 	}
 }

@@ -345,13 +345,9 @@ func TestCutAnywhere(t *testing.T) {
 func endOfPages(t *testing.T, file []byte) (end int) {
 	r, err := New(bytes.NewReader(file), int64(len(file)), Options{})
 	require.NoError(t, err)
-	for _, g := range r.meta.RowGroups {
-		for _, c := range g.Columns {
-			start := c.MetaData.DataPageOffset
-			if c.MetaData.DictionaryPageOffset != 0 {
-				start = c.MetaData.DictionaryPageOffset
-			}
-			end = max(end, int(start+c.MetaData.TotalCompressedSize))
+	for _, g := range r.meta.groups {
+		for _, c := range g.chunks {
+			end = max(end, int(c.start+c.packed))
 		}
 	}
 	return end
@@ -410,7 +406,7 @@ func FuzzReader(f *testing.F) {
 			require.NotEmpty(t, data.Reason)
 		case err != nil:
 			require.ErrorIs(t, err, io.EOF)
-			require.Equal(t, r.meta.NumRows, rows)
+			require.Equal(t, r.meta.rows, rows)
 		}
 	})
 }

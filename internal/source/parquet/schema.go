@@ -73,23 +73,26 @@ type walker struct {
 	next     int // element
 	leaves   int
 	known    []field // by leaf
+	bytes    int     // of the names so far
+}
+
+// errNames says that the names of columns are too long.
+var errNames = &refusal{
+	fmt.Sprintf("the name of a column is longer than %d KiB with those of the groups around it, or all of them than %d MiB", nameLimit>>10, pathsLimit>>20), "write the file anew with shorter names",
 }
 
 // findColumns lists the columns of the schema.
 func (r *Reader) findColumns() error {
-	w := &walker{r: r, elements: r.meta.Schema, next: 1}
+	w := &walker{r: r, elements: r.meta.schema, next: 1}
 	for _, child := range r.file.Root().Columns() {
 		if err := w.visit(child, typed.QuoteName(child.Name()), inside{}); err != nil {
 			return err
 		}
 	}
-	used := make(map[string]bool, len(r.fields))
+	var names typed.Names
 	for i := range r.fields {
 		f := &r.fields[i]
-		for name, k := f.name, 2; used[f.name]; k++ {
-			f.name = fmt.Sprintf("%s_%d", name, k)
-		}
-		used[f.name] = true
+		f.name = names.Unique(f.name)
 		if err := r.checkChunks(f); err != nil {
 			return err
 		}
@@ -115,6 +118,9 @@ func (in inside) item(name string) inside {
 func (w *walker) visit(col *parquet.Column, name string, in inside) error {
 	e := &w.elements[w.next]
 	w.next++
+	if w.bytes += len(name); len(name) > nameLimit || w.bytes > pathsLimit {
+		return &batch.DataError{Source: w.r.opts.Source, Offset: -1, Reason: errNames.reason, Advice: errNames.advice}
+	}
 	switch {
 	case col.Repeated():
 		return w.visitList(name, in, func(item inside) error { return w.content(col, e, name+"[]", item) })
@@ -322,23 +328,22 @@ func nanosOf(u format.TimeUnit) int64 {
 // checkChunks makes sure that the column is stored alike in all row groups, in
 // this file, and in a way that can be read.
 func (r *Reader) checkChunks(f *field) error {
-	for g := range r.meta.RowGroups {
-		chunks := r.meta.RowGroups[g].Columns
-		c, first := &chunks[f.leaf], &r.meta.RowGroups[0].Columns[f.leaf]
+	for g := range r.meta.groups {
+		c, first := &r.meta.groups[g].chunks[f.leaf], &r.meta.groups[0].chunks[f.leaf]
 		switch {
-		case c.CryptoMetadata.Value != nil || len(c.EncryptedColumnMetadata) > 0:
+		case c.encrypted:
 			return r.encrypted()
-		case c.FilePath != "":
-			return r.unsupported(f, "is kept in another file: "+c.FilePath)
-		case c.MetaData.Codec != first.MetaData.Codec:
-			return r.unsupported(f, fmt.Sprintf("is packed as %s and as %s in one file", first.MetaData.Codec, c.MetaData.Codec))
-		case c.MetaData.Type != first.MetaData.Type:
+		case c.file != "":
+			return r.unsupported(f, "is kept in another file: "+c.file)
+		case c.codec != first.codec:
+			return r.unsupported(f, fmt.Sprintf("is packed as %s and as %s in one file", first.codec, c.codec))
+		case c.typ != first.typ:
 			return r.damagedColumn(f, g, -1, "its type differs from the first row group", nil)
 		}
-		switch c.MetaData.Codec {
+		switch c.codec {
 		case format.Uncompressed, format.Snappy, format.Gzip, format.Brotli, format.Zstd, format.Lz4Raw:
 		default:
-			return r.unsupported(f, fmt.Sprintf("is packed as %s, which cannot be read", c.MetaData.Codec))
+			return r.unsupported(f, fmt.Sprintf("is packed as %s, which cannot be read", c.codec))
 		}
 	}
 	return nil

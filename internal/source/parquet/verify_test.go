@@ -191,7 +191,7 @@ func withoutChecksums(t testing.TB, file []byte) []byte {
 	t.Helper()
 	r, err := New(bytes.NewReader(file), int64(len(file)), Options{})
 	require.NoError(t, err)
-	for g := range r.meta.RowGroups {
+	for g := range r.meta.groups {
 		for i := range r.fields {
 			if slices.ContainsFunc(r.fields[:i], func(f field) bool { return f.leaf == r.fields[i].leaf }) {
 				continue // a list and its elements

@@ -37,10 +37,20 @@ func (d *Decimals) Int(unscaled int64, scale int) float64 {
 	return d.scaled(scale)
 }
 
+// beyondBytes is the length from which on a number is infinite as a float64,
+// whatever its scale: 2^4352 is 10^1310, MaxScale takes 1000 digits of it.
+const beyondBytes = 545
+
 // Bytes is Int of a number in two's complement, highest byte first.
 func (d *Decimals) Bytes(b []byte, scale int) float64 {
 	if len(b) == 0 {
 		return 0
+	}
+	for len(b) > 1 && (b[0] == 0 && b[1] < 0x80 || b[0] == 0xff && b[1] >= 0x80) { // only the sign once more
+		b = b[1:]
+	}
+	if len(b) > beyondBytes {
+		return math.Inf(1 - 2*int(b[0]>>7))
 	}
 	if len(b) <= 8 {
 		n := int64(int8(b[0])) //nolint:gosec // the sign
@@ -122,8 +132,19 @@ func (d *Decimals) appendLimbs() {
 	}
 }
 
+// mostDigits is how many digits decide which float64 is nearest: one between two
+// of them has up to 767. strconv.ParseFloat looks at 800.
+const mostDigits = 790
+
 // scaled reads the digits in d.text as a decimal of the scale.
 func (d *Decimals) scaled(scale int) float64 {
+	if n := len(d.text); n > mostDigits { // a digit stands for the rest
+		rest := strings.Trim(unsafe.String(&d.text[mostDigits], n-mostDigits), "0")
+		d.text, scale = d.text[:mostDigits], scale-(n-mostDigits)
+		if rest != "" {
+			d.text, scale = append(d.text, '1'), scale+1
+		}
+	}
 	d.text = append(d.text, 'e')
 	d.text = strconv.AppendInt(d.text, int64(-scale), 10)
 	f, _ := strconv.ParseFloat(unsafe.String(&d.text[0], len(d.text)), 64) // out of range is an infinity or 0, which is nearest
@@ -188,6 +209,30 @@ func AppendUUID(dst, b []byte) []byte {
 		dst = append(dst, digits[x>>4], digits[x&15])
 	}
 	return dst
+}
+
+// Names tells columns of equal names apart. The zero value is ready.
+type Names struct {
+	used map[string]bool
+	next map[string]int // the first number to try for a name
+}
+
+// Unique returns the name, or the name with the first number from 2 on that no
+// column so far has.
+func (n *Names) Unique(name string) string {
+	if n.used == nil {
+		n.used, n.next = map[string]bool{}, map[string]int{}
+	}
+	unique := name
+	if n.used[name] {
+		k := max(2, n.next[name])
+		for unique = name + "_" + strconv.Itoa(k); n.used[unique]; unique = name + "_" + strconv.Itoa(k) {
+			k++
+		}
+		n.next[name] = k
+	}
+	n.used[unique] = true
+	return unique
 }
 
 // QuoteName puts quotes around the name of a field that would read as a path.

@@ -129,3 +129,43 @@ func TestNames(t *testing.T) {
 	}
 	require.Equal(t, "00010203-0405-0607-0809-0a0b0c0d0eff", string(AppendUUID(nil, []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255})))
 }
+
+// TestLongDecimals has numbers that would take minutes as decimal texts.
+func TestLongDecimals(t *testing.T) {
+	t.Parallel()
+	var d Decimals
+	long := make([]byte, 16<<20)
+	long[0] = 1
+	require.Equal(t, math.Inf(1), d.Bytes(long, MaxScale))
+	long[0] = 0x80
+	require.Equal(t, math.Inf(-1), d.Bytes(long, MaxScale))
+	for i := range long {
+		long[i] = 0xff
+	}
+	require.Equal(t, -0.01, d.Bytes(long, 2)) //nolint:testifylint // exactly
+	for _, n := range []int{540, beyondBytes, beyondBytes + 1} {
+		for _, sign := range []byte{0x7f, 0x01, 0x80, 0xff, 0x00} {
+			b := make([]byte, n)
+			b[0], b[1] = sign, 0x80
+			unscaled := new(big.Int).SetBytes(b)
+			if sign >= 0x80 {
+				unscaled.Sub(unscaled, new(big.Int).Lsh(big.NewInt(1), uint(8*n)))
+			}
+			require.Equal(t, nearest(unscaled, MaxScale), d.Bytes(b, MaxScale), "%d bytes, %x", n, sign) //nolint:testifylint // exactly
+		}
+	}
+}
+
+func TestNamesAreUnique(t *testing.T) {
+	t.Parallel()
+	var n Names
+	var got []string
+	for _, name := range []string{"a", "a", "a_3", "a", "a", "a_3"} {
+		got = append(got, n.Unique(name))
+	}
+	require.Equal(t, []string{"a", "a_2", "a_3", "a_4", "a_5", "a_3_2"}, got)
+	for range 100_000 { // minutes if each one tried all numbers
+		n.Unique("b")
+	}
+	require.Equal(t, "b_100001", n.Unique("b"))
+}
