@@ -70,7 +70,7 @@ func serveUnits(ctx context.Context, runners []*Runner) error {
 // wrong with the store or the work directory.
 func (r *Runner) serveUnits(ctx context.Context) error {
 	defer r.foreign.close()
-	if err := r.clean(); err != nil {
+	if err := r.clean(ctx); err != nil {
 		return err
 	}
 	if r.prints == nil { // others of this process may read them by now
@@ -125,11 +125,8 @@ type conductor struct {
 	nextCanary time.Time             // when one is due
 	// expired is when old dead letters were last looked for.
 	expired time.Time
-	swept   time.Time // when old inputs were removed
+	swept   time.Time // when old files were removed
 }
-
-// sweepEvery is how often old inputs are removed.
-const sweepEvery = time.Hour
 
 func (c *conductor) conduct(ctx context.Context) {
 	tick := time.NewTicker(c.r.options.Look)
@@ -137,8 +134,8 @@ func (c *conductor) conduct(ctx context.Context) {
 	for {
 		if now := c.r.options.Clock.Now(); now.Sub(c.swept) > sweepEvery {
 			c.swept = now
-			if err := c.r.sweepOrigins(ctx); err != nil && ctx.Err() == nil {
-				c.r.log.Warn("old inputs not removed", "err", err)
+			if err := errors.Join(c.r.sweep(ctx, false), c.r.sweepOrigins(ctx), c.r.sweepOrphans(ctx)); err != nil && ctx.Err() == nil {
+				c.r.log.Warn("old files not removed", "err", err)
 			}
 		}
 		if err := c.look(ctx); err != nil && ctx.Err() == nil {

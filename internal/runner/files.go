@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -105,44 +104,6 @@ func (r *Runner) relative(path string) string {
 // outputName is the name of the file that an attempt writes. No two attempts have
 // the same one.
 func (r *Runner) outputName(l *queue.Lease) string { return l.Unit + ".a" + strconv.Itoa(l.Attempt) }
-
-// sweep removes the temporary files that a killed process left: all of them where
-// nobody else can be writing, else those that no lease can be about any more.
-func (r *Runner) sweep(alone bool) error {
-	before := r.options.Clock.Now().Add(-2 * r.options.Lease)
-	for _, dir := range []string{"steps", "source"} {
-		// What comes in from outside does not wait for the steps to begin.
-		if err := r.sweepDir(filepath.Join(r.work, dir), alone && dir == "steps", before); err != nil {
-			return fmt.Errorf("clean the work directory: %w", err)
-		}
-	}
-	return nil
-}
-
-func (r *Runner) sweepDir(dir string, alone bool, before time.Time) error {
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if name := d.Name(); !strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".tmp") {
-			return nil
-		}
-		if info, err := d.Info(); !alone && (err != nil || info.ModTime().After(before)) {
-			return nil // it may be gone by now
-		}
-		if d.IsDir() {
-			if err := os.RemoveAll(path); err != nil {
-				return err
-			}
-			return fs.SkipDir
-		}
-		return os.Remove(path)
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
 
 // intact reports whether the output is on disk as it was when it was recorded.
 // folder says that it is one.

@@ -28,6 +28,8 @@ const (
 	maxMessage = 16 << 20
 	// pullWait is how long one call waits for messages.
 	pullWait = time.Second
+	// rejectedFile begins the names of files with messages that are no records.
+	rejectedFile = "rejected-"
 	// stopWait is how long a stop may take to hand over what was fetched.
 	stopWait = 10 * time.Second
 )
@@ -403,7 +405,7 @@ func (k *intake) reject(m *stream.Message, reason string) (queue.Reject, error) 
 	switch {
 	case len(m.Data) > maxInline:
 		sum := sha256.Sum256(m.Data)
-		path := filepath.Join(k.r.work, "source", "rejected-"+hex.EncodeToString(sum[:13]))
+		path := filepath.Join(k.r.work, "source", rejectedFile+hex.EncodeToString(sum[:13]))
 		if _, err := writeDurably(path, m.Data); err != nil {
 			return r, fmt.Errorf("store a message of the stream: %w", err)
 		}

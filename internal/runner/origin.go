@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/pipeline"
@@ -74,6 +73,9 @@ func (o *origin) keep(unit string) (sourceFile, error) {
 		if sum != o.sha() {
 			return sourceFile{}, errOther
 		}
+		if err := freshen(path); err != nil {
+			return sourceFile{}, err
+		}
 		// The one who made it may not have come to this.
 		return o.settled(path)
 	}
@@ -93,50 +95,6 @@ func (o *origin) settled(path string) (sourceFile, error) {
 		return sourceFile{}, err
 	}
 	return statSource(path)
-}
-
-// sweepOrigins removes the inputs that were stored longer ago than the source says
-// and whose units are finished, and what a crash left.
-func (r *Runner) sweepOrigins(ctx context.Context) error {
-	s := r.options.Pipeline.Source
-	if s == nil || s.SQL == nil && s.HTTP == nil {
-		return nil
-	}
-	entries, err := os.ReadDir(r.originDir())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	now := r.options.Clock.Now()
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil {
-			continue // somebody else has removed it
-		}
-		age := now.Sub(info.ModTime())
-		if strings.HasPrefix(e.Name(), ".") {
-			if age > 24*time.Hour {
-				os.Remove(filepath.Join(r.originDir(), e.Name())) //nolint:errcheck // the next sweep
-			}
-			continue
-		}
-		if age < s.Keep {
-			continue
-		}
-		open, err := r.options.Queue.Units(ctx, queue.Filter{
-			Pipeline: r.options.Pipeline.Name, Unit: e.Name(), Limit: 1,
-			States: []queue.State{queue.Ready, queue.Waiting, queue.Running, queue.Quarantined, queue.Dead},
-		})
-		if err != nil {
-			return err
-		}
-		if len(open) == 0 {
-			os.Remove(filepath.Join(r.originDir(), e.Name())) //nolint:errcheck // the next sweep
-		}
-	}
-	return nil
 }
 
 // rowPart is a piece of what a query gives.

@@ -203,6 +203,9 @@ func (r *Runner) cutSource(ctx context.Context, of queue.Offer, key string, file
 	// Another content under an equal key is cut anew.
 	dir := filepath.Join(r.work, "source", UnitID(r.options.Pipeline.Name, fmt.Sprintf("%s\x00%s\x00%d\x00%d", key, spec, file.Bytes, file.ModifiedNS)))
 	parts, err := readManifest(dir)
+	if err == nil {
+		err = freshen(dir)
+	}
 	if err != nil {
 		parts, err = r.cut(ctx, file.Path, "", cut.By{Kind: cut.Kind(c.Kind), Rows: c.Rows, Column: c.Column, Span: c.Span}, dir)
 	}

@@ -87,6 +87,9 @@ func (b *Inbox) Accept(ctx context.Context, path string, in Pushed) (Accepted, e
 	return r.accept(ctx, in)
 }
 
+// pushRun begins the ids of runs that a request began.
+const pushRun = "push-"
+
 // accept stores the body and begins a run of it. The id of the run follows from
 // the key, so that of two requests with one key one begins it.
 func (r *Runner) accept(ctx context.Context, in Pushed) (Accepted, error) {
@@ -99,7 +102,7 @@ func (r *Runner) accept(ctx context.Context, in Pushed) (Accepted, error) {
 		key = "\x00" + id // no header has this
 	}
 	root := UnitID(r.options.Pipeline.Name, "http:"+key)
-	a := Accepted{Run: "push-" + root, CorrelationID: cmp.Or(traceID(in.Traceparent), root)}
+	a := Accepted{Run: pushRun + root, CorrelationID: cmp.Or(traceID(in.Traceparent), root)}
 	var units []queue.Offer
 	err := r.cutBody(in.Body, root, func(n int, o *origin) error {
 		id := root

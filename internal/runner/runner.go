@@ -236,7 +236,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	}
 	defer unlock()
 	defer r.foreign.close()
-	if err := r.prepare(); err != nil {
+	if err := r.prepare(ctx); err != nil {
 		return empty, err
 	}
 	since, err := r.options.Queue.LastEvent(ctx)
@@ -309,7 +309,7 @@ func Work(ctx context.Context, runners []*Runner, drain bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	defer runners[0].listen(ctx)()
 	for _, r := range runners {
-		if err := errors.Join(r.prepare(), r.define(ctx)); err != nil {
+		if err := errors.Join(r.prepare(ctx), r.define(ctx)); err != nil {
 			return err
 		}
 		defer r.foreign.close()
@@ -339,8 +339,8 @@ func (r *Runner) listen(ctx context.Context) (stop func()) {
 }
 
 // prepare makes the work directory, cleans it and looks at what the steps do.
-func (r *Runner) prepare() error {
-	if err := r.clean(); err != nil {
+func (r *Runner) prepare(ctx context.Context) error {
+	if err := r.clean(ctx); err != nil {
 		return err
 	}
 	return r.fingerprints()
@@ -348,11 +348,17 @@ func (r *Runner) prepare() error {
 
 // clean makes the work directory and removes what killed processes left there.
 // Where one process works at a time the caller is that one.
-func (r *Runner) clean() error {
+func (r *Runner) clean(ctx context.Context) error {
 	if err := r.makeDir(); err != nil {
 		return err
 	}
-	return r.sweep(r.options.Queue.Alone())
+	if err := r.sweep(ctx, r.options.Queue.Alone()); err != nil {
+		return err
+	}
+	if err := r.sweepOrphans(ctx); err != nil && ctx.Err() == nil {
+		r.log.Warn("old files not removed", "err", err)
+	}
+	return nil
 }
 
 func (r *Runner) makeDir() error {

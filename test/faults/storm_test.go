@@ -85,11 +85,12 @@ func (s *storm) live(cmd *exec.Cmd, runner bool, longest time.Duration) {
 			return
 		case <-time.After(50*time.Millisecond + time.Duration(s.roll(int(longest)))):
 		}
-		if pid := child(cmd.Process.Pid); pid != 0 && s.roll(2) == 0 {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-			s.mu.Lock()
-			s.children++
-			s.mu.Unlock()
+		if s.roll(2) == 0 {
+			if pid := s.next(cmd.Process.Pid, ended); pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				s.mu.Lock()
+				s.children++
+				s.mu.Unlock()
+			}
 			continue
 		}
 		s.mu.Lock()
@@ -104,6 +105,21 @@ func (s *storm) live(cmd *exec.Cmd, runner bool, longest time.Duration) {
 		<-ended
 		return
 	}
+}
+
+// next waits for a process that a program starts, for a while; commands are short.
+func (s *storm) next(pid int, ended <-chan struct{}) int {
+	for range 100 {
+		if c := child(pid); c != 0 {
+			return c
+		}
+		select {
+		case <-ended:
+			return 0
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return 0
 }
 
 // recoveries returns how long after the kill of its worker each lost unit was
