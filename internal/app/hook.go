@@ -114,6 +114,9 @@ func (h *Hook) Fingerprint(s *pipeline.Step) (string, error) {
 
 // Observe profiles and judges one file.
 func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, error) {
+	if m := h.app.opts.Metrics; m != nil {
+		defer func(begun time.Time) { m.Hook(o.Origin.Pipeline, o.Origin.Step, time.Since(begun)) }(time.Now())
+	}
 	dataset := o.Dataset
 	if dataset == "" {
 		dataset = o.Origin.Pipeline + "/source"
@@ -130,7 +133,7 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 	s.Sensitive = h.sensitive(dataset)
 	h.name(&s, o)
 	if o.Side == runner.SideOutput {
-		s.Rules = h.rulesOf(o.Origin.Step, dataset)
+		s.Rules, s.Rejects = h.rulesOf(o.Origin.Step, dataset), o.RejectCount
 		s.Ancestors, s.Descendants = h.ancestors(o.Origin.Step), h.descendants(o.Origin.Step)
 		if comparesInput(s.Rules) {
 			if s.Input, err = h.inputProfile(ctx, o.Inputs); err != nil {
@@ -149,11 +152,7 @@ func (h *Hook) judge(ctx context.Context, r *source.Reader, s monitor.Subject, o
 	if s.Side == string(runner.SideInput) {
 		observe = h.app.Observe
 	}
-	start := time.Now()
 	out, err := observe(ctx, r, s)
-	if m := h.app.opts.Metrics; m != nil {
-		m.Hook(s.Origin.Pipeline, s.Origin.Step, time.Since(start))
-	}
 	if err != nil {
 		return runner.Judgement{}, err
 	}

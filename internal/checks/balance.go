@@ -151,6 +151,11 @@ func (b *balance) result(in *Input, _ *profile.Column, res Result) Result {
 		parts[i] = fmt.Sprintf("%s has %s", strings.Replace(b.with[i], balanceInput, "the step's input", 1), metricText(past.Values[0], b.of.share))
 	}
 	observed := fmt.Sprintf("%s is %s, %s", b.of.subject(), metricText(value, b.of.share), list(parts, 5))
+	if in.Rejects > 0 && b.with[0] == balanceInput && b.of.column == "" && b.of.metric == "row_count" {
+		rejects := float64(in.Rejects)
+		observed = fmt.Sprintf("%s is %s and %s rejected, together %s, %s", b.of.subject(), metricText(value, false), metricText(rejects, false), metricText(value+rejects, false), parts[0])
+		value += rejects
+	}
 	if len(parts) > 1 {
 		observed += ", together " + metricText(total, b.of.share)
 	}

@@ -97,6 +97,9 @@ type Input struct {
 	Modified time.Time
 	// Past answers the needs that Evaluation.Needs returned.
 	Past map[Need]Past
+	// Rejects is how many records of its input the pipeline step has reported as
+	// bad, instead of passing them on.
+	Rejects int64
 }
 
 // batchJudge is a kind that judges the finished batch. col is nil for checks

@@ -120,7 +120,7 @@ func isUnjudged(err error) bool {
 	var data *batch.DataError
 	var st *app.StoreError
 	return errors.As(err, &data) || errors.As(err, &st) || errors.Is(err, profile.ErrFormat) || errors.Is(err, syscall.ENOSPC) ||
-		errors.Is(err, runner.ErrBusy) || errors.Is(err, runner.ErrSource) || isStoreTrouble(err)
+		errors.Is(err, runner.ErrBusy) || errors.Is(err, runner.ErrSource) || errors.Is(err, runner.ErrStore) || isStoreTrouble(err)
 }
 
 // message prints one message to stderr, with the program's name.

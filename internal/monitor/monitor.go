@@ -47,8 +47,10 @@ type Subject struct {
 	// taken, set once they are read; 0 if all were.
 	Sampled bool
 	Sample  float64
-	// Input is the profile of the step's input, for checks against it.
-	Input *profile.Profile
+	// Input is the profile of the step's input, for checks against it, and Rejects
+	// how many of its records the step reported as bad.
+	Input   *profile.Profile
+	Rejects int64
 	// Rules are the sets that apply.
 	Rules []*rules.Set
 	// Sensitive names columns whose values are masked, beside those that the
@@ -184,6 +186,7 @@ func (m *Monitor) Judge(ctx context.Context, r batch.Reader, s Subject) (*Outcom
 	s.Sample, o.Sample = o.Profile.Stats.Sample, o.Profile.Stats.Sample
 	results := eval.Results(checks.Input{
 		Profile: o.Profile, At: s.At, AsOf: s.AsOf, Modified: s.Modified, Location: s.Location, Past: m.past(ctx, s, eval.Needs(r.Columns())),
+		Rejects: s.Rejects,
 	})
 	if err := ctx.Err(); err != nil {
 		return nil, err // what was not counted yet is no error of the data

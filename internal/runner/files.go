@@ -21,6 +21,9 @@ import (
 // ErrBusy says that another process works on the units of the same store.
 var ErrBusy = errors.New("another process is working on the units of this store; wait for its end, or use a store on Postgres, where many can work")
 
+// ErrStore says that the store does not take what became of a unit.
+var ErrStore = errors.New("the store cannot be written")
+
 // storedVersion is the version of stored.
 const storedVersion = 1
 

@@ -166,6 +166,10 @@ func (v *visit) keep(ctx context.Context) {
 	}
 }
 
+func (v *visit) unrecorded(err error) error {
+	return &classified{ErrStore, fmt.Errorf("record unit %s of step %q: %w", v.lease.Unit, v.s.Name, err)}
+}
+
 // again gives the unit back for another attempt after the backoff.
 func (v *visit) again(ctx context.Context) {
 	wait := max(v.s.Retry.Wait(v.attempts, v.r.fraction()), v.retryAfter)
@@ -181,7 +185,7 @@ func (v *visit) again(ctx context.Context) {
 	case errors.Is(err, queue.ErrFenced):
 		v.discardOutput()
 	case err != nil && ctx.Err() == nil:
-		v.fatal = fmt.Errorf("record unit %s of step %q: %w", v.lease.Unit, v.s.Name, err)
+		v.fatal = v.unrecorded(err)
 	case err == nil:
 		e := v.event(Retrying)
 		e.Wait = wait
@@ -500,7 +504,10 @@ func (v *visit) commit(ctx context.Context) {
 		return
 	case err != nil:
 		v.state = ""
-		v.giveBack(ctx, fmt.Errorf("record unit %s of step %q: %w", v.lease.Unit, v.s.Name, err))
+		if v.began && v.output != "" {
+			v.keep(ctx) // the step has not failed
+		}
+		v.giveBack(ctx, v.unrecorded(err))
 		return
 	}
 	v.tellBreaker()
