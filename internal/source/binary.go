@@ -98,7 +98,7 @@ func (f *file) seekable(src *bufio.Reader, disk *os.File, name string) (*os.File
 // openArrow reads a file or a stream from its beginning, or by the footer if
 // the file needs that.
 func (f *file) openArrow(src *bufio.Reader, disk *os.File, name string) error {
-	opts := arrow.Options{Source: name, Columns: f.wanted}
+	opts := arrow.Options{Source: name, Columns: f.wanted, UnpackLimit: f.unpackLimit}
 	if head, _ := src.Peek(12); arrow.NeedsFooter(head) {
 		disk, size, err := f.seekable(src, disk, name)
 		if err != nil {

@@ -31,6 +31,9 @@ type Options struct {
 	// Columns are the columns that are read; nil is all. If one of them is not
 	// there, all are read.
 	Columns []string
+	// UnpackLimit is how many times the bytes that were read their content may
+	// be, beyond what is always read; 0 is without a limit.
+	UnpackLimit int64
 }
 
 // Reader reads an Arrow file or stream as batches. It implements batch.Reader.
@@ -40,27 +43,36 @@ type Reader struct {
 	memory limited
 	ipc    *ipc.Reader
 
-	columns []batch.Column
-	fields  []field
-	record  arrow.RecordBatch
-	batches int
-	at, end int // rows of the record batch that were read, and all
-	rows    int64
-	perRow  int // bytes of text in a row, as last seen
-	spans   [batch.InFlight + 1]span
-	chunks  int
-	notes   []string
-	done    bool
+	columns  []batch.Column
+	fields   []field
+	record   arrow.RecordBatch
+	batches  int
+	at, end  int // rows of the record batch that were read, and all
+	rows     int64
+	perRow   int   // bytes of text in a row, as last seen
+	mean     int   // bytes of a row of the record batch
+	claimed  int64 // values of the record batches so far
+	entries  int   // of dictionaries that are in memory
+	names    int   // bytes of the names of columns
+	spans    [batch.InFlight + 1]span
+	chunks   int
+	elements int // of lists in the chunk, of all columns
+	notes    []string
+	done     bool
 }
 
 var _ batch.Reader = (*Reader)(nil)
 
 const (
-	blockRows    = 128     // rows that are read of one column before the next column
-	blockBytes   = 1 << 20 // text that such a block should not exceed
-	chunkBytes   = 4 << 20 // text after which a chunk ends
-	elementBytes = 8       // that an element counts besides its text
-	valueLimit   = 3 << 30 // text that a chunk can hold in one column
+	blockRows    = 128       // rows that are read of one column before the next column
+	blockBytes   = 1 << 20   // text that such a block should not exceed
+	chunkBytes   = 4 << 20   // text after which a chunk ends
+	elementBytes = 8         // that an element counts besides its text
+	valueLimit   = 1 << 30   // text that a chunk can hold in all columns
+	freeValues   = 1 << 30   // values that data of any size may claim
+	freeBytes    = 256 << 20 // bytes that a record batch of any size may unpack to
+	entryLimit   = 1 << 26   // values of all dictionaries
+	entryBytes   = 512 << 20 // of text in them
 )
 
 // Is reports whether data beginning with head is an Arrow file, or an Arrow
@@ -93,7 +105,7 @@ func Is(head []byte) bool {
 // cause if src cannot be read. The caller keeps src open until the last call
 // of Next; Close does not close it.
 func New(src io.Reader, opts Options) (*Reader, error) {
-	f := &frames{source: opts.Source}
+	f := &frames{source: opts.Source, unpackLimit: opts.UnpackLimit}
 	var head [6]byte
 	n, err := io.ReadFull(src, head[:])
 	if n == 0 && errors.Is(err, io.EOF) {
@@ -261,6 +273,8 @@ func (r *Reader) take(s *span) (rows int, err error) {
 		}
 	}
 	limit := min(batch.ChunkRows(len(r.columns)), r.end-r.at)
+	taken := 0 // bytes of text
+	r.elements = 0
 	for size := 0; rows < limit && size < chunkBytes; {
 		n := min(limit-rows, r.block())
 		before := size
@@ -270,9 +284,12 @@ func (r *Reader) take(s *span) (rows int, err error) {
 			if !f.wanted {
 				continue
 			}
+			have := s.vectors[i].Size()
+			f.room = valueLimit - taken
 			if err := guard(func() error { return f.fill(&s.vectors[i], r.at, r.at+n, rows) }); err != nil {
 				return 0, r.damaged(fmt.Sprintf("column %s in record batch %d: %s", f.name, r.batches, wording(err)), err)
 			}
+			taken += s.vectors[i].Size() - have
 			size += s.vectors[i].Size() + f.texts + elementBytes*len(s.vectors[i].Rows)
 		}
 		r.perRow = (size - before) / n
@@ -288,7 +305,7 @@ func (r *Reader) take(s *span) (rows int, err error) {
 // block returns for how many rows the columns are read in turn, so that long
 // texts do not pile up before the size of the chunk is known.
 func (r *Reader) block() int {
-	return max(1, min(blockRows, blockBytes/max(1, r.perRow)))
+	return max(1, min(blockRows, blockBytes/max(1, r.perRow, r.mean)))
 }
 
 // openBatch reads the next record batch that is there. The error is io.EOF
@@ -317,6 +334,10 @@ func (r *Reader) openBatch() error {
 	r.batches++
 	r.record = r.ipc.RecordBatch()
 	r.record.Retain()
+	r.claimed += r.record.NumRows() * int64(max(1, len(r.fields)))
+	if limit := r.opts.UnpackLimit; limit > 0 && r.claimed > freeValues && r.claimed/limit > r.frames.at {
+		return r.frames.fail(r.frames.start, fmt.Sprintf("claims %d values so far, more than %d times what was read", r.claimed, limit), adviceLimit, nil)
+	}
 	for i := range r.fields {
 		f := &r.fields[i]
 		if !f.wanted {
@@ -327,6 +348,7 @@ func (r *Reader) openBatch() error {
 		}
 	}
 	r.end = int(r.record.NumRows())
+	r.mean = int(r.frames.last.size / max(1, int64(r.end)))
 	return nil
 }
 

@@ -34,6 +34,10 @@ type binding struct {
 	index      func(i int) int
 	texts      int // bytes that the codes of the chunk stand for
 
+	room     int  // bytes of text that the chunk may still take
+	elements *int // of lists in the chunk, of all columns
+	entries  *int // of dictionaries, of all columns
+
 	decimals typed.Decimals
 	buffer   []byte
 	clamped  int64 // values that were out of range
@@ -449,8 +453,8 @@ func (f *field) fillValues(v *batch.Vector, from, to int) error {
 			v.Append(f.value(i), nil)
 		default:
 			b := f.text(i)
-			if len(b) > valueLimit-v.Size() {
-				return &valueError{"a chunk of its texts is longer than 3 GiB"}
+			if f.room -= len(b); f.room < 0 {
+				return &valueError{"a few rows have more than 1 GiB of text"}
 			}
 			v.Append(batch.Value{Type: typ}, b)
 		}
@@ -458,8 +462,8 @@ func (f *field) fillValues(v *batch.Vector, from, to int) error {
 	return nil
 }
 
-// elementLimit is how many elements the lists of a chunk may have, which has few
-// rows where they are long.
+// elementLimit is how many elements the lists of a chunk may have, times the
+// columns that they have. A chunk has few rows where lists are long.
 const elementLimit = 1 << 23
 
 // fillElements appends what value i of a list around the column has.
@@ -479,8 +483,8 @@ func (f *field) fillElements(v *batch.Vector, depth, i int, row int32) error {
 		return &valueError{"the length of a list is negative"}
 	case to > l.values:
 		return &valueError{fmt.Sprintf("a list ends at %d of %d elements", to, l.values)}
-	case to-from > int64(elementLimit-len(v.Rows)):
-		return &valueError{fmt.Sprintf("its lists have more than %d elements in a few rows", elementLimit)}
+	case to-from > int64(elementLimit-*f.elements):
+		return &valueError{fmt.Sprintf("its lists have more than %d elements in a few rows, times their columns", elementLimit)}
 	}
 	if depth+1 < len(f.levels) {
 		for k := from; k < to; k++ {
@@ -490,6 +494,7 @@ func (f *field) fillElements(v *batch.Vector, depth, i int, row int32) error {
 		}
 		return nil
 	}
+	*f.elements += int(to - from)
 	for range to - from {
 		v.Rows = append(v.Rows, row)
 	}

@@ -98,9 +98,12 @@ func (f *field) makeDict(values arrow.Array) error {
 	}
 	defer func() { f.value, f.text = nil, nil }()
 	n := values.Len()
+	if *f.entries += n - len(f.codes); *f.entries > entryLimit {
+		return &valueError{fmt.Sprintf("the dictionaries of all columns have more than %d values", entryLimit)}
+	}
 	f.dict = &batch.Vector{Declared: f.declared}
 	f.codes = make([]uint32, n)
-	seen := make(map[entry]uint32, n)
+	seen := make(map[entry]uint32, min(n, 1<<12))
 	hasNull := false
 	for i := range n {
 		var val batch.Value
@@ -117,6 +120,9 @@ func (f *field) makeDict(values arrow.Array) error {
 		if !known {
 			code = uint32(len(seen)) //nolint:gosec // fewer than rows of a batch
 			seen[e] = code
+			if len(text) > entryBytes-f.dict.Size() {
+				return &valueError{fmt.Sprintf("its dictionary has more than %d MiB of text", entryBytes>>20)}
+			}
 			f.dict.Append(val, text)
 		}
 		if f.codes[i] = code; val.Type == batch.Null {

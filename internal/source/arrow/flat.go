@@ -74,6 +74,8 @@ func (t table) child(n int) (table, bool) {
 	return table{t.b, at + int(binary.LittleEndian.Uint32(t.b[at:]))}, true
 }
 
+var errFields = fmt.Errorf("has more than %d columns, those in columns counted", fieldLimit)
+
 var errMetadata = errors.New("its metadata claims more than it holds")
 
 // vector returns where the items of a vector begin and their number, after
@@ -123,7 +125,7 @@ const (
 	unionIDs                                                        = 1
 	encodingID                                                      = 0
 	batchRows, batchNodes, batchBuffers, batchPacking, batchViews   = 0, 1, 2, 3, 4
-	dictionaryID, dictionaryBatch                                   = 0, 1
+	dictionaryID, dictionaryBatch, dictionaryDelta                  = 0, 1, 2
 	packingCodec, packingMethod                                     = 0, 1
 	footerSchema, footerDictionaries, footerBatches                 = 1, 2, 3
 	keyOf, valueOf                                                  = 0, 1
@@ -132,6 +134,7 @@ const (
 
 const (
 	depthLimit = 64
+	fieldLimit = 250_000
 	rowLimit   = 1<<31 - 1 // rows of a record batch, by the format
 )
 
@@ -146,6 +149,8 @@ type header struct {
 	layout  layout
 	schema  *schema // of a message of that kind
 	id      int64   // of a dictionary
+	delta   bool    // that adds to the one before
+	size    int64   // of the values, unpacked
 }
 
 // layout is what a record batch has to have for its columns.
@@ -166,7 +171,7 @@ type schema struct {
 // refers to lies in it, and that it does not unfold to more than it holds.
 func check(meta []byte) (h header, err error) {
 	err = guard(func() error {
-		w := &walker{budget: 64 + 16*len(meta)}
+		w := &walker{budget: 1<<16 + 2*len(meta), fields: fieldLimit}
 		m := root(meta)
 		h.kind, h.body = m.byteAt(messageKind), m.int64At(messageBody)
 		if h.body < 0 {
@@ -182,7 +187,7 @@ func check(meta []byte) (h header, err error) {
 			h.schema = w.schema(t)
 			return nil
 		case kindDictionary:
-			h.id = t.int64At(dictionaryID)
+			h.id, h.delta = t.int64At(dictionaryID), t.byteAt(dictionaryDelta) != 0
 			if t, ok = t.child(dictionaryBatch); !ok {
 				return errors.New("a dictionary has no values")
 			}
@@ -233,41 +238,43 @@ func (h *header) batch(t table) error {
 
 // checkSizes makes sure that the packed values of a body do not claim to
 // unpack to more than their packing can reach, nor all to more than the limit.
-func (h *header) checkSizes(body []byte, limit int64) error {
+// It returns how many bytes they are.
+func (h *header) checkSizes(body []byte, limit int64) (sum int64, err error) {
 	if !h.packed {
-		return nil
+		return h.body, nil
 	}
 	most := int64(256) // LZ4: 255 bytes for each byte of a length
 	if h.zstd {
 		most = 44_000 // Zstandard: a block of 128 KiB in 3 bytes
 	}
-	sum := int64(0)
 	for b := h.buffers; len(b) > 0; b = b[16:] {
 		at, n := signed(b), signed(b[8:])
 		if n == 0 {
 			continue
 		}
 		if n < 8 {
-			return errors.New("packed values have no size")
+			return 0, errors.New("packed values have no size")
 		}
 		size := signed(body[at:])
 		if size == -1 {
+			sum += n
 			continue // these are not packed
 		}
 		if size < 0 || size/most > n {
-			return fmt.Errorf("%d packed bytes claim to be %d", n-8, size)
+			return 0, fmt.Errorf("%d packed bytes claim to be %d", n-8, size)
 		}
 		if sum += size; sum > limit {
-			return fmt.Errorf("it unpacks to more than %d MiB", limit>>20)
+			return 0, fmt.Errorf("it unpacks to more than %d MiB", limit>>20)
 		}
 	}
-	return nil
+	return sum, nil
 }
 
 // walker goes over a schema with a budget, as tables may be shared: a schema
 // of a few bytes could else unfold to any size.
 type walker struct {
-	budget       int
+	budget       int // bytes
+	fields       int
 	dictionaries map[int64]layout
 }
 
@@ -299,6 +306,9 @@ func (w *walker) schema(t table) *schema {
 // field returns the layout of a field.
 func (w *walker) field(t table, depth int) layout {
 	w.spend(0)
+	if w.fields--; w.fields < 0 {
+		panic(errFields)
+	}
 	if depth > depthLimit {
 		panic(errors.New("its columns are nested too deep"))
 	}

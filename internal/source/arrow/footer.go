@@ -20,7 +20,7 @@ func NeedsFooter(head []byte) bool {
 // NewFile is New for a file of which the messages are found by its footer. The
 // caller keeps src open until the last call of Next.
 func NewFile(src io.ReaderAt, size int64, opts Options) (*Reader, error) {
-	f := &frames{source: opts.Source, size: size, blocks: src, file: true}
+	f := &frames{source: opts.Source, unpackLimit: opts.UnpackLimit, size: size, blocks: src, file: true}
 	if err := f.openFooter(); err != nil {
 		return nil, err
 	}

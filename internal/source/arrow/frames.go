@@ -25,6 +25,8 @@ const (
 const (
 	adviceAgain  = "get the whole file again or write it anew; it is cut off or damaged"
 	adviceFormat = "give an Arrow file or stream, or name the right format with --format"
+	adviceLimit  = "if that is meant, raise --unpack-limit (0: no limit)"
+	advicePlain  = "write it anew with plain columns in the place of large dictionaries"
 	adviceSmall  = "write it anew with smaller record batches (64 Ki rows are usual)"
 )
 
@@ -32,12 +34,15 @@ const (
 // ipc.MessageReader. Memory is taken as data arrives, whatever lengths the data
 // claims.
 type frames struct {
-	src    io.Reader
-	source string
-	at     int64 // offset of the next byte
-	file   bool  // there is a footer behind the stream
-	marked bool  // messages have a mark before their length
-	err    error // the first error, as the decoder wraps what it gets
+	src         io.Reader
+	source      string
+	at          int64           // offset of the next byte
+	file        bool            // there is a footer behind the stream
+	marked      bool            // messages have a mark before their length
+	unpackLimit int64           // times what was read; 0 is none
+	held        map[int64]int64 // bytes of dictionaries, by their number
+	heldAll     int64           // of all of them
+	err         error           // the first error, as the decoder wraps what it gets
 
 	// Of a file of which the messages are found by the footer.
 	blocks io.ReaderAt
@@ -148,7 +153,9 @@ func (f *frames) Message() (*ipc.Message, error) {
 		return nil, err
 	}
 	prefix := f.at - length - f.start
-	if f.last, err = check(meta); err != nil && f.start == 0 {
+	if f.last, err = check(meta); errors.Is(err, errFields) {
+		return nil, f.fail(f.start, errFields.Error(), "write it anew with fewer columns", nil)
+	} else if err != nil && f.start == 0 {
 		return nil, f.foreign(err)
 	} else if err != nil {
 		return nil, f.fail(f.start, "a message cannot be read: "+reasonOf(err), adviceAgain, err)
@@ -168,8 +175,16 @@ func (f *frames) Message() (*ipc.Message, error) {
 	if body, err = f.read(body, f.last.body); err != nil {
 		return nil, err
 	}
-	if err := f.last.checkSizes(body, batchLimit); err != nil {
+	if f.last.size, err = f.last.checkSizes(body, batchLimit); err != nil {
 		return nil, f.fail(f.start, "a message cannot be unpacked: "+err.Error(), adviceAgain, nil)
+	}
+	if f.unpackLimit > 0 && f.last.size > freeBytes && f.last.size/f.unpackLimit > f.at {
+		return nil, f.fail(f.start, fmt.Sprintf("a message unpacks to more than %d times what was read", f.unpackLimit), adviceLimit, nil)
+	}
+	if f.last.kind == kindDictionary {
+		if err := f.hold(&f.last); err != nil {
+			return nil, err
+		}
 	}
 	at := block{f.start, prefix + length, f.last.body}
 	switch f.last.kind {
@@ -183,6 +198,22 @@ func (f *frames) Message() (*ipc.Message, error) {
 		}
 	}
 	return ipc.NewMessage(memory.NewBufferBytes(meta), memory.NewBufferBytes(body)), nil
+}
+
+// hold counts the memory of a dictionary, which stays.
+func (f *frames) hold(h *header) error {
+	if f.held == nil {
+		f.held = map[int64]int64{}
+	}
+	if !h.delta {
+		f.heldAll -= f.held[h.id]
+		f.held[h.id] = 0
+	}
+	f.held[h.id] += h.size
+	if f.heldAll += h.size; f.heldAll > entryBytes {
+		return f.fail(f.start, fmt.Sprintf("its dictionaries have more than %d MiB", entryBytes>>20), advicePlain, nil)
+	}
+	return nil
 }
 
 // length reads the length of the metadata of the next message; 0 is the end.
@@ -207,7 +238,11 @@ func (f *frames) length() (int64, error) {
 // which has to list all that was read. The error is io.EOF if all is well.
 func (f *frames) finish() error {
 	end := f.at
-	rest, err := io.ReadAll(io.LimitReader(f.src, metaLimit))
+	most := int64(metaLimit)
+	if !f.file {
+		most = 1 // there has to be nothing
+	}
+	rest, err := io.ReadAll(io.LimitReader(f.src, most))
 	f.at += int64(len(rest))
 	if err != nil {
 		if f.err == nil {

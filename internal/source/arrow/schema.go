@@ -50,11 +50,19 @@ func (r *Reader) findColumns(s *arrow.Schema) error {
 	return nil
 }
 
+const (
+	nameLimit  = 4 << 10  // bytes of the name of a column
+	namesLimit = 64 << 20 // of all names
+)
+
 // element stands in a path for the elements of a list.
 const element = -1
 
 // visit adds the columns of a field.
 func (r *Reader) visit(f arrow.Field, name, list string, path []int) error {
+	if r.names += len(name); len(name) > nameLimit || r.names > namesLimit {
+		return r.frames.fail(r.frames.start, fmt.Sprintf("the name of a column is longer than %d KiB with those of the structs around it, or all of them than %d MiB", nameLimit>>10, namesLimit>>20), "write it anew with shorter names", nil)
+	}
 	typ := f.Type
 	if ext, ok := typ.(arrow.ExtensionType); ok {
 		typ = ext.StorageType()
@@ -70,7 +78,7 @@ func (r *Reader) visit(f arrow.Field, name, list string, path []int) error {
 		}
 		return nil
 	}
-	col := field{name: name, path: path, list: list, typ: typ, wanted: true}
+	col := field{name: name, path: path, list: list, typ: typ, wanted: true, binding: binding{elements: &r.elements, entries: &r.entries}}
 	values := valuesOf(typ)
 	col.declared = declaredType(values)
 	if t, ok := values.(*arrow.TimestampType); ok {

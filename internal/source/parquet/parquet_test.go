@@ -383,13 +383,19 @@ func FuzzReader(f *testing.F) {
 	f.Add(small(f))
 	f.Add(small(f, parquet.Compression(&parquet.Snappy), parquet.DataPageVersion(1)))
 	f.Add(write(f, 2, 1))
+	for _, codec := range []parquet.WriterOption{
+		parquet.Compression(&parquet.Gzip), parquet.Compression(&parquet.Brotli), parquet.Compression(&parquet.Zstd), parquet.Compression(&parquet.Lz4Raw), parquet.Compression(&parquet.Uncompressed),
+	} {
+		f.Add(deltas(f, codec, parquet.DataPageVersion(1)))
+		f.Add(withoutChecksums(f, deltas(f, codec, parquet.DataPageVersion(2))))
+	}
 	for _, name := range []string{"int96", "decimals_bytes", "lists", "delta", "encrypted_plain_footer"} {
 		b, err := os.ReadFile(interop + "pyarrow_" + name + ".parquet")
 		require.NoError(f, err)
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		r, err := New(bytes.NewReader(in), int64(len(in)), Options{Source: "in.parquet"})
+		r, err := New(bytes.NewReader(in), int64(len(in)), Options{Source: "in.parquet", UnpackLimit: 2000})
 		rows, cells := int64(0), int64(0)
 		var c batch.Chunk
 		for err == nil && cells < 1<<20 { // a few bytes may claim billions of nulls
