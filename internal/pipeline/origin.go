@@ -29,6 +29,8 @@ const (
 type SQLSource struct {
 	Database Database
 	Query    *SQLText
+	// Table is the table that Query reads, in quotes, if the file names one.
+	Table string
 	// Format is csv, tsv or jsonl.
 	Format string
 }
@@ -45,15 +47,37 @@ type HTTPSource struct {
 type Portion struct {
 	// Rows is how many records a unit has; 0 does not cut by records.
 	Rows int
-	// Column and Parts cut the values of a column of whole numbers to ranges of the
-	// same width; Column is empty without them.
+	// Kind says how rows are divided to Parts ranges; it is empty if they are not.
+	Kind RangeKind
+	// Column is the one whose values are divided. It is empty for pages, and for the
+	// primary key of the table.
 	Column string
 	Parts  int
 }
 
+// RangeKind is a way to divide the rows of a query or table.
+type RangeKind string
+
+const (
+	// WidthRanges divides a column of whole numbers to ranges of the same width.
+	WidthRanges RangeKind = "key_range"
+	// KeyRanges divides a column of any type to ranges of about as many rows.
+	KeyRanges RangeKind = "key_ranges"
+	// CtidRanges divides a table by its pages, one of SQLite by its rowid.
+	CtidRanges RangeKind = "ctid_ranges"
+)
+
+// String returns the ranges as they stand in a pipeline file.
+func (p Portion) String() string {
+	if p.Column == "" {
+		return fmt.Sprintf("%s(%d)", p.Kind, p.Parts)
+	}
+	return fmt.Sprintf("%s(%s, %d)", p.Kind, p.Column, p.Parts)
+}
+
 var (
 	rowsForm  = regexp.MustCompile(`^rows\(\s*([0-9_]+)\s*\)$`)
-	rangeForm = regexp.MustCompile(`^key_range\(\s*([\pL_][\pL\pN_]*)\s*,\s*([0-9]+)\s*\)$`)
+	rangeForm = regexp.MustCompile(`^(key_ranges?|ctid_ranges)\(\s*(?:([\pL_][\pL\pN_]*)\s*,\s*)?([0-9]+)\s*\)$`)
 	pathForm  = regexp.MustCompile(`^/in/[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$`)
 )
 
@@ -66,7 +90,7 @@ func (p *parser) portion(s *Source, n *yamldoc.Node, whole string, ranges bool) 
 	}
 	forms := whole + " or rows(1000)"
 	if ranges {
-		forms = whole + ", rows(50000) or key_range(id, 16)"
+		forms = whole + ", rows(50000), key_range(id, 16), key_ranges(id, 16) or ctid_ranges(16)"
 	}
 	s.Unit = text
 	if m := rowsForm.FindStringSubmatch(text); m != nil {
@@ -75,16 +99,52 @@ func (p *parser) portion(s *Source, n *yamldoc.Node, whole string, ranges bool) 
 			return
 		}
 	}
-	if m := rangeForm.FindStringSubmatch(text); m != nil && ranges {
-		s.Portion.Column = m[1]
-		s.Portion.Parts, _ = strconv.Atoi(m[2]) // 0 is refused
-		if s.Portion.Parts >= 1 && s.Portion.Parts <= maxParts {
-			return
-		}
-		n.Errorf(&p.errs, yamldoc.CodeValue, "the number of ranges is from 1 to %d", maxParts)
+	if ranges && p.ranges(&s.Portion, n, text, s.SQL.Table) {
 		return
 	}
 	n.Errorf(&p.errs, yamldoc.CodeValue, "%q is no unit here; write %s", clip(text), forms)
+}
+
+// ranges reads how rows are divided, of a query or of a table, which is then not
+// empty. It reports whether the text is about that.
+func (p *parser) ranges(to *Portion, n *yamldoc.Node, text, table string) bool {
+	m := rangeForm.FindStringSubmatch(text)
+	if m == nil {
+		return false
+	}
+	to.Kind, to.Column = RangeKind(m[1]), m[2]
+	to.Parts, _ = strconv.Atoi(m[3]) // 0 is refused
+	switch {
+	case to.Parts < 1 || to.Parts > maxParts:
+		n.Errorf(&p.errs, yamldoc.CodeValue, "the number of ranges is from 1 to %d", maxParts)
+	case to.Kind == CtidRanges && to.Column != "":
+		n.Errorf(&p.errs, yamldoc.CodeValue, "ctid_ranges divides the pages of a table, not a column; write ctid_ranges(%d), or key_ranges(%s, %d)", to.Parts, to.Column, to.Parts)
+	case to.Kind == CtidRanges && table == "":
+		n.Errorf(&p.errs, yamldoc.CodeValue, "ctid_ranges divides a table; write table: NAME instead of the query, or key_ranges(column, %d)", to.Parts)
+	case to.Kind == KeyRanges && to.Column == "" && table == "":
+		n.Errorf(&p.errs, yamldoc.CodeValue, "key_ranges(%d) divides the primary key of a table; write table: NAME instead of the query, or name a column: key_ranges(id, %d)", to.Parts, to.Parts)
+	case to.Kind == WidthRanges && to.Column == "":
+		n.Errorf(&p.errs, yamldoc.CodeValue, "key_range has a column of whole numbers, such as key_range(id, %d)", to.Parts)
+	}
+	return true
+}
+
+// wholeTable reads a table as the query of all its rows; nil if none is named. The
+// name comes back in quotes.
+func (p *parser) wholeTable(m *yamldoc.Mapping, others ...string) (t *SQLText, quoted string) {
+	n := m.Get("table")
+	if n == nil {
+		return nil, ""
+	}
+	for _, other := range others {
+		if m.Has(other) {
+			m.KeyNode(other).Errorf(&p.errs, CodeCommand, "table and %s both say which rows are read; keep one", other)
+		}
+	}
+	var name string
+	p.table(&name, n)
+	quoted = `"` + strings.ReplaceAll(name, ".", `"."`) + `"`
+	return &SQLText{text: "SELECT * FROM " + quoted, pos: n.Pos(), place: func(int) diag.Position { return n.Pos() }}, quoted
 }
 
 // sqlSource reads a source of rows.
@@ -95,13 +155,15 @@ func (p *parser) sqlSource(s *Source, m *yamldoc.Mapping, n *yamldoc.Node) {
 	if f == nil {
 		return
 	}
-	p.keys(f, "sql of the source", []string{"dsn", "query", "file", "format"}, nil)
+	p.keys(f, "sql of the source", []string{"dsn", "query", "table", "file", "format"}, nil)
 	if !p.database(&s.SQL.Database, f, "sql of the source") {
 		return
 	}
-	s.SQL.Query = p.sqlText(f, "query", "file", s.SQL.Database, nil, true)
+	if s.SQL.Query, s.SQL.Table = p.wholeTable(f, "query", "file"); s.SQL.Query == nil {
+		s.SQL.Query = p.sqlText(f, "query", "file", s.SQL.Database, nil, true)
+	}
 	if s.SQL.Query == nil {
-		n.Errorf(&p.errs, CodeCommand, "sql of the source has no query; give it query or file")
+		n.Errorf(&p.errs, CodeCommand, "sql of the source has no query; give it query, table or file")
 	}
 	if word, ok := f.Get("format").OneOf(&p.errs, "csv", "tsv", "jsonl"); ok {
 		s.SQL.Format = word

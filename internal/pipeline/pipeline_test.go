@@ -140,19 +140,17 @@ func TestMistakes(t *testing.T) {
 
 func TestLaterVersions(t *testing.T) {
 	t.Parallel()
-	for _, field := range []string{
-		"run: [cat], split: key_ranges(4)",
-	} {
-		_, err := pipeline.Parse("p.yaml", []byte(head+"steps:\n  a: {"+field+"}\n"), nil)
-		require.ErrorContains(t, err, "is not supported by this version yet", field)
-		require.Len(t, strings.Split(err.Error(), "\n"), 1, field)
-		require.Contains(t, err.Error(), "p.yaml:5:", field)
-	}
-	for _, source := range []string{"cron: x", "files: x, unit: 'key_range(id, 16)'"} {
+	for _, source := range []string{"cron: x", "kafka: x"} {
 		_, err := pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\nsource: {"+source+"}\nsteps: {a: {run: [cat]}}\n"), nil)
 		require.ErrorContains(t, err, "is not supported by this version yet", source)
 		require.Len(t, strings.Split(err.Error(), "\n"), 1, source)
 	}
+}
+
+func TestRangesOfFiles(t *testing.T) {
+	t.Parallel()
+	_, err := pipeline.Parse("p.yaml", []byte("version: 1\npipeline: p\nsource: {files: x, unit: 'key_range(id, 16)'}\nsteps: {a: {run: [cat]}}\n"), nil)
+	require.EqualError(t, err, `p.yaml:3:26: "key_range(id, 16)" is for rows of a database (source: {sql: …}); write file, rows(50000) or time(created_at, 1h)`)
 }
 
 func TestOrderKeepsTheFile(t *testing.T) {

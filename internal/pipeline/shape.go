@@ -22,6 +22,8 @@ type Split struct {
 	// With "files" the output is a folder, and each file in it is a part.
 	Kind string
 	Rows int64
+	// Portion are the ranges of rows that a step in SQL reads, if they are the parts.
+	Portion Portion
 }
 
 // String returns the split as it stands in a pipeline file.
@@ -31,6 +33,8 @@ func (s *Split) String() string {
 		return ""
 	case s.Kind == "rows":
 		return fmt.Sprintf("rows(%d)", s.Rows)
+	case s.Portion.Kind != "":
+		return s.Portion.String()
 	}
 	return s.Kind
 }
@@ -103,10 +107,28 @@ func (p *parser) split(s *Step, n *yamldoc.Node, where string) {
 			n.Errorf(&p.errs, CodeCommand, "%s gives one output, and split: files is for a command (run or sh) that writes several into the folder {output}; write rows(50000)", where)
 		}
 	case name == "key_ranges", name == "ctid_ranges":
-		p.unsupported(n, fmt.Sprintf("the split %q", clip(text)))
+		p.splitRanges(s, n, text, where)
 	default:
-		n.Errorf(&p.errs, yamldoc.CodeValue, "%q is no split; write rows(50000), row_groups for Parquet, or files for a command that writes several", clip(text))
+		n.Errorf(&p.errs, yamldoc.CodeValue, "%q is no split; write rows(50000), row_groups for Parquet, files for a command that writes several, or key_ranges(id, 16) or ctid_ranges(16) for a step in SQL", clip(text))
 	}
+}
+
+// splitRanges reads that a step in SQL gives its rows range by range.
+func (p *parser) splitRanges(s *Step, n *yamldoc.Node, text, where string) {
+	switch {
+	case s.SQL == nil:
+		n.Errorf(&p.errs, CodeCommand, "%s is no step in SQL, whose rows have ranges of keys; write rows(50000)", where)
+		return
+	case s.SQL.Load != nil || s.SQL.Statement != nil:
+		n.Errorf(&p.errs, CodeCommand, "%s changes something, and ranges of keys are for a step that only reads (query or table); let a step before it do the rest", where)
+		return
+	}
+	split := &Split{}
+	if !p.ranges(&split.Portion, n, strings.TrimSpace(text), s.SQL.Table) {
+		n.Errorf(&p.errs, yamldoc.CodeValue, "%q is no split; write key_ranges(id, 16) or ctid_ranges(16)", clip(text))
+		return
+	}
+	split.Kind, s.Split = string(split.Portion.Kind), split
 }
 
 // origin is where the units of a step come from.
@@ -203,8 +225,8 @@ func (p *parser) unit(s *Source, n *yamldoc.Node) {
 			return
 		}
 		s.Unit, s.cut = text, &Cut{Kind: name, Column: args[0], Span: span}
-	case name == "key_range":
-		p.unsupported(n, fmt.Sprintf("the unit %q", clip(text)))
+	case name == "key_range", name == "key_ranges", name == "ctid_ranges":
+		n.Errorf(&p.errs, yamldoc.CodeValue, "%q is for rows of a database (source: {sql: …}); write file, rows(50000) or time(created_at, 1h)", clip(text))
 	default:
 		n.Errorf(&p.errs, yamldoc.CodeValue, "%q is no unit; write file, rows(50000) or time(created_at, 1h)", clip(text))
 	}

@@ -53,7 +53,9 @@ type SQL struct {
 	// Statement changes something; nil does not. Query gives the rows of the
 	// output; without it the output is the input.
 	Statement, Query *SQLText
-	Idempotency      Idempotency
+	// Table is the table that Query reads, in quotes, if the file names one.
+	Table       string
+	Idempotency Idempotency
 }
 
 // Database is the address of a database, which may hold a password.
@@ -228,16 +230,18 @@ func (p *parser) sql(s *Step, m *yamldoc.Mapping, n *yamldoc.Node, where string)
 	if f == nil {
 		return
 	}
-	p.keys(f, "sql of "+where, []string{"dsn", "load", "file", "statement", "query", "idempotency"}, nil)
+	p.keys(f, "sql of "+where, []string{"dsn", "load", "file", "statement", "query", "table", "idempotency"}, nil)
 	if !p.database(&s.SQL.Database, f, "sql of "+where) {
 		return
 	}
 	s.SQL.Statement = p.sqlText(f, "statement", "file", s.SQL.Database, stepParams, false)
-	s.SQL.Query = p.sqlText(f, "query", "", s.SQL.Database, stepParams, true)
+	if s.SQL.Query, s.SQL.Table = p.wholeTable(f, "query"); s.SQL.Query == nil {
+		s.SQL.Query = p.sqlText(f, "query", "", s.SQL.Database, stepParams, true)
+	}
 	if l := f.Get("load"); l != nil {
 		s.SQL.Load = p.load(l, where)
 	}
-	if !f.Has("load") && !f.Has("statement") && !f.Has("file") && !f.Has("query") {
+	if !f.Has("load") && !f.Has("statement") && !f.Has("file") && !f.Has("query") && !f.Has("table") {
 		n.Errorf(&p.errs, CodeCommand, `sql of %s does nothing; give it a query, a statement or file, or load`, where)
 	}
 	if word, ok := f.Get("idempotency").OneOf(&p.errs, string(OncePerUnit), string(OncePerKey), string(EachTime)); ok {

@@ -83,7 +83,7 @@ func TestSourcesOfRowsAndBodies(t *testing.T) {
 	}
 	p, err := source("sql: {dsn: 'sqlite:x.db', query: SELECT 1, format: csv}, unit: 'key_range(id, 16)', key: '{part}', keep: 2h")
 	require.NoError(t, err)
-	require.Equal(t, pipeline.Portion{Column: "id", Parts: 16}, p.Source.Portion)
+	require.Equal(t, pipeline.Portion{Kind: pipeline.WidthRanges, Column: "id", Parts: 16}, p.Source.Portion)
 	require.Equal(t, "key_range(id, 16) of sqlite:x.db", p.Source.String())
 	require.Equal(t, []any{"csv", "{part}", "2h0m0s"}, []any{p.Source.SQL.Format, p.Source.Key, p.Source.Keep.String()})
 	p, err = source("http: /in/a/b.c, unit: 'rows(1_000)'")
@@ -99,7 +99,7 @@ func TestSourcesOfRowsAndBodies(t *testing.T) {
 		"sql: {dsn: 'sqlite:x'}": "3:15: sql of the source has no query",
 		"sql: {dsn: 'sqlite:x', query: 'SELECT :unit_id'}":                  "unknown parameter :unit_id",
 		"sql: {dsn: 'sqlite:x', query: SELECT 1}, files: x":                 "3:51: the source has sql and files; keep one",
-		"sql: {dsn: 'sqlite:x', query: SELECT 1}, unit: file":               `"file" is no unit here; write query, rows(50000) or key_range(id, 16)`,
+		"sql: {dsn: 'sqlite:x', query: SELECT 1}, unit: file":               `"file" is no unit here; write query, rows(50000), key_range(id, 16), key_ranges(id, 16) or ctid_ranges(16)`,
 		"sql: {dsn: 'sqlite:x', query: SELECT 1}, unit: rows(0)":            `"rows(0)" is no unit here`,
 		"sql: {dsn: 'sqlite:x', query: SELECT 1}, unit: 'key_range(id, 0)'": "the number of ranges is from 1 to 10000",
 		"sql: {dsn: 'sqlite:x', query: SELECT 1}, key: '{path}'":            "unknown placeholder {path} in key; there are {part} and {sha256}",

@@ -40,6 +40,7 @@ type stored struct {
 	Set         string         `json:"set,omitempty"` // setUnit
 	Split       string         `json:"split,omitempty"`
 	Parts       []part         `json:"parts,omitempty"`
+	Sections    []section      `json:"sections,omitempty"`
 	State       State          `json:"state"`
 	Cause       Cause          `json:"cause,omitempty"`
 	Error       string         `json:"error,omitempty"`

@@ -59,6 +59,10 @@ func fingerprint(p *pipeline.Pipeline, s *pipeline.Step) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("fingerprint of step %q: %w", s.Name, err)
 	}
+	ranges := ""
+	if isRanges(s) {
+		ranges = s.Split.String()
+	}
 	err = json.NewEncoder(h).Encode(struct {
 		Run     []string
 		Shell   string
@@ -76,7 +80,8 @@ func fingerprint(p *pipeline.Pipeline, s *pipeline.Step) (string, error) {
 		FanIn   bool   `json:",omitempty"`
 		SQL     any    `json:",omitempty"`
 		Folder  bool   `json:",omitempty"`
-	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers.Max, s.HTTP.Address(), s.HTTP.BatchSize(), s.Worker, s.FanIn, inDatabase, s.Folder()})
+		Ranges  string `json:",omitempty"`
+	}{s.Run, s.Shell, s.Needs, s.Format, s.Dataset, s.Profile, int64(s.Timeout), s.Retry, s.Rejects, s.Workers.Max, s.HTTP.Address(), s.HTTP.BatchSize(), s.Worker, s.FanIn, inDatabase, s.Folder(), ranges})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint of step %q: %w", s.Name, err)
 	}

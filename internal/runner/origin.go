@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"math"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/db"
@@ -97,13 +95,6 @@ func (o *origin) settled(path string) (sourceFile, error) {
 	return statSource(path)
 }
 
-// rowPart is a piece of what a query gives.
-type rowPart struct {
-	name  string // for people and for the key
-	query string
-	args  []any
-}
-
 // rowUnits stores the rows of the source's query as inputs of units. All of them
 // are of one state of the database.
 func (r *Runner) rowUnits(ctx context.Context) ([]queue.Offer, error) {
@@ -134,11 +125,9 @@ func (r *Runner) rowUnits(ctx context.Context) ([]queue.Offer, error) {
 	var all []queue.Offer
 	err = d.ReadTx(ctx, func(tx *db.Tx) error {
 		all = nil
-		parts := []rowPart{{name: "query", query: statements[0].Text}}
-		if c := p.Source.Portion; c.Column != "" {
-			if parts, err = ranges(ctx, tx, statements[0].Text, c); err != nil {
-				return err
-			}
+		parts, err := rangesOf(ctx, tx, relation{query: statements[0].Text, table: s.Table}, p.Source.Portion)
+		if err != nil {
+			return err
 		}
 		for _, piece := range parts {
 			units, err := r.storePart(ctx, tx, piece)
@@ -153,73 +142,6 @@ func (r *Runner) rowUnits(ctx context.Context) ([]queue.Offer, error) {
 		return nil, fail(err)
 	}
 	return all, nil
-}
-
-// ranges cuts a query by the values of a column of whole numbers: between its
-// smallest and its greatest one to ranges of the same width, and a part for those
-// without a value.
-func ranges(ctx context.Context, tx *db.Tx, query string, c pipeline.Portion) ([]rowPart, error) {
-	column := "profiler_source." + quoteName(c.Column)
-	from := " FROM (" + query + "\n) AS profiler_source"
-	rows, err := tx.NativeQuery(ctx, "SELECT min("+column+"), max("+column+"), count(*) - count("+column+")"+from)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var low, high any
-	var nulls int64
-	if rows.Next() {
-		if err := rows.Scan(&low, &high, &nulls); err != nil {
-			return nil, err
-		}
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, err
-	}
-	var parts []rowPart
-	first, ok1 := wholeNumber(low)
-	last, ok2 := wholeNumber(high)
-	if !ok1 || !ok2 {
-		return nil, complete("key_range needs a column of whole numbers, and %s is none; use rows(n)", c.Column)
-	}
-	if low != nil {
-		width := uint64(last-first)/uint64(c.Parts) + 1 //nolint:gosec // last is not below first
-		if width == 0 {                                 // one range of all numbers
-			width = math.MaxUint64
-		}
-		for at := first; ; {
-			end := last
-			if width <= uint64(last-at) { //nolint:gosec // last is not below at
-				end = at + int64(width) - 1 //nolint:gosec // it is at most last
-			}
-			parts = append(parts, rowPart{
-				fmt.Sprintf("%s %d to %d", c.Column, at, end),
-				"SELECT *" + from + " WHERE " + column + " >= $1 AND " + column + " <= $2 ORDER BY " + column, []any{at, end},
-			})
-			if end == last {
-				break
-			}
-			at = end + 1
-		}
-	}
-	if nulls > 0 {
-		parts = append(parts, rowPart{c.Column + " null", "SELECT *" + from + " WHERE " + column + " IS NULL", nil})
-	}
-	return parts, nil
-}
-
-// wholeNumber reads a number as a driver gives it; null is 0.
-func wholeNumber(v any) (int64, bool) {
-	switch x := v.(type) {
-	case nil:
-		return 0, true
-	case int64:
-		return x, true
-	case []byte: // a numeric without decimals
-		n, err := strconv.ParseInt(string(x), 10, 64)
-		return n, err == nil
-	}
-	return 0, false
 }
 
 // storePart stores the rows of a part, as several units if they are cut by their
@@ -243,7 +165,7 @@ func (r *Runner) storePart(ctx context.Context, tx *db.Tx, piece rowPart) ([]que
 		if err != nil {
 			return nil, err
 		}
-		if n == from && (size > 0 || source.Portion.Column != "") {
+		if n == from && (size > 0 || source.Portion.Kind != "") {
 			break // no rows, no unit; a query as a whole that gives none is one
 		}
 		all = append(all, unit)

@@ -66,7 +66,13 @@ func (v *visit) split(ctx context.Context) error {
 		return nil
 	}
 	// A stop of the run does not lose work that is done.
-	cuts, err := v.r.cut(context.WithoutCancel(ctx), v.output, v.s.Format.Out, cut.By{Kind: cut.Kind(v.s.Split.Kind), Rows: v.s.Split.Rows}, dir)
+	ctx = context.WithoutCancel(ctx)
+	cuts, err := v.r.cut(dir, func(to string) ([]cut.Part, error) {
+		if isRanges(v.s) {
+			return cutSections(ctx, v.output, v.sections, formatExt(v.s.Format.Out), to)
+		}
+		return cut.File(ctx, v.output, v.s.Format.Out, cut.By{Kind: cut.Kind(v.s.Split.Kind), Rows: v.s.Split.Rows}, to)
+	})
 	if why := badData(err); why != "" {
 		v.err, v.cause = fmt.Errorf("the output cannot be split by %s: %s", spec, why), CauseData
 		v.discardOutput()
@@ -79,7 +85,11 @@ func (v *visit) split(ctx context.Context) error {
 	}
 	v.parts = nil
 	for i, c := range cuts {
-		v.parts = append(v.parts, part{partUnit(p.Name, v.lease.Unit, spec, strconv.Itoa(i)), v.r.relative(c.Path), c.Name, &c.Rows, c.Bytes, c.SHA256})
+		which := strconv.Itoa(i)
+		if isRanges(v.s) {
+			which = c.Name // the bounds
+		}
+		v.parts = append(v.parts, part{partUnit(p.Name, v.lease.Unit, spec, which), v.r.relative(c.Path), c.Name, &c.Rows, c.Bytes, c.SHA256})
 	}
 	return nil
 }
@@ -105,9 +115,9 @@ func (r *Runner) complete(parts []part) bool {
 	return len(parts) > 0
 }
 
-// cut writes the parts of a file into a folder, which is there whole or not at
-// all. What was there is replaced.
-func (r *Runner) cut(ctx context.Context, path, format string, by cut.By, dir string) ([]cut.Part, error) {
+// cut lets parts be written into a folder, which is there whole or not at all. What
+// was there is replaced. write gets the folder in which the files are first.
+func (r *Runner) cut(dir string, write func(to string) ([]cut.Part, error)) ([]cut.Part, error) {
 	temporary := filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".tmp")
 	if err := errors.Join(os.RemoveAll(temporary), os.RemoveAll(dir)); err != nil {
 		return nil, err
@@ -116,7 +126,7 @@ func (r *Runner) cut(ctx context.Context, path, format string, by cut.By, dir st
 	if err := os.MkdirAll(temporary, 0o755); err != nil {
 		return nil, err
 	}
-	parts, err := cut.File(ctx, path, format, by, temporary)
+	parts, err := write(temporary)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +217,9 @@ func (r *Runner) cutSource(ctx context.Context, of queue.Offer, key string, file
 		err = freshen(dir)
 	}
 	if err != nil {
-		parts, err = r.cut(ctx, file.Path, "", cut.By{Kind: cut.Kind(c.Kind), Rows: c.Rows, Column: c.Column, Span: c.Span}, dir)
+		parts, err = r.cut(dir, func(to string) ([]cut.Part, error) {
+			return cut.File(ctx, file.Path, "", cut.By{Kind: cut.Kind(c.Kind), Rows: c.Rows, Column: c.Column, Span: c.Span}, to)
+		})
 	}
 	if now, statErr := statSource(file.Path); err == nil && (statErr != nil || now.text() != file.text()) {
 		err = errors.Join(errors.New("it changed while it was read; run again when it is complete"), os.RemoveAll(dir))

@@ -224,7 +224,7 @@ func TestRowsThatCannotBeRead(t *testing.T) {
 		b := newBench(t, "", nil)
 		for source, want := range map[string]string{
 			"sql: {dsn: '" + url + "', query: SELECT nam FROM orders}":                          "source of p: ",
-			"sql: {dsn: '" + url + "', query: SELECT id FROM orders}, unit: 'key_range(id, 3)'": "key_range needs a column of whole numbers, and id is none; use rows(n)",
+			"sql: {dsn: '" + url + "', query: SELECT id FROM orders}, unit: 'key_range(id, 3)'": "key_range needs a column of whole numbers, and id is none; use key_ranges(id, 3), which takes any",
 			"sql: {dsn: '" + url + "', query: DELETE FROM orders}":                              "source of p: ",
 			"sql: {dsn: '" + url + "', query: 'SELECT 1 AS a, 2 AS a'}":                         `two columns with the name "a"`,
 			"sql: {dsn: 'postgres://u:s3cret@127.0.0.1:1/d', query: SELECT 1}":                  "connection refused",

@@ -145,6 +145,9 @@ func (v *visit) sqlAll(ctx context.Context, temporary string) error {
 		return nil
 	}
 	defer out.Close()
+	if isRanges(v.s) {
+		return v.exportRanges(ctx, d, out)
+	}
 	err = d.Tx(ctx, func(tx *db.Tx) error {
 		if changes {
 			first, err := true, error(nil)

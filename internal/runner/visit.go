@@ -69,6 +69,8 @@ type visit struct {
 	kept    string   // what was stored of the output that is used again
 	parts   []part   // what the output is cut into
 	files   []file   // what an output that is a folder holds
+	// sections are the ranges that an output was written by.
+	sections []section
 	// retryAfter is what an HTTP function asked for.
 	retryAfter time.Duration
 	took       time.Duration // by run
@@ -278,7 +280,7 @@ func (v *visit) resume(ctx context.Context) (bool, error) {
 	if rec == nil || !slices.Equal(rec.Inputs, v.shas) || !v.r.intact(rec, v.s.Folder()) {
 		return false, nil
 	}
-	v.kept = body
+	v.kept, v.sections = body, rec.Sections
 	v.output, v.sha, v.bytes = v.r.path(rec.Output), rec.SHA256, rec.Bytes
 	v.verdict, v.inputBad, v.rows, v.rejects = rec.Verdict, rec.InputBad, rec.Rows, rec.Rejects
 	if rec.RowsIn != nil {
@@ -590,7 +592,7 @@ func (v *visit) stored(state State) *stored {
 		}
 	}
 	return &stored{
-		Version: storedVersion, Parts: parts, Split: split, Run: v.lease.Run, Fingerprint: v.r.prints[v.step], Rules: v.r.rules[v.step], Inputs: v.shas, InputFiles: inputs, Set: v.setUnit(),
+		Version: storedVersion, Parts: parts, Split: split, Sections: v.sections, Run: v.lease.Run, Fingerprint: v.r.prints[v.step], Rules: v.r.rules[v.step], Inputs: v.shas, InputFiles: inputs, Set: v.setUnit(),
 		State: state, Cause: v.cause, Error: textOf(v.err), Stderr: v.stderr, Output: v.r.relative(v.output), SHA256: v.sha, Bytes: v.bytes,
 		Verdict: v.verdict, InputBad: v.inputBad, Rows: v.rows, RowsIn: v.rowsIn, Rejects: v.rejects, Attempts: v.attempts,
 		CPUSeconds: v.cpu.Seconds(), PeakBytes: v.peak, At: v.r.options.Clock.Now().UTC(),
