@@ -122,6 +122,15 @@ func (s *State) of(f *Features) *State {
 	return NewState()
 }
 
+// Known returns the ids of the last batches, and whether each was admitted.
+func (s *State) Known() map[string]bool {
+	known := make(map[string]bool, len(s.batches))
+	for i := range s.batches {
+		known[s.batches[i].id] = s.batches[i].accepted
+	}
+	return known
+}
+
 // column returns the state of a column, which it makes if need be.
 func (s *State) column(key columnKey) *columnState {
 	if c := s.index[key]; c != nil {

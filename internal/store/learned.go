@@ -29,8 +29,15 @@ type Learning struct {
 	Decision anomaly.Decision
 }
 
-// maxReplay is how many batches a state is rebuilt from at most.
-const maxReplay = 1000
+const (
+	// maxReplay is how many batches a state is rebuilt from at most.
+	maxReplay = 1000
+	// behindBase is how many batches before the last one the base of a dataset
+	// stands when it is made, and farFromBase after how many more it is made anew.
+	// What comes out of order mostly comes next to its place: units that are worked
+	// on side by side.
+	behindBase, farFromBase = 16, 48
+)
 
 // Learned returns what was learned of a dataset from batches strictly before a
 // time, the named one left out, and the version of the history. The caller owns
@@ -62,7 +69,16 @@ func (s *Store) Learned(ctx context.Context, dataset, batch string, before time.
 				return nil
 			}
 		}
-		state, _, err = replay(ctx, tx, id, micros(before), batch)
+		since, err := firstOf(ctx, tx, id, batch, micros(before))
+		if err != nil {
+			return err
+		}
+		b, err := readBase(ctx, tx, id, since)
+		if err != nil {
+			return err
+		}
+		r, err := replay(ctx, tx, id, b, micros(before), batch)
+		state = r.state
 		return err
 	})
 	if err != nil {
@@ -96,6 +112,35 @@ func (r *learnedRow) state() (*anomaly.State, error) {
 	return anomaly.Decode(r.Data)
 }
 
+// base is a state from which later batches are learned again: that of all batches
+// up to a time. The zero value but for the time is that of none.
+type base struct {
+	At   int64  `db:"base_us"`
+	Data []byte `db:"base"`
+}
+
+// readBase returns the base of a dataset if nothing changes at or before it, else
+// an empty one.
+func readBase(ctx context.Context, q querier, dataset, since int64) (base, error) {
+	var b []base
+	err := q.Select(ctx, &b, "SELECT base_us, base FROM learned WHERE dataset_id = ? AND base_us < ?", dataset, since)
+	if err != nil || len(b) == 0 {
+		return base{At: math.MinInt64}, err
+	}
+	return b[0], nil
+}
+
+// firstOf returns the time of the first batch of a name that counts, or at if that
+// is before.
+func firstOf(ctx context.Context, q querier, dataset int64, name string, at int64) (int64, error) {
+	var first sql.NullInt64
+	err := q.Get(ctx, &first, "SELECT min(at_us) FROM batch WHERE dataset_id = ? AND name = ? AND superseded_us IS NULL", dataset, name)
+	if err == nil && first.Valid {
+		at = min(at, first.Int64)
+	}
+	return at, err
+}
+
 // lesson is a recorded batch with features.
 type lesson struct {
 	ID      int64    `db:"id"`
@@ -114,22 +159,47 @@ type judged struct {
 	score *float64 // nil if there is none, or one is stored already
 }
 
-// replay folds the history of a dataset before a time, one batch left out. It
-// returns what it says of each batch by its id.
-func replay(ctx context.Context, q querier, dataset, before int64, except string) (*anomaly.State, map[int64]judged, error) {
+// replayed is what a replay found.
+type replayed struct {
+	state *anomaly.State
+	batch map[int64]judged // those that were learned again, by their ids
+	base  *base            // a later one than it began with; nil if that is near
+	known map[string]bool  // the last batches of the base it began with, and whether each was admitted there
+}
+
+// replay folds the history of a dataset onto a base and up to before a time, one
+// batch left out.
+func replay(ctx context.Context, q querier, dataset int64, from base, before int64, except string) (out replayed, err error) {
+	state := anomaly.NewState()
+	if from.Data != nil {
+		switch state, err = anomaly.Decode(from.Data); {
+		case errors.Is(err, anomaly.ErrFormat):
+			return replay(ctx, q, dataset, base{At: math.MinInt64}, before, except)
+		case err != nil:
+			return out, err
+		}
+		out.known = state.Known()
+	}
 	var rows []lesson
-	err := q.Select(ctx, &rows, `SELECT b.id, b.name, b.at_us, b.label, b.score, f.preset, f.ignored, f.data FROM batch b JOIN feature f ON f.batch_id = b.id
-		WHERE b.dataset_id = ? AND b.at_us < ? AND b.superseded_us IS NULL ORDER BY b.at_us DESC, b.id DESC LIMIT ?`, dataset, before, maxReplay)
+	err = q.Select(ctx, &rows, `SELECT b.id, b.name, b.at_us, b.label, b.score, f.preset, f.ignored, f.data FROM batch b JOIN feature f ON f.batch_id = b.id
+		WHERE b.dataset_id = ? AND b.at_us > ? AND b.at_us < ? AND b.superseded_us IS NULL ORDER BY b.at_us DESC, b.id DESC LIMIT ?`, dataset, from.At, before, maxReplay)
 	if err != nil {
-		return nil, nil, err
+		return out, err
 	}
 	slices.Reverse(rows)
 	last := map[string]int{} // what several steps judged counts once
 	for i := range rows {
 		last[rows[i].Name] = i
 	}
-	state, all, ids := anomaly.NewState(), map[int64]judged{}, map[string]int64{}
+	all, ids := map[int64]judged{}, map[string]int64{}
+	cut := baseAt(rows)
 	for i := range rows {
+		if i > 0 && i == cut {
+			out.base = &base{At: rows[i-1].At}
+			if out.base.Data, err = state.Encode(); err != nil {
+				return out, err
+			}
+		}
 		r := &rows[i]
 		if r.Name == except || last[r.Name] != i {
 			continue
@@ -141,22 +211,38 @@ func replay(ctx context.Context, q querier, dataset, before int64, except string
 			}
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("features of batch %s: %w", r.Name, err)
+			return out, fmt.Errorf("features of batch %s: %w", r.Name, err)
 		}
 		d := state.Judge(f, o)
-		out := state.Add(r.Name, f, o, d, anomaly.Label(r.Label))
-		j := judged{held: !out.Admitted}
+		outcome := state.Add(r.Name, f, o, d, anomaly.Label(r.Label))
+		j := judged{held: !outcome.Admitted}
 		if d.HasScore && r.Score == nil {
 			j.score = &d.Score
 		}
 		ids[r.Name], all[r.ID] = r.ID, j
-		for _, name := range out.AdmittedLater {
-			j := all[ids[name]]
-			j.held = false
-			all[ids[name]] = j
+		for _, name := range outcome.AdmittedLater {
+			if id, ok := ids[name]; ok {
+				j := all[id]
+				j.held = false
+				all[id] = j
+			}
 		}
 	}
-	return state, all, nil
+	out.state, out.batch = state, all
+	return out, nil
+}
+
+// baseAt returns the index of the first row behind a new base, 0 if there is to be
+// none. The rows before it are older than it.
+func baseAt(rows []lesson) int {
+	if len(rows) <= farFromBase {
+		return 0
+	}
+	i := len(rows) - behindBase
+	for i > 0 && rows[i-1].At == rows[i].At {
+		i--
+	}
+	return i
 }
 
 // extractAgain takes the features of a batch from its stored profile; nil if that
@@ -223,8 +309,10 @@ func prepareLesson(o *Observation) (*lessonOf, error) {
 type pupil struct {
 	row     learnedRow
 	decoded *anomaly.State // nil until somebody needs it
-	dirty   bool           // to be rebuilt from all batches
+	dirty   bool           // to be learned again
+	since   int64          // the time of the first batch that has changed, if it is dirty
 	changed bool
+	base    *base // to be written; without data it is deleted
 }
 
 func (w *writer) pupil(ctx context.Context, dataset int64) (*pupil, error) {
@@ -235,14 +323,15 @@ func (w *writer) pupil(ctx context.Context, dataset int64) (*pupil, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pupil{row: row}
+	p := &pupil{row: row, since: math.MaxInt64}
 	w.pupils[dataset] = p
 	return p, nil
 }
 
 // learn folds a batch that was written into what is known of its dataset. A
-// batch that comes out of order, or again, makes the whole be rebuilt.
-func (w *writer) learn(ctx context.Context, dataset, batch int64, p *prepared, again bool) error {
+// batch that comes out of order, or again after one of the time before, makes all
+// behind it be learned again.
+func (w *writer) learn(ctx context.Context, dataset, batch int64, p *prepared, before int64, again bool) error {
 	l := p.lesson
 	if l == nil && !again {
 		return nil
@@ -252,16 +341,25 @@ func (w *writer) learn(ctx context.Context, dataset, batch int64, p *prepared, a
 		return err
 	}
 	s.changed = true
+	o := p.o
+	at := micros(o.Report.At)
+	if s.dirty = s.dirty || l == nil || again || at <= s.row.Last || p.labelled; s.dirty {
+		first, err := firstOf(ctx, w.tx, dataset, o.Report.Batch, at)
+		if err != nil {
+			return err
+		}
+		if again {
+			first = min(first, before)
+		}
+		s.since = min(s.since, first)
+	}
 	if l == nil {
-		s.dirty = true
 		return nil
 	}
-	o := p.o
 	if _, err := w.tx.Exec(ctx, "INSERT INTO feature (batch_id, preset, ignored, data) VALUES (?, ?, ?, ?)", batch, o.Learning.Options.Preset.String(), l.ignored, l.features); err != nil {
 		return err
 	}
-	at := micros(o.Report.At)
-	if s.dirty = s.dirty || again || at <= s.row.Last || p.labelled; s.dirty {
+	if s.dirty {
 		return nil
 	}
 	s.row.Last = at
@@ -271,7 +369,7 @@ func (w *writer) learn(ctx context.Context, dataset, batch int64, p *prepared, a
 	} else {
 		if s.decoded == nil {
 			if s.decoded, err = s.row.state(); err != nil {
-				s.dirty = true
+				s.dirty, s.since = true, math.MinInt64
 				return nil
 			}
 		}
@@ -318,25 +416,76 @@ func (w *writer) finishLearning(ctx context.Context) error {
 			dataset, s.row.Version+1, s.row.Last, s.row.Data); err != nil {
 			return err
 		}
+		if s.base == nil {
+			continue
+		}
+		var at *int64
+		if s.base.Data != nil {
+			at = &s.base.At
+		}
+		if _, err := w.tx.Exec(ctx, "UPDATE learned SET base_us = ?, base = ? WHERE dataset_id = ?", at, s.base.Data, dataset); err != nil {
+			return err
+		}
 	}
 	clear(w.pupils)
 	return nil
 }
 
-// rebuild learns a dataset anew from all its batches and marks those that are
-// held out.
+// rebuild learns a dataset anew from the first batch on that has changed, or all,
+// and marks those that are held out.
 func (w *writer) rebuild(ctx context.Context, dataset int64, s *pupil) error {
-	state, all, err := replay(ctx, w.tx, dataset, math.MaxInt64, "")
+	from, err := readBase(ctx, w.tx, dataset, s.since)
 	if err != nil {
 		return err
 	}
-	s.decoded, s.row.Last = state, math.MinInt64
-	if last, ok := state.LastAt(); ok {
+	r, err := replay(ctx, w.tx, dataset, from, math.MaxInt64, "")
+	if err != nil {
+		return err
+	}
+	s.decoded, s.row.Last = r.state, math.MinInt64
+	if last, ok := r.state.LastAt(); ok {
 		s.row.Last = last
+	}
+	switch {
+	case r.base != nil:
+		s.base = r.base
+	case from.Data == nil:
+		s.base = &base{}
+	}
+	if err := w.hold(ctx, dataset, &r); err != nil {
+		return err
+	}
+	for id, j := range r.batch {
+		if j.score == nil {
+			continue
+		}
+		if _, err := w.tx.Exec(ctx, "UPDATE batch SET score = ? WHERE id = ?", *j.score, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hold marks which batches of a replay are held out, and which of those before it
+// are no longer, or again.
+func (w *writer) hold(ctx context.Context, dataset int64, r *replayed) error {
+	now := r.state.Known()
+	for name, admitted := range r.known {
+		later, ok := now[name]
+		if admitted || !ok { // it cannot change any more
+			continue
+		}
+		held := 1
+		if later {
+			held = 0
+		}
+		if _, err := w.tx.Exec(ctx, "UPDATE batch SET held = ? WHERE dataset_id = ? AND name = ? AND superseded_us IS NULL", held, dataset, name); err != nil {
+			return err
+		}
 	}
 	for _, out := range []bool{false, true} {
 		var ids []any
-		for id, j := range all {
+		for id, j := range r.batch {
 			if j.held == out {
 				ids = append(ids, id)
 			}
@@ -352,14 +501,6 @@ func (w *writer) rebuild(ctx context.Context, dataset int64, s *pupil) error {
 			}
 		}
 	}
-	for id, j := range all {
-		if j.score == nil {
-			continue
-		}
-		if _, err := w.tx.Exec(ctx, "UPDATE batch SET score = ? WHERE id = ?", *j.score, id); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -368,6 +509,6 @@ func (w *writer) relearn(ctx context.Context, dataset int64) error {
 	if err != nil {
 		return err
 	}
-	p.dirty, p.changed = true, true
+	p.dirty, p.changed, p.since = true, true, math.MinInt64
 	return w.finishLearning(ctx)
 }

@@ -371,7 +371,7 @@ func (w *writer) observation(ctx context.Context, p *prepared) error {
 	if err != nil {
 		return err
 	}
-	label, again, err := w.supersede(ctx, dataset, p)
+	label, before, again, err := w.supersede(ctx, dataset, p)
 	if err != nil {
 		return err
 	}
@@ -392,7 +392,7 @@ func (w *writer) observation(ctx context.Context, p *prepared) error {
 		}
 	}
 	if p.o.Side != SideInput {
-		if err := w.learn(ctx, dataset, batch, p, again); err != nil {
+		if err := w.learn(ctx, dataset, batch, p, before, again); err != nil {
 			return err
 		}
 	}
@@ -400,38 +400,39 @@ func (w *writer) observation(ctx context.Context, p *prepared) error {
 }
 
 // supersede marks the earlier one of the same batch and returns the label that
-// moves on, and whether there was one.
-func (w *writer) supersede(ctx context.Context, dataset int64, p *prepared) (l labelled, again bool, err error) {
+// moves on, its time, and whether there was one.
+func (w *writer) supersede(ctx context.Context, dataset int64, p *prepared) (l labelled, at int64, again bool, err error) {
 	r := &p.o.Report
 	var old struct {
 		ID    int64  `db:"id"`
 		Label string `db:"label"`
+		At    int64  `db:"at_us"`
 	}
 	err = w.tx.Get(ctx, &old, `UPDATE batch SET superseded_us = ?
 		WHERE dataset_id = ? AND name = ? AND pipeline = ? AND step = ? AND side = ? AND superseded_us IS NULL
-		RETURNING id, label`, w.now, dataset, r.Batch, r.Origin.Pipeline, r.Origin.Step, p.o.Side)
+		RETURNING id, label, at_us`, w.now, dataset, r.Batch, r.Origin.Pipeline, r.Origin.Step, p.o.Side)
 	if errors.Is(err, sql.ErrNoRows) {
-		return labelled{}, false, nil
+		return labelled{}, 0, false, nil
 	}
 	if err != nil {
-		return labelled{}, false, err
+		return labelled{}, 0, false, err
 	}
 	w.tx.OnCommit(func() {
 		w.s.log.Info("batch superseded", "dataset", r.Dataset, "batch", r.Batch, "step", r.Origin.Step)
 	})
 	if old.Label == "" || p.blob == nil {
-		return labelled{}, true, nil
+		return labelled{}, old.At, true, nil
 	}
 	var blob []byte
 	err = w.tx.Get(ctx, &blob, "SELECT data FROM profile WHERE batch_id = ?", old.ID)
 	if errors.Is(err, sql.ErrNoRows) {
-		return labelled{}, true, nil
+		return labelled{}, old.At, true, nil
 	}
 	if err != nil || !sameData(blob, p.blob) {
-		return labelled{}, true, err
+		return labelled{}, old.At, true, err
 	}
 	err = w.tx.Get(ctx, &l, "SELECT label, who, labelled_us FROM label WHERE batch_id = ? ORDER BY id DESC LIMIT 1", old.ID)
-	return l, true, err
+	return l, old.At, true, err
 }
 
 // sameData reports whether two encoded profiles are of the same rows, wherever

@@ -92,7 +92,9 @@ CREATE TABLE learned (
     dataset_id BIGINT NOT NULL PRIMARY KEY REFERENCES dataset (id),
     version BIGINT NOT NULL,
     last_us BIGINT NOT NULL,
-    data BYTEA NOT NULL
+    data BYTEA NOT NULL,
+    base_us BIGINT,
+    base BYTEA
 );
 
 CREATE TABLE incident (

@@ -90,7 +90,9 @@ CREATE TABLE learned (
     dataset_id BIGINT NOT NULL PRIMARY KEY REFERENCES dataset (id),
     version BIGINT NOT NULL,
     last_us BIGINT NOT NULL,
-    data BLOB NOT NULL
+    data BLOB NOT NULL,
+    base_us BIGINT,
+    base BLOB
 );
 
 CREATE TABLE incident (
