@@ -204,14 +204,13 @@ func (r *Reader) unclosed(text []byte) ([]byte, error) {
 // it, and counts it as malformed.
 func (r *Reader) skipLong(text []byte) ([]byte, error) {
 	r.records++
-	reason := fmt.Sprintf("the record is longer than %d MiB", RecordLimit>>20)
-	r.malformed(nil, 0, reason)
+	r.malformed(nil, 0, tooLong)
 	for {
 		if i := bytes.IndexByte(text, r.lineEnd()); i >= 0 {
-			r.tell(batch.Record{Kind: batch.MalformedRecord, Text: text[:i+1], Reason: reason})
+			r.tell(batch.Record{Kind: batch.MalformedRecord, Text: text[:i+1], Reason: tooLong})
 			return r.keep(text, i+1), nil
 		}
-		r.tell(batch.Record{Kind: batch.MalformedRecord, Text: text, Reason: reason, More: !r.eof})
+		r.tell(batch.Record{Kind: batch.MalformedRecord, Text: text, Reason: tooLong, More: !r.eof})
 		text = r.keep(text, len(text))
 		if r.eof {
 			return text, nil
@@ -222,6 +221,8 @@ func (r *Reader) skipLong(text []byte) ([]byte, error) {
 		}
 	}
 }
+
+var tooLong = fmt.Sprintf("the record is longer than %d MiB", RecordLimit>>20)
 
 func (r *Reader) lineEnd() byte {
 	if r.crOnly {

@@ -199,6 +199,11 @@ func (s *scanner) endRecord(end, next int) {
 		return
 	}
 	r.records++
+	if end-begin > r.limit {
+		s.doubled = 0
+		r.malformed(s.raw.Text[begin:next], begin, tooLong)
+		return
+	}
 	if s.header {
 		s.raw.Fields = s.raw.Fields[:min(width, s.columns)]
 		s.count, s.last, s.found = 1, begin, width

@@ -128,3 +128,17 @@ func TestEqualNamesOfManyColumns(t *testing.T) {
 	require.Equal(t, []string{"a", "a_2", "a_4", "a_5"}, names[:4])
 	require.Equal(t, []string{"a_100001", "a_3", "column_100002", "a_"}, names[99_999:])
 }
+
+// TestRecordsOfManyFieldsAreLimited has a record that is whole in the window but
+// too long.
+func TestRecordsOfManyFieldsAreLimited(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", RecordLimit)
+	for _, record := range []string{"1," + long, long + ",1", "\"" + long + "\",1"} {
+		rows, stats := read(t, strings.NewReader("a,b\n1,2\n"+record+"\n3,4\n"))
+		require.Equal(t, []string{"1|2", "3|4"}, rows)
+		require.Equal(t, int64(1), stats.Malformed)
+	}
+	rows, _ := read(t, strings.NewReader("a,b\n"+long[:RecordLimit-3]+",1\n"))
+	require.Len(t, rows, 1)
+}
