@@ -146,7 +146,7 @@ func (d *driftCheck) result(in *Input, col *profile.Column, res Result) Result {
 	if !past.At.IsZero() {
 		res.BaselineAt = &past.At
 	}
-	dd := &driftDecision{out: out, subject: what + col.Name, batches: past.Batches, normal: d.normalLife(in, res.ID, out.Method)}
+	dd := &driftDecision{out: out, subject: what + col.Name, unit: unitOf(col.List != nil), batches: past.Batches, normal: d.normalLife(in, res.ID, out.Method)}
 	loud, quiet := d.decide(res, dd, out.Significant), d.decide(res, dd, false)
 	dd.quiet = &quiet
 	loud.drift = dd
@@ -156,6 +156,7 @@ func (d *driftCheck) result(in *Input, col *profile.Column, res Result) Result {
 // driftDecision is a comparison that is decided once it is known how many there
 // are.
 type driftDecision struct {
+	unit    unit // of the values
 	out     drift.Outcome
 	subject string
 	batches int
@@ -292,7 +293,7 @@ func (d *driftCheck) decide(res Result, dd *driftDecision, significant bool) Res
 		res.Message = observed + ", as expected (" + res.Limit + ")"
 		return res
 	case !significant:
-		res.Message = observed + fmt.Sprintf(", but samples of %s and %s differ by that much by chance (p = %.2g)", rowsText(int64(out.BaselineRows)), rowsText(int64(out.BatchRows)), out.P) //nolint:gosec // rows
+		res.Message = observed + fmt.Sprintf(", but samples of %s and %s differ by that much by chance (p = %.2g)", dd.unit.text(int64(out.BaselineRows)), dd.unit.text(int64(out.BatchRows)), out.P) //nolint:gosec // rows
 		if out.Significant {
 			res.Message += " in one of so many columns"
 		}

@@ -154,7 +154,7 @@ func (c *mostCommon) result(in *Input, col *profile.Column, res Result) Result {
 	if tied < 0 {
 		tied = len(values)
 	}
-	observed := fmt.Sprintf("%s is %s (%s of %s)", subject, quoted(top.Text), count(int64(min(top.Count, uint64(col.Count)))), rowsText(col.Count)) //nolint:gosec // counts of rows
+	observed := fmt.Sprintf("%s is %s (%s of %s)", subject, quoted(top.Text), count(int64(min(top.Count, uint64(col.Count)))), unitOf(col.List != nil).text(col.Count)) //nolint:gosec // counts of rows
 	if tied > 1 {
 		names := make([]string, tied)
 		for i := range names {

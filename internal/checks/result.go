@@ -115,6 +115,10 @@ type Result struct {
 	elements bool
 }
 
+// OfElements reports whether Evaluated and Failed count elements of lists in the
+// place of rows. A result that was stored does not know it.
+func (r *Result) OfElements() bool { return r.elements }
+
 // Moved is a bin or a value of a distribution: its shares of the rows before and
 // now, and the part of the distance that it explains.
 type Moved struct {

@@ -133,11 +133,3 @@ func number(f float64) string {
 	}
 	return count(n) + "." + frac
 }
-
-// rows counts rows in words.
-func rowsText(n int64) string {
-	if n == 1 {
-		return "1 row"
-	}
-	return count(n) + " rows"
-}

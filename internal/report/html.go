@@ -161,7 +161,11 @@ func htmlResultOf(r *checks.Result) htmlResult {
 			h.Header[i] = clean(h.Header[i])
 		}
 		if rest := restOfRows(r, len(r.FailingRows)); rest > 0 {
-			h.More = fmt.Sprintf("%s of %s are shown", count(int64(len(h.Rows))), plural(rest+int64(len(h.Rows)), "failing row", "failing rows"))
+			one, many := "failing row", "failing rows"
+			if r.OfElements() {
+				one, many = "failing element", "failing elements"
+			}
+			h.More = fmt.Sprintf("%s of %s are shown", count(int64(len(h.Rows))), plural(rest+int64(len(h.Rows)), one, many))
 		}
 		if len(h.Rows) > fewRows {
 			h.Rows, h.Hidden = h.Rows[:fewRows], h.Rows[fewRows:]

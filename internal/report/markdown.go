@@ -183,6 +183,6 @@ func markdownFailing(b *bytes.Buffer, r *checks.Result, o Options) {
 	header, rows := failingTable(r, shown)
 	markdownTable(b, header, rows, []bool{true})
 	if rest := restOfRows(r, len(shown)); rest > 0 {
-		fmt.Fprintf(b, "\n… %s\n", plural(rest, "more row", "more rows"))
+		fmt.Fprintf(b, "\n… %s\n", moreOf(r, rest))
 	}
 }

@@ -203,8 +203,16 @@ func writeFailing(b *strings.Builder, r *checks.Result, o Options) {
 	writeInner(b, &g, o)
 	blank := strings.Repeat(" ", resultIndent+2)
 	if rest := restOfRows(r, len(shown)); rest > 0 {
-		b.WriteString(blank + o.paint(styleDim, "… "+plural(rest, "more row", "more rows")) + "\n")
+		b.WriteString(blank + o.paint(styleDim, "… "+moreOf(r, rest)) + "\n")
 	}
+}
+
+// moreOf counts rows or elements that are not shown.
+func moreOf(r *checks.Result, rest int64) string {
+	if r.OfElements() {
+		return plural(rest, "more element", "more elements")
+	}
+	return plural(rest, "more row", "more rows")
 }
 
 // restOfRows is the number of failing rows that are not shown.
