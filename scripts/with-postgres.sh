@@ -4,11 +4,13 @@
 # The server lives in a temporary folder, listens on a random port of the
 # loopback address alone, and is gone when the command ends, fails or is
 # interrupted. Its URL is in PROFILER_TEST_POSTGRES. If that is set already,
-# the command runs with the server it names. With --optional a machine without
+# the command runs with the server it names. It forgets what it wrote when the
+# machine loses power, unless PROFILER_TEST_DURABLE is on. With --optional a machine without
 # Postgres runs the command all the same and says what was left out, except
 # under CI=true or PROFILER_TEST_REQUIRE=1.
 set -euo pipefail
 
+durable=${PROFILER_TEST_DURABLE:-off}
 optional=no
 if [[ ${1:-} == --optional ]]; then
 	optional=yes
@@ -105,7 +107,7 @@ start_server() {
 	# its own, so that an interrupt from the terminal does not reach it.
 	set -m
 	(as_owner postgres -D "$dir/data" -p "$1" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-		-c max_connections=200 -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+		-c max_connections=200 -c fsync="$durable" -c synchronous_commit="$durable" -c full_page_writes="$durable" \
 		-c timezone=UTC) >"$dir/server.log" 2>&1 </dev/null &
 	server_job=$!
 	set +m
