@@ -15,6 +15,7 @@ import (
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/runner"
+	"github.com/profilerhq/profiler/internal/source"
 )
 
 // differencesShown is how many differences a message about a canary names.
@@ -73,7 +74,7 @@ func (a *App) canaryDiffs(ctx context.Context, p *pipeline.Pipeline, step string
 	}
 	var parts []*profile.Profile
 	for _, path := range paths {
-		got, err := profileFile(ctx, path, p.Step(step).Format.Out)
+		got, err := profileFile(ctx, path, source.Options{Format: p.Step(step).Format.Out})
 		if err != nil {
 			return nil, err
 		}

@@ -136,7 +136,7 @@ func (h *Hook) Observe(ctx context.Context, o runner.Output) (runner.Judgement, 
 		s.Rules, s.Rejects = h.rulesOf(o.Origin.Step, dataset), o.RejectCount
 		s.Ancestors, s.Descendants = h.ancestors(o.Origin.Step), h.descendants(o.Origin.Step)
 		if comparesInput(s.Rules) {
-			if s.Input, err = h.inputProfile(ctx, o.Inputs); err != nil {
+			if s.Input, err = h.inputProfile(ctx, o.Inputs, o.Sample); err != nil {
 				return runner.Judgement{}, err
 			}
 		}
@@ -224,18 +224,19 @@ func (h *Hook) name(s *monitor.Subject, o runner.Output) {
 	}
 }
 
-// inputProfile merges the profiles of a step's inputs. Those of an earlier run
-// are no longer in memory; such files are profiled again.
-func (h *Hook) inputProfile(ctx context.Context, inputs []runner.InputFile) (*profile.Profile, error) {
+// inputProfile merges the profiles of a step's inputs, of a share of their rows.
+// Those of an earlier run are no longer in memory, and the step that wrote a file
+// may have profiled another share; such files are profiled again.
+func (h *Hook) inputProfile(ctx context.Context, inputs []runner.InputFile, share float64) (*profile.Profile, error) {
 	var parts []*profile.Profile
 	for _, in := range inputs {
 		var p *profile.Profile
 		if in.Judgement != nil {
 			p, _ = in.Judgement.Detail.(*profile.Profile)
 		}
-		if p == nil {
+		if p == nil || p.Stats.Sample != share && (share < 1 || p.Stats.Sample > 0) {
 			var err error
-			if p, err = profileFile(ctx, in.Path, ""); err != nil {
+			if p, err = profileFile(ctx, in.Path, source.Options{Sample: share}); err != nil {
 				return nil, err
 			}
 		}
@@ -267,19 +268,18 @@ func openOutput(ctx context.Context, path string, o source.Options) (*source.Rea
 	return source.Open(ctx, in[0], o)
 }
 
-// profileFile profiles a file without telling anybody. format is the declared one,
-// or empty.
-func profileFile(ctx context.Context, path, format string) (*profile.Profile, error) {
-	r, err := openOutput(ctx, path, source.Options{Format: format})
+// profileFile profiles a file without telling anybody.
+func profileFile(ctx context.Context, path string, o source.Options) (*profile.Profile, error) {
+	r, err := openOutput(ctx, path, o)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close() //nolint:errcheck // only read
-	o, err := monitor.New(monitor.Options{}).Observe(ctx, r, monitor.Subject{})
+	out, err := monitor.New(monitor.Options{}).Observe(ctx, r, monitor.Subject{})
 	if err != nil {
 		return nil, err
 	}
-	return o.Profile, nil
+	return out.Profile, nil
 }
 
 // ancestors returns the steps before one.

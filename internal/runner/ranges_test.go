@@ -3,6 +3,8 @@ package runner_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -206,6 +208,15 @@ func TestRangesOfATableThatChanges(t *testing.T) {
 		replay("rows")
 		require.Equal(t, map[string]string{"x#id 1 to 3": "id,k\n1,a\n3,c\n", "x#id 4 to 5": "id,k\n4,d\n5,e\n"}, b.outputs("part"))
 		require.Equal(t, "id,k\n1,a\n3,c\nid,k\n4,d\n5,e\n", b.output("all"))
+		// Parts that somebody removed are cut again, at the same rows.
+		cut, err := filepath.Glob(filepath.Join(b.dir, ".profiler/runs/p/steps/rows/*/*.parts"))
+		require.NoError(t, err)
+		require.Len(t, cut, 1)
+		require.NoError(t, os.RemoveAll(cut[0]))
+		s := b.run()
+		require.Equal(t, []int{0, 0}, []int{s.Steps[0].Attempts, s.Steps[1].Attempts})
+		require.FileExists(t, filepath.Join(cut[0], "000002.csv"))
+		require.Equal(t, map[string]string{"x#id 1 to 3": "id,k\n1,a\n3,c\n", "x#id 4 to 5": "id,k\n4,d\n5,e\n"}, b.outputs("part"))
 		w.exec("DELETE FROM rows")
 		replay("rows")
 		require.Equal(t, map[string]string{"x#none": "id,k\n"}, b.outputs("part"), "a table without rows is one part")
