@@ -58,11 +58,30 @@ func rangesOf(ctx context.Context, tx *db.Tx, r relation, c pipeline.Portion) ([
 	return []rowPart{{"query", r.query, r.args}}, nil
 }
 
+// rangeError is the failure of a query around another one.
+type rangeError struct {
+	err   error
+	query string
+}
+
+func (e *rangeError) Error() string { return e.err.Error() }
+func (e *rangeError) Unwrap() error { return e.err }
+
+// within returns the character of the inner query that a character of the whole is,
+// 0 if it is outside; both count from 1.
+func (e *rangeError) within(char int, inner string) int {
+	before, _, ok := strings.Cut(e.query, inner)
+	if char -= utf8.RuneCountInString(before); !ok || char > utf8.RuneCountInString(inner) {
+		return 0
+	}
+	return max(char, 0)
+}
+
 // ask reads the rows of a query about a relation.
 func ask(ctx context.Context, tx *db.Tx, query string, args []any, each func(scan func(...any) error) error) error {
 	rows, err := tx.NativeQuery(ctx, query, args...)
 	if err != nil {
-		return err
+		return &rangeError{err, query}
 	}
 	defer rows.Close()
 	for rows.Next() {

@@ -250,3 +250,26 @@ func TestRangesThatCannotBe(t *testing.T) {
 		}
 	})
 }
+
+// What is wrong in a query has its place, also when it is read in ranges.
+func TestPlacesInQueriesOfRanges(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		newWarehouse(t, url, "CREATE TABLE rows (id INTEGER PRIMARY KEY, k TEXT)")
+		said := func(column, split string) string {
+			b := newBench(t, "", nil)
+			b.write("p.yaml", "version: 1\npipeline: p\nsteps:\n  rows:\n    retry: {attempts: 1}\n    sql:\n      dsn: '"+url+"'\n      query: |\n        SELECT id, 'ü' AS u,\n          "+column+"\n        FROM rows WHERE k <> :unit_id\n"+split)
+			s := b.run()
+			require.Len(t, s.DeadLetters, 1)
+			return s.DeadLetters[0].Error
+		}
+		const split = "    split: key_ranges(id, 3)\n"
+		plain := said("  nope", "")
+		require.Contains(t, plain, "nope")
+		require.Equal(t, plain, said("  nope", split))
+		require.Regexp(t, `^p\.yaml:\d+:\d+: .*"?idd"?`, said("k", strings.Replace(split, "id", "idd", 1)), "a mistake in split")
+		if !strings.HasPrefix(url, "sqlite") {
+			require.Contains(t, plain, "p.yaml:10:13: ")
+		}
+	})
+}

@@ -79,7 +79,7 @@ type sectionWriter struct {
 func (w *sectionWriter) part(ctx context.Context, tx *db.Tx, p rowPart) error {
 	rows, err := tx.NativeQuery(ctx, p.query, p.args...)
 	if err != nil {
-		return err
+		return &rangeError{err, p.query}
 	}
 	defer rows.Close()
 	if w.row == nil {

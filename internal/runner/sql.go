@@ -104,6 +104,7 @@ type sqlError struct {
 	text *pipeline.SQLText
 	body string
 	at   func(char int) int // from a character of the statement to a byte of body
+	stmt string             // as the database gets it
 }
 
 func (e *sqlError) Error() string { return e.err.Error() }
@@ -114,7 +115,12 @@ func (e *sqlError) words(p *pipeline.Pipeline, f db.Fault) error {
 	if f.Kind == db.Temporary && !errors.Is(e.err, db.ErrReadOnly) {
 		return errors.New(f.Message)
 	}
-	pos := e.text.Position(p, e.body, e.at(max(1, f.Char)))
+	char := f.Char
+	var around *rangeError
+	if errors.As(e.err, &around) {
+		char = around.within(char, e.stmt)
+	}
+	pos := e.text.Position(p, e.body, e.at(max(1, char)))
 	if file, err := filepath.Rel(p.Dir, pos.File); err == nil && filepath.IsLocal(file) {
 		pos.File = file
 	}
@@ -309,7 +315,7 @@ func (v *visit) each(t *pipeline.SQLText, single bool, do func(text string, args
 			if errors.Is(err, errUser) || v.fatal != nil {
 				return err
 			}
-			return &sqlError{err, t, body, all[i].Offset}
+			return &sqlError{err, t, body, all[i].Offset, all[i].Text}
 		}
 	}
 	return nil
