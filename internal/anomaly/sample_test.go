@@ -28,7 +28,7 @@ func TestSamplesAreLearnedByThemselves(t *testing.T) {
 		require.NoError(t, err)
 		read, err := DecodeFeatures(data)
 		require.NoError(t, err)
-		require.Equal(t, share, read.sample) //nolint:testifylint // the very value
+		require.Equal(t, share, read.sample)
 		d := s.Judge(read, o)
 		s.Add(fmt.Sprint(day), read, o, d, NoLabel)
 		if data, err = s.Encode(); err == nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
 )
 
@@ -59,4 +60,12 @@ func TestHistogramsOfOddProfiles(t *testing.T) {
 	h := histogramOf(&profile.Column{Name: "a\nb", Histogram: &profile.Histogram{Edges: []profile.Scalar{one, profile.IntScalar(2), profile.IntScalar(3)}, Counts: []int64{1, 3}}})
 	require.Equal(t, `histogram of a\u000ab: 4 values from 1 to 3, most between 2 and 3`, h.Label)
 	require.Equal(t, "M0 34v-11h65v11zM66 34v-33h65v33z", h.Path)
+}
+
+func TestASampleIsNamed(t *testing.T) {
+	t.Parallel()
+	share := 0.1
+	s := &profile.Summary{Rows: 1234, Source: profile.Source{Sample: &share, RowsRead: 12345}}
+	require.Equal(t, []string{"1,234 of 12,345 rows: a sample of 10 %, of which all numbers of columns are"}, contentView(s, &checks.Report{}, false, "").Notes)
+	require.Empty(t, contentView(&profile.Summary{Rows: 5}, &checks.Report{}, false, "").Notes)
 }
