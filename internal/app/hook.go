@@ -166,6 +166,9 @@ func (h *Hook) judge(ctx context.Context, r *source.Reader, s monitor.Subject, o
 	j := runner.Judgement{
 		Verdict: out.Report.Verdict, OnFail: pipeline.OnFail(out.Gate(string(onFail))), Rows: &rows, Detail: out.Profile,
 	}
+	if worst := out.Report.Worst(); worst != nil {
+		j.Why = worst.ID + ": " + worst.Message
+	}
 	if s.Side == string(runner.SideInput) {
 		return j, nil
 	}

@@ -213,6 +213,17 @@ func VerdictOf(results []Result) Status {
 	return v
 }
 
+// Worst returns the first of the worst results, nil if none is worse than a pass.
+func (r *Report) Worst() *Result {
+	var worst *Result
+	for i := range r.Results {
+		if one := &r.Results[i]; one.Status >= Warn && (worst == nil || one.Status > worst.Status) {
+			worst = one
+		}
+	}
+	return worst
+}
+
 // Alarming returns the results that open an incident: fail and error.
 func (r *Report) Alarming() []Result {
 	var out []Result

@@ -188,6 +188,7 @@ func (r *runProgress) event(ev runner.Event) {
 	if name == "" {
 		name = ev.Unit
 	}
+	name = report.Line(name)
 	switch ev.Kind {
 	case runner.Started, runner.Held, runner.Resumed:
 	case runner.Scaled:
@@ -195,7 +196,7 @@ func (r *runProgress) event(ev runner.Event) {
 			r.e.note("%-12s up to %s at once", ev.Step, plural(ev.Workers, "unit"))
 		}
 	case runner.Retrying:
-		r.e.note("%-12s %s: attempt %d failed: %v; again in %s", ev.Step, name, ev.Attempt, ev.Err, ev.Wait.Round(time.Millisecond))
+		r.e.note("%-12s %s: attempt %d failed: %v; again in %s", ev.Step, name, ev.Attempt, report.Line(ev.Err.Error()), ev.Wait.Round(time.Millisecond))
 	case runner.Paused:
 		r.e.note("%-12s paused: its gate is closed, further units wait", ev.Step)
 	case runner.Finished:
@@ -216,19 +217,13 @@ func (r *runProgress) event(ev runner.Event) {
 		if ev.State == runner.Skipped && !r.e.global.verbose {
 			return
 		}
-		r.e.note("%-12s %s  %s%s%s%s", ev.Step, name, ev.State, rows, verdict, why)
+		r.e.note("%-12s %s  %s%s%s%s", ev.Step, name, ev.State, rows, verdict, report.Line(why))
 	}
 }
 
 // worstMessage returns the message of the worst result that is not good.
 func worstMessage(rep *checks.Report) string {
-	var worst *checks.Result
-	for i := range rep.Results {
-		r := &rep.Results[i]
-		if r.Status >= checks.Warn && (worst == nil || r.Status > worst.Status) {
-			worst = r
-		}
-	}
+	worst := rep.Worst()
 	if worst == nil {
 		return ""
 	}
@@ -265,12 +260,9 @@ func writeSummary(out *bytes.Buffer, sum *runner.Summary, p *runProgress, o repo
 		if name == "" {
 			name = d.Unit
 		}
-		fmt.Fprintf(out, "%s  %s at %s (%s): %s\n", d.State, name, d.Step, d.Cause, d.Error)
-		if rep := p.reports[d.Step+"\x00"+d.Unit]; rep != nil {
-			fmt.Fprintf(out, "   %s\n", strings.TrimSpace(worstMessage(rep)))
-		}
-		if d.Stderr != "" {
-			fmt.Fprintf(out, "   stderr: %s\n", lastLine(d.Stderr))
+		fmt.Fprintf(out, "%s  %s at %s (%s): %s\n", d.State, report.Line(name), d.Step, d.Cause, report.Line(d.Error))
+		if last := lastLine(d.Stderr); last != "" && !strings.HasSuffix(d.Error, last) {
+			fmt.Fprintf(out, "   stderr: %s\n", report.Line(last))
 		}
 	}
 	for _, w := range sum.Waits {

@@ -224,35 +224,25 @@ func writeRun(out *bytes.Buffer, run *queue.Run, ways []runner.UnitWay, steps []
 // maxJoins is how many units of a fan-in are printed.
 const maxJoins = 20
 
-// writeWay prints a line for each step of a unit, and what went wrong.
+// writeWay prints a line for each step of a unit, where bad data came in, and what
+// happened.
 func writeWay(out *bytes.Buffer, w *runner.UnitWay, o report.Options) {
 	if out.Len() > 0 {
 		out.WriteByte('\n')
 	}
-	fmt.Fprintf(out, "%s  unit %s  %s\ncorrelation %s  run %s\n\n", w.Pipeline, w.Unit, w.Source, w.CorrelationID, w.Run)
-	number := func(n *int64) string {
-		if n == nil {
-			return "–"
-		}
-		return strconv.FormatInt(*n, 10)
-	}
+	fmt.Fprintf(out, "%s  unit %s  %s\ncorrelation %s  run %s\n", w.Pipeline, w.Unit, report.Line(w.Source), w.CorrelationID, w.Run)
+	writeSpan(out, w)
+	out.WriteByte('\n')
+	header := []string{"step", "state", "attempts", "waited", "worked", "cpu", "memory", "rows in", "rows out", "rejected", "verdict"}
 	var rows [][]string
-	for _, s := range w.Steps {
-		verdict := "–"
-		if s.Verdict != nil {
-			verdict = s.Verdict.String()
-		}
-		rows = append(rows, []string{
-			s.Step, dash(string(s.State)), strconv.Itoa(s.Attempts), seconds(s.WaitedSeconds), seconds(s.WorkedSeconds), seconds(s.CPUSeconds),
-			fmt.Sprintf("%.0f MiB", float64(s.PeakBytes)/(1<<20)), number(s.RowsIn), number(s.RowsOut), verdict,
-		})
+	for i := range w.Steps {
+		rows = append(rows, stepRow(&w.Steps[i], len(header)))
 	}
-	report.Table(out, o, []string{"step", "state", "attempts", "waited", "worked", "cpu", "memory", "rows in", "rows out", "verdict"}, rows,
-		[]bool{false, false, true, true, true, true, true, true, true})
+	report.Table(out, o, header, rows, []bool{false, false, true, true, true, true, true, true, true, true})
 	if len(w.Joins) > 0 {
 		fmt.Fprintf(out, "\njoins %s:\n", plural(len(w.Joins), "unit"))
 		for _, j := range w.Joins[:min(len(w.Joins), maxJoins)] {
-			fmt.Fprintf(out, "  %s  %s  correlation %s  %s\n", j.Step, short(j.Unit), j.CorrelationID, j.Source)
+			fmt.Fprintf(out, "  %s  %s  correlation %s  %s\n", j.Step, short(j.Unit), j.CorrelationID, report.Line(j.Source))
 		}
 		if more := len(w.Joins) - maxJoins; more > 0 {
 			fmt.Fprintf(out, "  and %d more: -o json has all\n", more)
@@ -261,14 +251,83 @@ func writeWay(out *bytes.Buffer, w *runner.UnitWay, o report.Options) {
 	if w.FirstBadStep != nil {
 		fmt.Fprintf(out, "\nbad data came in at: %s\n", *w.FirstBadStep)
 	}
-	for _, s := range w.Steps {
+	writeEvents(out, w)
+}
+
+// writeEvents prints what happened, a line each, with all of its reason.
+func writeEvents(out *bytes.Buffer, w *runner.UnitWay) {
+	type line struct {
+		at        time.Time
+		step      string
+		what, why string
+	}
+	var lines []line
+	steps, whats := 0, 0
+	for i := range w.Steps {
+		s := &w.Steps[i]
 		for _, ev := range s.Events {
-			if ev.Detail == "" && ev.Kind != queue.KindLost {
-				continue
+			l := line{ev.At, s.Step, string(ev.Kind), report.Line(ev.Detail)}
+			if ev.Worker != "" { // an attempt, else a decision
+				l.what += " " + strconv.Itoa(ev.Attempt)
+				l.why = strings.TrimSpace(fmt.Sprintf("waited %s, worked %s  %s", seconds(ev.WaitedSeconds), seconds(ev.WorkedSeconds), l.why))
 			}
-			fmt.Fprintf(out, "%s  %s  %s %d  %s\n", ev.At.Format("2006-01-02 15:04:05"), s.Step, ev.Kind, ev.Attempt, dash(ev.Detail))
+			lines, steps, whats = append(lines, l), max(steps, len(l.step)), max(whats, len(l.what))
 		}
 	}
+	slices.SortStableFunc(lines, func(a, b line) int { return a.at.Compare(b.at) })
+	for i, l := range lines {
+		if i == 0 {
+			out.WriteByte('\n')
+		}
+		fmt.Fprintf(out, "%s  %-*s  %-*s  %s\n", l.at.Format(timeLayout), steps, l.step, whats, l.what, l.why)
+	}
+}
+
+// timeLayout is that of what happened to a unit, in UTC.
+const timeLayout = "2006-01-02 15:04:05.000"
+
+// writeSpan prints from when to when a unit was on its way.
+func writeSpan(out *bytes.Buffer, w *runner.UnitWay) {
+	var from, until time.Time
+	waited, worked := 0.0, 0.0
+	for i := range w.Steps {
+		waited, worked = waited+w.Steps[i].WaitedSeconds, worked+w.Steps[i].WorkedSeconds
+		for _, ev := range w.Steps[i].Events {
+			begun := ev.At.Add(-time.Duration((ev.WaitedSeconds + ev.WorkedSeconds) * float64(time.Second)))
+			if from.IsZero() || begun.Before(from) {
+				from = begun
+			}
+			if ev.At.After(until) {
+				until = ev.At
+			}
+		}
+	}
+	if !from.IsZero() {
+		fmt.Fprintf(out, "%s to %s UTC: %s, waited %s, worked %s\n", from.Format(timeLayout), until.Format(timeLayout), seconds(until.Sub(from).Seconds()), seconds(waited), seconds(worked))
+	}
+}
+
+// stepRow is what a unit met at a step; what is unknown, and all of a step that it
+// has not reached, is a dash.
+func stepRow(s *runner.StepWay, columns int) []string {
+	row := slices.Repeat([]string{"–"}, columns)
+	row[0] = s.Step
+	if s.State == "" && len(s.Events) == 0 {
+		return row
+	}
+	row[1], row[2], row[3], row[4], row[5] = dash(string(s.State)), strconv.Itoa(s.Attempts), seconds(s.WaitedSeconds), seconds(s.WorkedSeconds), seconds(s.CPUSeconds)
+	if s.PeakBytes >= 1<<17 { // else it ended before anybody looked
+		row[6] = fmt.Sprintf("%.1f MiB", float64(s.PeakBytes)/(1<<20))
+	}
+	for i, n := range []*int64{s.RowsIn, s.RowsOut, &s.Rejects} {
+		if n != nil {
+			row[7+i] = strconv.FormatInt(*n, 10)
+		}
+	}
+	if s.Verdict != nil {
+		row[10] = s.Verdict.String()
+	}
+	return row
 }
 
 func (e *env) runsReplayCommand() *cobra.Command {

@@ -47,6 +47,9 @@ func clean(s string) string {
 	return b.String()
 }
 
+// Line makes a text fit for a line of a terminal, as the values of tables are.
+func Line(s string) string { return clean(s) }
+
 func visible(r rune) bool { return r == utf8.RuneError || unicode.IsPrint(r) }
 
 // runeWidth is the number of terminal cells of a character: 2 for wide and

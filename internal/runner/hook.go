@@ -84,6 +84,8 @@ type Judgement struct {
 	// and the rule file's already considered. If it is empty, the step's action
 	// counts, and without one the gate blocks.
 	OnFail pipeline.OnFail
+	// Why says in one line what is wrong, for people; it may be empty.
+	Why string
 	// Rows is the number of records of the file, nil if it is not known.
 	Rows *int64
 	// RowsIn is the number of records of all inputs, nil to let the runner add up
@@ -117,6 +119,9 @@ func (r *Runner) observe(ctx context.Context, o Output) (j Judgement, err error)
 		j.Verdict = max(j.Verdict, one.Verdict)
 		if one.OnFail.Rank() > j.OnFail.Rank() {
 			j.OnFail = one.OnFail
+		}
+		if j.Why == "" {
+			j.Why = one.Why
 		}
 		if j.Rows == nil {
 			j.Rows = one.Rows

@@ -26,6 +26,8 @@ const (
 	// drainTime is how long stderr is read on after the command has ended, if a
 	// process that left the command's group still holds it open.
 	drainTime = time.Second
+	// lookTime is how often the memory of a command is looked at.
+	lookTime = 50 * time.Millisecond
 	// maxRejectLine is the longest line of rejects in bytes.
 	maxRejectLine = 1 << 20
 )
@@ -95,18 +97,21 @@ func (p process) run(ctx context.Context) ending {
 		_, _ = io.Copy(tail, r) // ends by the last writer or by the deadline
 		tail.flush()
 	})
-	p.wait(ctx, cmd.Process.Pid)
+	seen := p.wait(ctx, cmd.Process.Pid)
 	err = cmd.Wait()
 	_ = r.SetReadDeadline(time.Now().Add(drainTime))
 	reader.Wait()
 	e := ending{err: err, tail: tail.String(), linesErr: tail.err}
 	if s := cmd.ProcessState; s != nil {
 		e.cpu = s.UserTime() + s.SystemTime()
-		e.peak = peakBytes(s)
+		e.peak = peakBytes(s, seen)
 	}
 	if p.group != nil {
 		if u, err := p.group.Usage(); err == nil {
-			e.cpu, e.peak, e.overMemory = u.CPU, max(u.Peak, e.peak), u.Killed
+			e.cpu, e.overMemory = u.CPU, u.Killed
+			if u.Peak > 0 {
+				e.peak = u.Peak
+			}
 		}
 	}
 	return e
@@ -137,27 +142,35 @@ func limited(argv []string, r pipeline.Resources) ([]string, error) {
 }
 
 // wait returns when the leader of the group has ended and the rest was killed.
-// The leader is not reaped before, so that its number still means this group.
-func (p process) wait(ctx context.Context, pid int) {
+// The leader is not reaped before, so that its number still means this group. It
+// returns the largest resident size that it has seen of the leader and of what that
+// has started, of one process, in bytes.
+func (p process) wait(ctx context.Context, pid int) (peak int64) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		awaitExit(pid)
 	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		_ = syscall.Kill(-pid, syscall.SIGTERM)
-		timer := time.NewTimer(p.grace)
-		defer timer.Stop()
+	stopped, grace := ctx.Done(), (<-chan time.Time)(nil)
+	tick := time.NewTicker(lookTime)
+	defer tick.Stop()
+	for {
+		peak = max(peak, familyPeak(pid))
 		select {
 		case <-done:
-		case <-timer.C:
 			p.kill(pid)
-			<-done
+			return peak
+		case <-tick.C:
+		case <-stopped:
+			stopped = nil
+			_ = syscall.Kill(-pid, syscall.SIGTERM)
+			timer := time.NewTimer(p.grace)
+			defer timer.Stop()
+			grace = timer.C
+		case <-grace:
+			p.kill(pid)
 		}
 	}
-	p.kill(pid)
 }
 
 // kill ends the group of processes, and with a control group also those that have

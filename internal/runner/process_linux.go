@@ -1,9 +1,13 @@
 package runner
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -34,12 +38,43 @@ func awaitExit(pid int) {
 	}
 }
 
-// peakBytes returns the largest resident size of an ended process.
-func peakBytes(s *os.ProcessState) int64 {
-	if u, ok := s.SysUsage().(*syscall.Rusage); ok {
+// peakBytes returns the largest resident size of an ended process and of those
+// that it has waited for. The kernel counts the time between fork and exec too, in
+// which the process had the memory of this one: what is not above that says
+// nothing, and what was seen of the process counts.
+func peakBytes(s *os.ProcessState, seen int64) int64 {
+	if u, ok := s.SysUsage().(*syscall.Rusage); ok && u.Maxrss*1024 > highWater(os.Getpid()) {
 		return u.Maxrss * 1024
 	}
-	return 0
+	return seen
+}
+
+// familyPeak returns the largest highWater of a process and of its descendants.
+func familyPeak(pid int) int64 {
+	peak := highWater(pid)
+	lists, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children") // the pattern is right
+	for _, list := range lists {
+		text, _ := os.ReadFile(list) // one that has ended has none
+		for child := range strings.FieldsSeq(string(text)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				peak = max(peak, familyPeak(n))
+			}
+		}
+	}
+	return peak
+}
+
+// highWater returns the largest resident size of a process so far, in bytes, see
+// proc_pid_status(5); 0 if it has ended.
+func highWater(pid int) int64 {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := bytes.Cut(text, []byte("\nVmHWM:"))
+	line, _, _ := bytes.Cut(after, []byte(" kB\n"))
+	n, _ := strconv.ParseInt(string(bytes.TrimSpace(line)), 10, 64)
+	return n * 1024
 }
 
 var bound atomic.Uint32 // commands started on a part of the processors

@@ -26,12 +26,15 @@ func awaitExit(pid int) {
 
 // peakBytes returns the largest resident size of an ended process where the
 // system tells it.
-func peakBytes(s *os.ProcessState) int64 {
+func peakBytes(s *os.ProcessState, _ int64) int64 {
 	if u, ok := s.SysUsage().(*syscall.Rusage); ok {
 		return int64(u.Maxrss)
 	}
 	return 0
 }
+
+// familyPeak knows nothing of processes that run.
+func familyPeak(int) int64 { return 0 }
 
 // startOn starts a command on all processors: this system has no way for less.
 func startOn(cmd *exec.Cmd, _ int) error { return cmd.Start() }

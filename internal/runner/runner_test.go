@@ -1,6 +1,7 @@
 package runner_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -354,9 +355,8 @@ func TestLeftoversAreKilled(t *testing.T) {
 
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "  a: {run: [sh, -c, 'trap \"echo term >>log; exit 0\" TERM; echo $$ >>pids; echo up >started; read x <fifo']}\n  b: {needs: a, run: [cat]}\n",
+	b := newBench(t, "  a: {run: [sh, -c, 'trap \"echo term >>log; exit 0\" TERM; echo $$ >>pids; echo up >started; sleep 600 & wait']}\n  b: {needs: a, run: [cat]}\n",
 		map[string]string{"1": "1", "2": "2", "3": "3"})
-	require.NoError(t, syscall.Mkfifo(filepath.Join(b.dir, "fifo"), 0o600))
 	require.NoError(t, syscall.Mkfifo(filepath.Join(b.dir, "started"), 0o600))
 	b.o.Workers, b.o.Grace = 1, time.Minute
 	ctx, cancel := context.WithCancel(t.Context())
@@ -664,6 +664,27 @@ func TestResources(t *testing.T) {
 	require.Regexp(t, "^(7|1[0-9])\nCpus_allowed_list:\t[0-9]+\n$", out)
 	require.Equal(t, runner.Units{Done: 1}, s.Steps[0].Units)
 	require.Equal(t, runner.Units{Dead: 1}, s.Steps[1].Units, "exceeding the memory fails that attempt alone")
+}
+
+// The memory of a command is its own, not that of this process, which is larger.
+func TestPeakOfMemory(t *testing.T) {
+	t.Parallel()
+	own := bytes.Repeat([]byte("x"), 100<<20)
+	b := newBench(t, `
+  small: {sh: 'sleep 0.2; echo x'}
+  large: {sh: 'head -c 200m /dev/zero | tail -c 150m | (sleep 0.5; wc -c)'}
+`, nil)
+	b.run()
+	peaks := map[string]int64{}
+	for _, e := range b.events {
+		if e.Kind == runner.Finished {
+			peaks[e.Step] = e.PeakBytes
+		}
+	}
+	require.Less(t, peaks["small"], int64(30<<20))
+	require.Positive(t, peaks["small"])
+	require.Greater(t, peaks["large"], int64(150<<20), "the largest of its processes counts")
+	runtime.KeepAlive(own)
 }
 
 // A worker that vanished is noticed by the next one.

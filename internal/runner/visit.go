@@ -432,19 +432,26 @@ func (v *visit) judge(ctx context.Context) (retry bool) {
 	case j.Verdict == checks.Error:
 		v.cause, v.err = CauseUnjudged, err
 		if err == nil {
-			v.err = errors.New("the output could not be judged")
+			v.err = because("the output could not be judged", j.Why)
 		}
 		return true
 	case action == pipeline.Quarantine:
-		v.err = errors.New("the output failed its checks")
+		v.err = because("the output failed its checks", j.Why)
 		v.cause = CauseGate
 		v.end(Quarantined)
 	default:
-		v.err = errors.New("the output failed its checks and blocks the step")
+		v.err = because("the output failed its checks and blocks the step", j.Why)
 		v.cause = CauseGate
 		v.end(Blocked)
 	}
 	return false
+}
+
+func because(what, why string) error {
+	if why != "" {
+		what += ": " + why
+	}
+	return errors.New(what)
 }
 
 // giveUp ends a unit whose attempts are used up or not worth repeating.
