@@ -43,13 +43,13 @@ of pipelines are files and stay where they are.`,
 			total := int64(0)
 			err = from.CopyTo(cmd.Context(), to, func(table string, rows int64) {
 				total += rows
-				e.note("%-12s %d rows", table, rows)
+				e.note("%-12s %s", table, plural(int(rows), "row"))
 			})
 			if err != nil {
 				to.Close() //nolint:errcheck // nothing was written
 				return &app.StoreError{Err: err}
 			}
-			e.note("%d rows copied from %s to %s", total, from, to)
+			e.note("%s copied from %s to %s", plural(int(total), "row"), from, to)
 			return to.Close()
 		},
 	}
