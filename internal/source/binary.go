@@ -64,7 +64,7 @@ func (f *file) openParquet(src *bufio.Reader, disk *os.File, name string) error 
 	if err != nil {
 		return err
 	}
-	r, err := parquet.New(disk, size, parquet.Options{Source: name, UnpackLimit: f.unpackLimit})
+	r, err := parquet.New(disk, size, parquet.Options{Source: name, Columns: f.wanted, UnpackLimit: f.unpackLimit})
 	if err != nil {
 		return err
 	}

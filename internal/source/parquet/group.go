@@ -32,6 +32,8 @@ type span struct {
 
 	elements atomic.Int64    // of lists that were read so far, of all columns
 	nulls    map[int][]int32 // by column: the rows of its elements
+
+	relatives []relatives // by family
 }
 
 // FillNulls reads of which rows the elements of a column are.
@@ -74,8 +76,11 @@ func (s *span) Fill(_ *batch.Chunk, i int, v *batch.Vector) error {
 	g := s.group
 	f, cur := &g.r.fields[i], &g.cursors[i]
 	v.Declared = declaredTypes[f.as]
-	if f.as == asNull && f.depth > 0 {
+	switch {
+	case f.as == asNull && f.depth > 0:
 		return s.FillNulls(nil, i, v)
+	case f.family >= 0:
+		return s.fillRelative(i, v)
 	}
 	if err := g.open(f, cur); err != nil {
 		return err
@@ -91,9 +96,16 @@ func (s *span) Fill(_ *batch.Chunk, i int, v *batch.Vector) error {
 		return err
 	}
 	v.Zoned = v.Zoned || v.Dict != nil && v.Dict.Zoned
+	return s.ended(f, cur)
+}
+
+// ended makes sure that nothing is left of a column behind the last rows of the
+// row group.
+func (s *span) ended(f *field, cur *cursor) error {
 	if !s.last {
 		return nil
 	}
+	g := s.group
 	if !cur.exhausted() || len(cur.offsets) > 0 {
 		return g.r.damagedColumn(f, g.index, cur.offset, "it holds more values than the row group has rows", nil)
 	}

@@ -3,10 +3,14 @@ package parquet
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -211,4 +215,71 @@ func TestDictionaryThatGrows(t *testing.T) {
 	require.Equal(t, batch.Value{Type: batch.Integer, Int: 8}, c.dict.Value(1))
 	require.Equal(t, batch.Null, c.dict.Types[2])
 	require.Equal(t, 1<<16+4, first.Len(), "chunks may have it")
+}
+
+// counting counts the bytes that are read.
+type counting struct {
+	*bytes.Reader
+	n atomic.Int64
+}
+
+func (c *counting) ReadAt(b []byte, off int64) (int, error) {
+	c.n.Add(int64(len(b)))
+	return c.Reader.ReadAt(b, off)
+}
+
+// TestListsAreReadOnce reads the lists and their elements side by side, each
+// chunk in their order, as those do who profile them.
+func TestListsAreReadOnce(t *testing.T) {
+	t.Parallel()
+	type rec struct {
+		L [][]int64 `parquet:"l,list"`
+	}
+	var buf bytes.Buffer
+	w := parquet.NewGenericWriter[rec](&buf)
+	elements := 0
+	for i := range 40_000 {
+		var r rec
+		for k := range i % 4 {
+			r.L = append(r.L, []int64{int64(i), int64(k), int64(i * k)}[:i*k%4])
+			elements += i * k % 4
+		}
+		_, err := w.Write([]rec{r})
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	in := &counting{Reader: bytes.NewReader(buf.Bytes())}
+	r, err := New(in, int64(buf.Len()), Options{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"l", "l[]", "l[][]"}, []string{r.columns[0].Name, r.columns[1].Name, r.columns[2].Name})
+	rows, values := 0, [3]int{}
+	var c batch.Chunk
+	for err = r.Next(t.Context(), &c); err == nil; err = r.Next(t.Context(), &c) {
+		var wg sync.WaitGroup
+		var errs [3]error
+		for i := range 3 {
+			wg.Go(func() {
+				var v *batch.Vector
+				v, errs[i] = c.Fill(i)
+				values[i] += v.Len()
+			})
+		}
+		wg.Wait()
+		require.NoError(t, errors.Join(errs[:]...))
+		require.Len(t, c.Vectors[2].Rows, c.Vectors[2].Len())
+		rows += c.Rows
+	}
+	require.ErrorIs(t, err, io.EOF)
+	require.Equal(t, 40_000, rows)
+	require.Equal(t, [3]int{40_000, 60_000, elements}, values)
+	require.Less(t, in.n.Load(), int64(buf.Len())*5/4)
+
+	// One alone is read as such.
+	for _, name := range []string{"l", "l[][]"} {
+		r, err := New(bytes.NewReader(buf.Bytes()), int64(buf.Len()), Options{Columns: []string{name}})
+		require.NoError(t, err)
+		require.Empty(t, r.families)
+		require.NoError(t, r.Next(t.Context(), &c))
+		require.NoError(t, c.FillAll())
+	}
 }

@@ -26,6 +26,9 @@ import (
 type Options struct {
 	// Source names the input in messages.
 	Source string
+	// Columns are the columns that are read; nil is all. If one of them is not
+	// there, all are read.
+	Columns []string
 	// UnpackLimit is how many times the size of the file its content may be,
 	// beyond what is always read; 0 is without a limit.
 	UnpackLimit int64
@@ -40,6 +43,10 @@ type Reader struct {
 
 	columns []batch.Column
 	fields  []field
+
+	families []family
+	spans    [batch.InFlight + 1]span
+	chunks   int
 
 	group    *group // the open row group
 	next     int    // index of the row group after it
@@ -105,6 +112,7 @@ func New(src io.ReaderAt, size int64, opts Options) (*Reader, error) {
 	} else if err != nil {
 		return nil, r.damaged(size, "the schema cannot be read", err)
 	}
+	r.findFamilies()
 	if a, b, found := r.meta.overlap(size); found {
 		return nil, r.damaged(b.start, fmt.Sprintf("column %d in row group %d lies in column %d in row group %d", b.of+1, b.group+1, a.of+1, a.group+1), nil)
 	}
@@ -176,7 +184,17 @@ func (r *Reader) Next(ctx context.Context, c *batch.Chunk) error {
 	}
 	n := int(min(int64(r.perChunk), r.left))
 	r.left -= int64(n)
-	c.Reset(len(r.columns), &span{group: r.group, rows: n, last: r.left == 0})
+	s := &r.spans[r.chunks%len(r.spans)]
+	r.chunks++
+	s.group, s.rows, s.last, s.nulls = r.group, n, r.left == 0, nil
+	s.elements.Store(0)
+	if s.relatives == nil {
+		s.relatives = make([]relatives, len(r.families))
+	}
+	for i := range s.relatives {
+		s.relatives[i].read, s.relatives[i].err = false, nil
+	}
+	c.Reset(len(r.columns), s)
 	c.Rows, c.First = n, r.rows+1
 	r.rows += int64(n)
 	return nil

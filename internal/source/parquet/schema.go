@@ -60,6 +60,7 @@ type field struct {
 	list     string // path of the innermost one
 	outerDef int    // definition level from which on the one around a list has an element
 	clamped  int64  // values that were out of range
+	family   int    // of columns that are read together, -1 if it is read alone
 
 	kind           parquet.Kind
 	length         int // bytes of a value of fixed length
