@@ -271,6 +271,32 @@ func TestCutAnywhereFromOutside(t *testing.T) { //nolint:paralleltest // see abo
 	}
 }
 
+// TestHostileRules has rules that are nested, long or of patterns that unfold.
+func TestHostileRules(t *testing.T) { //nolint:paralleltest // see above
+	const n = 50_000
+	again := func(s string) string { return strings.Repeat(s, n) }
+	orders, rules := filepath.Join(t.TempDir(), "o.csv"), filepath.Join(t.TempDir(), "r.yaml")
+	require.NoError(t, os.WriteFile(orders, []byte("id\n1\n"), 0o600))
+	for name, check := range map[string]string{
+		"parentheses": `{row: "` + again("(") + "id" + again(")") + ` > 0"}`,
+		"not":         `{row: "` + again("!") + `(id > 0)"}`,
+		"and":         `{row: "id > 0` + again(" and id > 0") + `"}`,
+		"minus":       `{row: "` + again("- ") + `id > 0"}`,
+		"sums":        `{row: "id > ` + again("1 + (") + "1" + again(")") + `"}`,
+		"lists":       again("[") + again("]"),
+	} {
+		require.NoError(t, os.WriteFile(rules, []byte("version: 1\ndataset: \"*\"\nchecks: ["+check+"]\n"), 0o600))
+		code, text := runHostile(t, []string{"check", orders, "--rules", rules}, func(*feeder) {})
+		require.Equal(t, 2, code, "%s: %.300s", name, text)
+		require.Regexp(t, `r\.yaml:3:\d+: `, text, name)
+		require.Less(t, len(text), 2000, name)
+	}
+	require.NoError(t, os.WriteFile(rules, []byte("version: 1\ndataset: \"*\"\ncolumns: {id: [{matches: \"(a{1,900}){1,900}\"}]}\n"), 0o600))
+	code, text := runHostile(t, []string{"check", orders, "--rules", rules}, func(*feeder) {})
+	require.Equal(t, 2, code, text)
+	require.Contains(t, text, "r.yaml:3:26: ")
+}
+
 // runHostile runs the program on an input and returns its exit code and what it
 // says on stderr. Its memory is compared with the limit.
 func runHostile(t *testing.T, args []string, feed func(*feeder)) (code int, text string) {
