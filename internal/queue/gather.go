@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/db"
+	"github.com/profilerhq/profiler/internal/failpoint"
 )
 
 // FanIn is a step that joins all units of a run to one.
@@ -48,16 +49,9 @@ func (q *Queue) Gather(ctx context.Context, pipeline string, all []FanIn) (ready
 	if len(all) == 0 {
 		return 0, nil
 	}
-	var runs []string
-	steps := make([]any, 0, len(all)+1)
-	for i := range all {
-		steps = append(steps, all[i].Step)
-	}
-	// Of a run that has ended before the pipeline had a fan-in none is wanted.
-	find := `SELECT id FROM run r WHERE pipeline = ? AND gathered = 0 AND filling = 0 AND state <> 'cancelled'
-		AND (state = 'running' OR EXISTS (SELECT 1 FROM unit u WHERE u.run = r.id AND u.step IN (` + marks(len(all)) + `)))`
-	if err := q.db.Select(ctx, &runs, find, append([]any{pipeline}, steps...)...); err != nil {
-		return 0, fmt.Errorf("look for complete runs of %s: %w", pipeline, err)
+	runs, err := q.ungathered(ctx, pipeline, all)
+	if err != nil {
+		return 0, err
 	}
 	for _, run := range runs {
 		n, err := q.gatherRun(ctx, pipeline, run, all)
@@ -67,6 +61,33 @@ func (q *Queue) Gather(ctx context.Context, pipeline string, all []FanIn) (ready
 		ready += n
 	}
 	return ready, nil
+}
+
+// Ungathered reports whether somebody has to look at the fan-ins of a pipeline once
+// more: that of a run is not complete, or another process looked at it before the
+// last unit was through.
+func (q *Queue) Ungathered(ctx context.Context, pipeline string, all []FanIn) (bool, error) {
+	if len(all) == 0 {
+		return false, nil
+	}
+	runs, err := q.ungathered(ctx, pipeline, all)
+	return len(runs) > 0, err
+}
+
+// ungathered lists the runs whose fan-ins are to be looked at.
+func (q *Queue) ungathered(ctx context.Context, pipeline string, all []FanIn) ([]string, error) {
+	args := []any{pipeline}
+	for i := range all {
+		args = append(args, all[i].Step)
+	}
+	var runs []string
+	// Of a run that has ended before the pipeline had a fan-in none is wanted.
+	err := q.db.Select(ctx, &runs, `SELECT id FROM run r WHERE pipeline = ? AND gathered = 0 AND filling = 0 AND state <> 'cancelled'
+		AND (state = 'running' OR EXISTS (SELECT 1 FROM unit u WHERE u.run = r.id AND u.step IN (`+marks(len(all))+`)))`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("look for complete runs of %s: %w", pipeline, err)
+	}
+	return runs, nil
 }
 
 func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
@@ -110,6 +131,7 @@ func (q *Queue) gatherRun(ctx context.Context, pipeline, run string, all []FanIn
 		if ready == 0 {
 			return nil
 		}
+		failpoint.Hit("in_gather")
 		q.announce(tx)
 		return nil
 	})
@@ -156,6 +178,11 @@ func (g *gathering) look(ctx context.Context, unformed []string) (state int, mad
 	if err != nil {
 		return gatherLook, false, err
 	}
+	if len(set) > 0 {
+		if state, err := g.taken(ctx); err != nil || state != gatherDone {
+			return state, false, err
+		}
+	}
 	made, err = g.form(ctx, set)
 	return gatherDone, made, err
 }
@@ -192,6 +219,30 @@ func (g *gathering) open(ctx context.Context) (moving bool, kept string, err err
 		}
 	}
 	return moving, strings.Join(parts, ", "), err
+}
+
+// taken looks whether another run is about to work again on units that this one has
+// had on the way to the fan-in, as after a crash. They and the units behind them
+// leave the set one step after the other; what is left in between is no set. The
+// state is gatherDone if there are none.
+func (g *gathering) taken(ctx context.Context) (state int, err error) {
+	args := []any{g.run, g.run, g.pipeline}
+	for _, s := range g.fan.Before {
+		args = append(args, s)
+	}
+	// The order of the tables is that of the loops: a run has few events.
+	var paused []bool
+	err = g.tx.Select(ctx, &paused, `SELECT COALESCE(p.paused, '') <> '' AND u.state = 'ready' FROM unit_event e CROSS JOIN unit u
+		LEFT JOIN step_state p ON p.pipeline = u.pipeline AND p.step = u.step WHERE e.run = ? AND u.run <> ?
+		AND u.pipeline = e.pipeline AND u.step = e.step AND u.unit = e.unit AND u.state IN ('ready', 'running')
+		AND e.pipeline = ? AND e.step IN (`+marks(len(g.fan.Before))+`) ORDER BY 1 LIMIT 1`, args...)
+	switch {
+	case err != nil || len(paused) == 0:
+		return gatherDone, err
+	case paused[0]: // who opens the gate has the run looked at again
+		return gatherStalled, nil
+	}
+	return gatherLook, nil
 }
 
 // wait shows that the fan-in waits. One that has been formed before stays as it is.

@@ -210,3 +210,47 @@ func TestGatherAtOnce(t *testing.T) {
 		require.Len(t, members(t, q, "report"), 40)
 	})
 }
+
+// A later run takes over the units of one that crashed, one step after the other:
+// what is left of the set meanwhile is not joined.
+func TestGatherWhileUnitsAreTakenOver(t *testing.T) {
+	each(t, func(t *testing.T, q *queue.Queue, _ *clock) {
+		ctx := t.Context()
+		fans := []queue.FanIn{{Step: "report", Needs: []queue.FanInNeed{{Step: "b"}}, Before: []string{"a", "b"}, Hold: []string{"a", "b"}, Unit: func(run string) string { return "of " + run }}}
+		look := func() (n int, left bool) {
+			n, err := q.Gather(ctx, "p", fans)
+			require.NoError(t, err)
+			left, err = q.Ungathered(ctx, "p", fans)
+			require.NoError(t, err)
+			return n, left
+		}
+		next := func(run, unit string) {
+			l := one(t, q, "a")
+			require.NoError(t, complete(q, l, queue.Result{State: queue.Done, Skipped: run == "r2", Next: []queue.Offer{{Key: key("b", l.Unit), Run: l.Run, Correlation: "c"}}}))
+			require.Equal(t, []string{run, unit}, []string{l.Run, l.Unit})
+		}
+		require.NoError(t, q.Begin(ctx, "r1", "p"))
+		offer(t, q, queue.Offer{Key: key("a", "u1"), Run: "r1"}, queue.Offer{Key: key("a", "u2"), Run: "r1"})
+		next("r1", "u1")
+		next("r1", "u2")
+		end(t, q, "b", queue.Done)
+		end(t, q, "b", queue.Done) // and then its process is killed
+		require.NoError(t, q.Begin(ctx, "r2", "p"))
+		offer(t, q, queue.Offer{Key: key("a", "u1"), Run: "r2"}, queue.Offer{Key: key("a", "u2"), Run: "r2"})
+		next("r2", "u1")
+		n, left := look()
+		require.Zero(t, n, "half of the units are the other run's")
+		require.True(t, left)
+		end(t, q, "b", queue.Done)
+		n, _ = look()
+		require.Zero(t, n)
+		next("r2", "u2")
+		end(t, q, "b", queue.Done)
+		n, left = look()
+		require.Equal(t, 1, n, "that of the later run alone")
+		require.False(t, left)
+		rows, err := q.Members(ctx, key("report", "of r2"))
+		require.NoError(t, err)
+		require.Len(t, rows, 2)
+	})
+}

@@ -31,10 +31,18 @@ type Run struct {
 
 const runColumns = "id, pipeline, state, started_us, COALESCE(ended_us, 0) AS ended_us, verdict, first_bad_step"
 
-// Begin writes that a run has started. Beginning it again goes on with it.
-func (q *Queue) Begin(ctx context.Context, id, pipeline string) error {
-	_, err := q.exec(ctx, q.db, `INSERT INTO run (id, pipeline, state, started_us, verdict, first_bad_step, gathered) VALUES (?, ?, 'running', {now}, '', '', 0)
-		ON CONFLICT (id) DO UPDATE SET state = 'running', ended_us = NULL, gathered = 0`, id, pipeline)
+// Begin writes that a run has started and offers its units, in one transaction:
+// whoever looks at its fan-ins in between would find that they join nothing.
+// Beginning it again goes on with it.
+func (q *Queue) Begin(ctx context.Context, id, pipeline string, units ...Offer) error {
+	err := q.change(ctx, func(tx *db.Tx) error {
+		_, err := q.exec(ctx, tx, `INSERT INTO run (id, pipeline, state, started_us, verdict, first_bad_step, gathered) VALUES (?, ?, 'running', {now}, '', '', 0)
+			ON CONFLICT (id) DO UPDATE SET state = 'running', ended_us = NULL, gathered = 0`, id, pipeline)
+		if err != nil {
+			return err
+		}
+		return q.Offer(ctx, tx, units)
+	})
 	if err != nil {
 		return fmt.Errorf("begin run %s: %w", id, err)
 	}

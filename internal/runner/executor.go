@@ -177,7 +177,13 @@ func (x *executor) idle(ctx context.Context, changed <-chan struct{}) bool {
 		return false
 	}
 	if due.Open == 0 && !x.stay && !filling {
-		return false
+		left, err := x.r.options.Queue.Ungathered(ctx, x.r.options.Pipeline.Name, x.r.fans)
+		if err != nil && ctx.Err() == nil {
+			x.err = errors.Join(x.err, err)
+		}
+		if !left || err != nil {
+			return false
+		}
 	}
 	x.gathered = false
 	wait := queue.DefaultPoll

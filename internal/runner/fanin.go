@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/profilerhq/profiler/internal/failpoint"
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/queue"
 )
@@ -72,7 +73,11 @@ func (x *executor) gather(ctx context.Context) (formed bool) {
 		return false
 	}
 	x.gathered = true
+	failpoint.Hit("before_gather")
 	n, err := x.r.options.Queue.Gather(ctx, p.Name, x.r.fans)
+	if n > 0 {
+		failpoint.Hit("after_gather")
+	}
 	if err != nil && ctx.Err() == nil {
 		x.r.log.Warn("fan-ins not looked at", "err", err) // the next look finds the same
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/cut"
 	"github.com/profilerhq/profiler/internal/db"
+	"github.com/profilerhq/profiler/internal/failpoint"
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/queue"
 )
@@ -83,6 +84,7 @@ func (v *visit) split(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("split the output of step %q: %w", v.s.Name, err)
 	}
+	failpoint.Hit("after_split")
 	v.parts = nil
 	for i, c := range cuts {
 		which := strconv.Itoa(i)

@@ -34,7 +34,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/profilerhq/profiler/internal/cgroup"
-	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/failpoint"
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/queue"
@@ -397,9 +396,6 @@ func (r *Runner) begin(ctx context.Context, units []queue.Offer) error {
 	if err := r.define(ctx); err != nil {
 		return err
 	}
-	if err := q.Begin(ctx, r.options.RunID, p.Name); err != nil {
-		return err
-	}
 	if err := q.Resume(ctx, p.Name); err != nil {
 		return err
 	}
@@ -413,7 +409,7 @@ func (r *Runner) begin(ctx context.Context, units []queue.Offer) error {
 			all = append(all, u)
 		}
 	}
-	return q.DB().Tx(ctx, func(tx *db.Tx) error { return q.Offer(ctx, tx, all) })
+	return q.Begin(ctx, r.options.RunID, p.Name, all...)
 }
 
 // end writes how the run ended, and earlier ones whose last units it has worked
