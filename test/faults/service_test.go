@@ -70,7 +70,7 @@ func (s *service) text() string {
 }
 
 func (s *service) kill() {
-	_ = syscall.Kill(s.cmd.Process.Pid, syscall.SIGKILL)
+	_ = s.cmd.Process.Kill()
 	<-s.ended
 }
 

@@ -101,7 +101,7 @@ func (s *storm) live(cmd *exec.Cmd, runner bool, longest time.Duration) {
 			s.workers++
 		}
 		s.mu.Unlock()
-		_ = syscall.Kill(cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Process.Kill()
 		<-ended
 		return
 	}
