@@ -45,8 +45,8 @@ vet: ## Run go vet (CI, under 3 minutes)
 fuzz: ## Run each fuzz target for FUZZTIME (default 20s)
 	scripts/fuzz.sh $(FUZZTIME)
 
-test-faults: ## Kill, stop and starve pipelines, the long form (about 20 minutes on 2 cores)
-	PROFILER_FAULTS=long scripts/with-postgres.sh go test -count=1 -timeout 60m -v ./test/faults
+test-faults: ## Kill, stop and starve pipelines, the long form (about an hour on 2 cores)
+	PROFILER_FAULTS=long scripts/with-postgres.sh go test -count=1 -timeout 150m -v ./test/faults
 
 test-cgroups: ## Run the tests of control groups in a kernel that has them (User Mode Linux, about a minute)
 	go test -exec "$$PWD/scripts/with-cgroups.sh" -count=1 -run 'Group|Memory|Processors|Sweep' ./internal/cgroup ./internal/runner

@@ -219,7 +219,7 @@ func TestAlertsAtFailpoints(t *testing.T) {
 			t.Parallel()
 			dbtest.Each(t, func(t *testing.T, url string) {
 				w := newWatched(t, url, either(2, 4))
-				w.receiver.trouble(either(2, 4))
+				w.receiver.trouble(either(1, 4))
 				lives := 0
 				w.story(func() string {
 					if lives++; lives > either(2, 3) {
