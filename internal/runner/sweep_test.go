@@ -119,8 +119,9 @@ func TestSweepKeepsWhatIsWanted(t *testing.T) {
 	live := b.files()
 	require.Len(t, live, 7, "3 parts, their list, 2 outputs, and one more")
 	b.ahead.Store(int64(25 * time.Hour))
-	b.serve(1)
+	stop = b.serve(1)
 	require.Eventually(t, func() bool { return len(b.files()) == 6 }, time.Minute, 5*time.Millisecond)
+	stop() // by its clock what is being written now is a day old
 	require.True(t, send("k").Duplicate, "the list is there to know the body by")
 }
 
