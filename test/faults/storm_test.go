@@ -169,6 +169,21 @@ func (p *plant) replayCrashed() int {
 	return len(rows)
 }
 
+// finishCrashed runs the pipeline to its end, and replays what the crash guard gave
+// up. It returns how many units that were.
+func (p *plant) finishCrashed() (crashed int) {
+	p.t.Helper()
+	for {
+		out, err := p.command("A=b", "run", "p.yaml", "-q").CombinedOutput()
+		if err == nil {
+			return crashed
+		}
+		n := p.replayCrashed()
+		require.Positive(p.t, n, string(out))
+		crashed += n
+	}
+}
+
 // The plan of the design: runner, workers and their children are killed at random
 // moments, on Postgres several of them at once.
 func TestPlan(t *testing.T) {
@@ -192,12 +207,7 @@ func TestPlan(t *testing.T) {
 		lanes.Wait()
 		require.Empty(t, s.outside, "a program ended by itself and not well")
 		calm := time.Now()
-		crashed := p.replayCrashed()
-		for out, err := p.command("A=b", "run", "p.yaml", "-q").CombinedOutput(); err != nil; out, err = p.command("A=b", "run", "p.yaml", "-q").CombinedOutput() {
-			n := p.replayCrashed() // of those that the last kills hit
-			require.Positive(t, n, string(out))
-			crashed += n
-		}
+		crashed := p.finishCrashed()
 		executions, commits := p.checkFanned()
 		q, _ := p.queue()
 		events, err := q.Events(t.Context(), queue.Filter{})
