@@ -166,10 +166,20 @@ func identity(v *batch.Vector, i int, text []byte) uint64 {
 	return hashTyped(v.Value(i), text)
 }
 
+// firstWord is the place of the first spelling of NaN or infinity among the first
+// values. It is a number or a text, as the other values of the column decide, so
+// that the first other number is kept beside it.
+const firstWord = batch.Null
+
 // meet keeps the first value of a type.
 func (c *column) meet(v *batch.Vector, i int, row int64) {
-	text := v.AppendText(nil, i)
-	c.first[v.Types[i]] = firstValue{Row: row, Text: string(cutText(text))}
+	typ, text := v.Types[i], v.AppendText(nil, i)
+	if typ == batch.Number && v.Inferred && batch.IsNumberWord(text) {
+		typ = firstWord
+	}
+	if c.first[typ].Row == 0 {
+		c.first[typ] = firstValue{Row: row, Text: string(cutText(text))}
+	}
 }
 
 // declare takes the type that the format declares for further values. Where
@@ -277,7 +287,7 @@ func (c *column) merge(o *column, sameKey bool) {
 	c.adopt(o)
 	c.declared = mergeDeclared(c, o)
 	for t := range c.types {
-		if c.types[t] == 0 {
+		if c.first[t].Row == 0 {
 			c.first[t] = o.first[t]
 		}
 		c.types[t] += o.types[t]

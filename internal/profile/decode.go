@@ -190,7 +190,11 @@ func (r *reader) columnPart(tag uint64, c *column) {
 	case tagFirst:
 		for len(r.b) > 0 {
 			t := r.typ()
-			c.first[t] = firstValue{Row: r.int(), Text: r.text()}
+			f := firstValue{Row: r.int(), Text: r.text()}
+			if t == batch.Number && c.inferred && batch.IsNumberWord([]byte(f.Text)) {
+				t = firstWord // older files have it among the numbers
+			}
+			c.first[t] = f
 		}
 	case tagDict:
 		c.dict = r.dict()

@@ -260,7 +260,7 @@ func (w *writer) column(c *column) {
 	})
 	w.section(tagFirst, func(w *writer) {
 		for t := range c.first {
-			if c.types[t] > 0 {
+			if c.first[t].Row > 0 {
 				w.byte(uint8(t))
 				w.int(c.first[t].Row)
 				w.text(c.first[t].Text)

@@ -142,7 +142,7 @@ func (s *Slide) column(width int) *column {
 		o, d := p.digest(s.Name)
 		c.rows, c.nulls, c.empties, c.zoned = c.rows+o.rows, c.nulls+o.nulls, c.empties+o.empties, c.zoned || o.zoned
 		for t, n := range o.types {
-			if c.types[t] == 0 {
+			if c.first[t].Row == 0 {
 				c.first[t] = o.first[t]
 			}
 			c.types[t] += n

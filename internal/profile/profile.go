@@ -357,7 +357,7 @@ func (p *Profile) merge(o *Profile) error {
 	}
 	for _, c := range p.columns {
 		if i, ok := o.index[c.name]; ok {
-			before := c.types
+			before := c.first
 			c.merge(o.columns[i], p.key == o.key)
 			c.moveFirst(before, read)
 			continue
@@ -417,11 +417,11 @@ func shareText(share float64) string {
 }
 
 // moveFirst gives the first values that came with a merge their rows in the
-// whole: the part's rows follow the given number of rows that were read. before are the counts
-// of values without the part.
-func (c *column) moveFirst(before [batch.TypeCount]uint64, rows int64) {
-	for t := range c.types {
-		if before[t] == 0 && c.types[t] > 0 {
+// whole: the part's rows follow the given number of rows that were read. before are those
+// without the part.
+func (c *column) moveFirst(before [batch.TypeCount]firstValue, rows int64) {
+	for t := range c.first {
+		if before[t].Row == 0 && c.first[t].Row > 0 {
 			c.first[t].Row += rows
 		}
 	}

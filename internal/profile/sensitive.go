@@ -107,7 +107,7 @@ func (c *column) addKeyed(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) 
 		}
 		rowHashes[i] += mix64(t.identity, c.salt)
 		if c.first[typ].Row == 0 {
-			c.first[typ].Row = at.RowAt(v.RowOf(i))
+			c.meetKeyed(plain, j, at.RowAt(v.RowOf(i)))
 		}
 		c.types[typ]++
 		c.agg.describe(plain.Value(j), &t, plain.HasText)
@@ -335,4 +335,15 @@ func (p *Profile) keysAgree(o *Profile) error {
 		return fmt.Errorf("%w: rows are hashed with %s and with %s", ErrKey, name(p.key), name(o.key))
 	}
 	return nil
+}
+
+// meetKeyed is meet without the text.
+func (c *column) meetKeyed(v *batch.Vector, i int, row int64) {
+	typ := v.Types[i]
+	if typ == batch.Number && v.Inferred && batch.IsNumberWord(v.Bytes(i)) {
+		typ = firstWord
+	}
+	if c.first[typ].Row == 0 {
+		c.first[typ].Row = row
+	}
 }

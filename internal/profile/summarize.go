@@ -129,26 +129,31 @@ func promote(d *decision, family batch.Type) batch.Type {
 // firstOther returns the type whose first value came first among the types
 // outside of the family.
 func (c *column) firstOther(d *decision, family batch.Type) batch.Type {
-	other := batch.Null
-	for i, n := range c.types {
+	other, row := batch.Null, int64(0)
+	for i := range c.types {
 		t := batch.Type(i)
-		if t == batch.Null || n == 0 || t.Family() == family {
+		if t == batch.Null || t.Family() == family {
 			continue
 		}
-		if family == batch.String && c.isWord(d, t) {
-			continue // a text among texts
-		}
-		if other == batch.Null || c.first[t].Row < c.first[other].Row {
-			other = t
+		if f := c.firstOf(d, t); f.Row > 0 && (row == 0 || f.Row < row) {
+			other, row = t, f.Row
 		}
 	}
 	return other
 }
 
-// isWord reports whether the first value of a type is a spelling of NaN or
-// infinity that counts as a text.
-func (c *column) isWord(d *decision, t batch.Type) bool {
-	return d.words && t == batch.Number && batch.IsNumberWord([]byte(c.first[t].Text))
+// firstOf returns the first value of a type, among which a spelling of NaN or
+// infinity counts as the column decided; without one its row is 0.
+func (c *column) firstOf(d *decision, t batch.Type) firstValue {
+	f, word := c.first[t], c.first[firstWord]
+	as := batch.Number
+	if d.words {
+		as = batch.String
+	}
+	if t == as && word.Row > 0 && (f.Row == 0 || word.Row < f.Row) {
+		return word
+	}
+	return f
 }
 
 // isCode reports whether integers are codes: at least 1 % of the texts of
@@ -176,10 +181,7 @@ func (c *column) summarize() Column {
 	s := c.frame(&d, &agg.facts)
 	s.trues = int64(agg.trues)
 	if d.mixed > 0 && d.other != batch.Null {
-		f := c.first[d.other]
-		if c.isWord(&d, d.other) {
-			d.other = batch.String
-		}
+		f := c.firstOf(&d, d.other)
 		s.Mixed = &Mixed{Count: int64(d.mixed), First: MixedFirst{Row: f.Row, Type: d.other.String(), Value: validText(f.Text)}}
 	}
 	if c.sensitive {

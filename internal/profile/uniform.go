@@ -107,8 +107,8 @@ func (c *column) addUniform(v *batch.Vector, typ batch.Type, at *batch.Chunk, ro
 	if len(rows) == 0 {
 		return
 	}
-	if c.first[typ].Row == 0 {
-		c.meet(plain, int(rows[0]), at.RowAt(v.RowOf(int(s.places[0]))))
+	for i := 0; i < len(rows) && c.first[typ].Row == 0; i++ {
+		c.meet(plain, int(rows[i]), at.RowAt(v.RowOf(int(s.places[i]))))
 	}
 	c.types[typ] += uint64(len(rows))
 	if typ != batch.String {
