@@ -22,6 +22,7 @@ func (d *DB) openPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.Dialer(Dialer{})
 	h := sqlx.NewDb(sql.OpenDB(d.keep(c)), "postgres")
 	h.SetMaxOpenConns(postgresConns)
 	h.SetMaxIdleConns(postgresConns)

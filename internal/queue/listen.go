@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+
+	"github.com/profilerhq/profiler/internal/db"
 )
 
 // channel is the name that Postgres uses for the signal.
@@ -25,7 +27,7 @@ func (q *Queue) Listen(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	l := pq.NewListener(q.db.URL(), shortestPause, longestPause, nil)
+	l := pq.NewDialListener(db.Dialer{}, q.db.URL(), shortestPause, longestPause, nil)
 	defer l.Close() //nolint:errcheck // nothing is written
 	if err := l.Listen(channel); err != nil {
 		return err
