@@ -86,18 +86,27 @@ func ackWait(age time.Duration) time.Duration { return 30*time.Second + 2*age }
 // new ones nor some that somebody fetched and did not acknowledge. What was
 // fetched becomes a unit before it returns, whatever the reason.
 func (k *intake) pull(ctx context.Context, drain bool) error {
+	err := k.take(ctx, drain)
+	if ctx.Err() != nil {
+		err = nil // what a call says that was interrupted is no trouble of the stream
+	}
+	return errors.Join(err, k.stop(ctx))
+}
+
+// take is pull without what is left to do at its end.
+func (k *intake) take(ctx context.Context, drain bool) error {
 	c := k.r.options.Pipeline.Source.NATS
 	var waited time.Time // for messages that somebody else holds
 	for {
 		if ctx.Err() != nil {
-			return k.stop(ctx)
+			return nil
 		}
 		if open, err := k.open(ctx); err != nil || !open {
 			if err == nil {
 				err = k.rest(ctx, pullWait/4)
 			}
 			if err != nil {
-				return errors.Join(err, k.stop(ctx))
+				return err
 			}
 			continue
 		}
@@ -110,16 +119,13 @@ func (k *intake) pull(ctx context.Context, drain bool) error {
 		}
 		got, err := k.src.Fetch(ctx, c.Rows-len(k.held), wait)
 		if err != nil {
-			if ctx.Err() != nil {
-				continue
-			}
-			return errors.Join(err, k.stop(ctx))
+			return err
 		}
 		k.add(got)
 		switch {
 		case k.complete(c.Rows, c.Bytes, c.Age), drain && len(got) == 0 && len(k.held) > 0:
 			if err := k.commit(ctx); err != nil {
-				return errors.Join(err, k.stop(ctx))
+				return err
 			}
 			waited = time.Time{}
 		case drain && len(got) == 0:
@@ -141,7 +147,7 @@ func (k *intake) pull(ctx context.Context, drain bool) error {
 			}
 		case len(k.held) > 0:
 			if err := k.hold(); err != nil {
-				return errors.Join(err, k.stop(ctx))
+				return err
 			}
 		}
 	}
