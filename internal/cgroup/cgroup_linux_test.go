@@ -26,9 +26,9 @@ func TestMain(m *testing.M) {
 	case "open":
 		t, err := Open()
 		own, _ := os.ReadFile("/proc/self/cgroup")
-		fmt.Printf("%s\n%v\n", own[strings.LastIndex(string(own[:len(own)-1]), "\n")+1:len(own)-1], err)
+		fmt.Fprintf(os.Stdout, "%s\n%v\n", own[strings.LastIndex(string(own[:len(own)-1]), "\n")+1:len(own)-1], err)
 		if err == nil {
-			fmt.Println(t.Dir())
+			fmt.Fprintln(os.Stdout, t.Dir())
 			err = t.Close()
 		}
 		if err != nil {
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 		cmd := exec.Command("setsid", "sleep", "600")
 		cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: g.FD()}
 		fatal(cmd.Start())
-		fmt.Printf("%s\n%d\n", t.Dir(), cmd.Process.Pid)
+		fmt.Fprintf(os.Stdout, "%s\n%d\n", t.Dir(), cmd.Process.Pid)
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	}
 }
@@ -64,7 +64,7 @@ func writable(t *testing.T) string {
 	require.NoError(t, err)
 	dir, err := locate(own, mounts)
 	if err == nil {
-		dir, err = os.MkdirTemp(dir, "test-")
+		dir, err = os.MkdirTemp(dir, "test-") //nolint:usetesting // in the file system of groups
 	}
 	if err != nil {
 		t.Skip("no control groups here: ", err)

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -266,7 +265,7 @@ func TestCutAnywhereFromOutside(t *testing.T) { //nolint:paralleltest // see abo
 			code, text := runHostile(t, []string{"profile", "-"}, func(f *feeder) { f.text(string(b[:len(b)*k/16])) })
 			require.Equal(t, 3, code, "%s cut at %d/16: %s", name, k, text)
 			require.Equal(t, 1, strings.Count(text, "\n"), text)
-			require.Regexp(t, regexp.MustCompile(`^profiler: standard input: .*; `), text)
+			require.Regexp(t, `^profiler: standard input: .*; `, text)
 		}
 	}
 }

@@ -104,7 +104,7 @@ func persist(ctx context.Context, log *slog.Logger, what string, try func() erro
 		if time.Since(begun) > time.Minute { // it went well for a while
 			rest = shortestRest
 		}
-		log.Error(what+", trying again", "err", strings.ReplaceAll(err.Error(), "\n", "; "), "in", rest)
+		log.Error(what+", trying again", "err", strings.ReplaceAll(err.Error(), "\n", "; "), "in", rest) //nolint:sloglint // what is a constant of each caller
 		timer := time.NewTimer(rest)
 		select {
 		case <-ctx.Done():

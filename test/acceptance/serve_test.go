@@ -130,7 +130,7 @@ func TestLeasesAreBounded(t *testing.T) {
 		"pipes/in/1.csv": "n\n1\n",
 		"pipes/in/2.csv": "n\n2\n",
 	})
-	defer stop() //nolint:errcheck // Ctrl-C has an exit code of its own
+	defer stop()
 	lease := func(wait int) (int, string, string) {
 		code, form := post(t, url+"/api/v1/work/lease", fmt.Sprintf(`{"pipeline":"p","step":"a","worker":"w","max":5,"wait_seconds":%d}`, wait))
 		if code != 200 {

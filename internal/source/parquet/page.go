@@ -245,9 +245,9 @@ func (p *page) perValue(f *field) (n int64) {
 	if f.maxRep > 0 {
 		n++
 	}
-	switch {
-	case p.encoding == format.Plain:
-	case p.encoding == format.PlainDictionary || p.encoding == format.RLEDictionary: //nolint:staticcheck // old files have it
+	switch p.encoding {
+	case format.Plain:
+	case format.PlainDictionary, format.RLEDictionary: //nolint:staticcheck // old files have it
 		n += 4
 	default:
 		n += int64(max(8, f.length))

@@ -142,7 +142,7 @@ func TestLongDecimals(t *testing.T) {
 	for i := range long {
 		long[i] = 0xff
 	}
-	require.Equal(t, -0.01, d.Bytes(long, 2)) //nolint:testifylint // exactly
+	require.Equal(t, -0.01, d.Bytes(long, 2))
 	for _, n := range []int{540, beyondBytes, beyondBytes + 1} {
 		for _, sign := range []byte{0x7f, 0x01, 0x80, 0xff, 0x00} {
 			b := make([]byte, n)
@@ -151,7 +151,7 @@ func TestLongDecimals(t *testing.T) {
 			if sign >= 0x80 {
 				unscaled.Sub(unscaled, new(big.Int).Lsh(big.NewInt(1), uint(8*n)))
 			}
-			require.Equal(t, nearest(unscaled, MaxScale), d.Bytes(b, MaxScale), "%d bytes, %x", n, sign) //nolint:testifylint // exactly
+			require.Equal(t, nearest(unscaled, MaxScale), d.Bytes(b, MaxScale), "%d bytes, %x", n, sign)
 		}
 	}
 }
