@@ -149,6 +149,16 @@ func BenchmarkWakeUp(b *testing.B) {
 		listening := make(chan struct{})
 		go func() { defer close(listening); _ = taker.Listen(ctx) }()
 		defer func() { stop(); <-listening }()
+		for i, heard := 0, false; !heard; i++ { // until it listens
+			changed := taker.Changed()
+			unit := queue.Offer{Key: queue.Key{Pipeline: "p", Step: "other", Unit: fmt.Sprint(i)}, Run: "r", Correlation: "c"}
+			require.NoError(b, giver.DB().Tx(ctx, func(tx *db.Tx) error { return giver.Offer(ctx, tx, []queue.Offer{unit}) }))
+			select {
+			case <-changed:
+				heard = true
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
 		taken := make(chan struct{})
 		go func() {
 			for ctx.Err() == nil {
@@ -170,9 +180,7 @@ func BenchmarkWakeUp(b *testing.B) {
 			begun := time.Now()
 			require.NoError(b, giver.DB().Tx(ctx, func(tx *db.Tx) error { return giver.Offer(ctx, tx, []queue.Offer{unit}) }))
 			<-taken
-			if took := time.Since(begun); i > 0 { // the first one waits for the listener
-				worst = max(worst, took)
-			}
+			worst = max(worst, time.Since(begun))
 		}
 		b.ReportMetric(float64(worst.Microseconds())/1000, "worst-ms")
 	})
