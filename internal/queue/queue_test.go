@@ -165,6 +165,20 @@ func TestVanishingWorkersKillAUnit(t *testing.T) {
 	})
 }
 
+func TestClaimThatFindsNothingLooksForVanishedWorkers(t *testing.T) {
+	each(t, func(t *testing.T, q *queue.Queue, c *clock) {
+		offer(t, q, queue.Offer{Key: key("a", "u1")})
+		request := queue.ClaimRequest{Pipeline: "p", Step: "a", Worker: "w", Max: 1, Lease: queue.DefaultPoll / 4}
+		for attempt := 1; attempt < queue.MaxLosses; attempt++ {
+			got, err := q.Claim(t.Context(), request)
+			require.NoError(t, err)
+			require.Len(t, got, 1, "attempt %d", attempt)
+			require.Equal(t, attempt, got[0].Attempt)
+			c.add(queue.DefaultPoll / 3) // the last look was less than an interval ago
+		}
+	})
+}
+
 func TestFailedAttemptComesBackLater(t *testing.T) {
 	each(t, func(t *testing.T, q *queue.Queue, c *clock) {
 		offer(t, q, queue.Offer{Key: key("a", "u1")}, queue.Offer{Key: key("a", "u2"), Priority: 1})

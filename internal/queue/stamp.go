@@ -9,6 +9,9 @@ import (
 	"github.com/profilerhq/profiler/internal/db"
 )
 
+// now stands for the time of leases in a statement.
+const now = "{now}"
+
 // serverTime is Postgres's clock, in microseconds since 1970.
 const serverTime = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 
@@ -68,5 +71,3 @@ func (q *Queue) stamp(query string, args []any) (string, []any) {
 		all, query = append(all, at), after
 	}
 }
-
-const now = "{now}"
