@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -289,15 +290,7 @@ func (f *footer) overlap(size int64) (a, b extent, found bool) {
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b extent) int {
-		switch {
-		case a.start < b.start:
-			return -1
-		case a.start > b.start:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(all, func(a, b extent) int { return cmp.Compare(a.start, b.start) })
 	for i := 1; i < len(all); i++ {
 		if all[i].start < all[i-1].end {
 			return all[i-1], all[i], true
