@@ -20,7 +20,7 @@ const (
 	elementCount = 250_000   // of the schema
 	chunkCount   = 4 << 20   // columns of all row groups
 	nameLimit    = 4 << 10   // bytes of the name of a column, those of the groups around it counted
-	pathsLimit   = 64 << 20  // of all names
+	pathsLimit   = 32 << 20  // of all names
 	segmentCount = 4 << 20   // parts of the schema, each times how deep it is
 )
 

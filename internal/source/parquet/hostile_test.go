@@ -92,8 +92,8 @@ func TestHugeFooters(t *testing.T) { //nolint:paralleltest // counts memory
 		"deep":       {schemaOf(deep...), "in.parquet: its columns are nested deeper than 255 levels, or too many of them are nested; write the file anew with fewer columns"},
 		"wide":       {schemaOf(wide...), "in.parquet: has 100000 columns, and 65535 can be told apart; write the file anew with fewer columns"},
 		"parts":      {ending(append(append([]byte{tByte + 2, 2, 2}, thriftList(2, 1<<20)...), make([]byte, 2<<20)...)), "in.parquet: its schema has more than 250000 parts; write the file anew with fewer columns"},
-		"a name":     {schemaOf(names[:20_002]...), "in.parquet: the name of a column is longer than 4 KiB with those of the groups around it, or all of them than 64 MiB; write the file anew with shorter names"},
-		"names":      {schemaOf(longer...), "in.parquet: the name of a column is longer than 4 KiB with those of the groups around it, or all of them than 64 MiB; write the file anew with shorter names"},
+		"a name":     {schemaOf(names[:20_002]...), "in.parquet: the name of a column is longer than 4 KiB with those of the groups around it, or all of them than 32 MiB; write the file anew with shorter names"},
+		"names":      {schemaOf(longer...), "in.parquet: the name of a column is longer than 4 KiB with those of the groups around it, or all of them than 32 MiB; write the file anew with shorter names"},
 		"row groups": {ending(append(groups, 0)), "in.parquet: has 5242880 row groups of 0 columns, and 4194304 in all can be read; write the file anew with larger row groups"},
 		"chunks":     {ending(columns), fmt.Sprintf("in.parquet: the footer cannot be read (byte 4); %s", adviceAgain)},
 	} {
