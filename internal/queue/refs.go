@@ -23,6 +23,12 @@ func (q *Queue) EachInput(ctx context.Context, f func(unit, run, input string)) 
 	return q.each(ctx, "SELECT unit, run, input FROM unit WHERE input <> ''", nil, f)
 }
 
+// EachOpen calls a function with each unit of a pipeline that some step still wants:
+// it waits, is worked on, or somebody has to decide about it.
+func (q *Queue) EachOpen(ctx context.Context, pipeline string, f func(unit string)) error {
+	return q.each(ctx, "SELECT unit, '', '' FROM unit WHERE pipeline = ? AND state IN ('ready', 'waiting', 'running', 'quarantined', 'dead')", []any{pipeline}, func(unit, _, _ string) { f(unit) })
+}
+
 // EachRejectFile calls a function with the body of each rejected record that is
 // in a file.
 func (q *Queue) EachRejectFile(ctx context.Context, f func(body string)) error {

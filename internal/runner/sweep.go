@@ -289,24 +289,24 @@ func (r *Runner) sweepOrigins(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := r.options.Clock.Now()
+	now, begun := r.options.Clock.Now(), time.Now()
+	over := map[string]bool{}
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil {
-			continue // somebody else has removed it
+		if err == nil && !strings.HasPrefix(e.Name(), ".") && now.Sub(info.ModTime()) >= s.Keep {
+			over[e.Name()] = true
 		}
-		if strings.HasPrefix(e.Name(), ".") || now.Sub(info.ModTime()) < s.Keep {
-			continue
-		}
-		open, err := r.options.Queue.Units(ctx, queue.Filter{
-			Pipeline: r.options.Pipeline.Name, Unit: e.Name(), Limit: 1,
-			States: []queue.State{queue.Ready, queue.Waiting, queue.Running, queue.Quarantined, queue.Dead},
-		})
-		if err != nil {
-			return err
-		}
-		if len(open) == 0 {
-			os.Remove(filepath.Join(r.originDir(), e.Name())) //nolint:errcheck // the next sweep
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	if err := r.options.Queue.EachOpen(ctx, r.options.Pipeline.Name, func(unit string) { delete(over, unit) }); err != nil {
+		return err
+	}
+	for name := range over {
+		path := filepath.Join(r.originDir(), name)
+		if at, err := changedAt(path); err == nil && at.Before(begun) { // else somebody is about to use it again
+			os.Remove(path) //nolint:errcheck // the next sweep
 		}
 	}
 	return nil
