@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-
 	"github.com/spf13/cobra"
 
 	"github.com/profilerhq/profiler/internal/app"
@@ -52,48 +50,32 @@ func (f *checkFlags) sensitive(lib *rules.Library, inputs []source.Input) checks
 }
 
 func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
-	format, err := f.output.reportFormat(report.KindCheck)
-	if err != nil {
-		return err
-	}
 	threshold, err := f.judge.threshold()
 	if err != nil {
 		return err
 	}
-	so, err := f.source.options(e)
+	g, err := e.gather(report.KindCheck, &f.source, &f.output)
 	if err != nil {
 		return err
 	}
-	cfg, err := e.config()
+	lib, err := e.loadRules(f.judge.rules, g.config)
 	if err != nil {
 		return err
 	}
-	lib, err := e.loadRules(f.judge.rules, cfg)
-	if err != nil {
+	if err := g.find(cmd, args); err != nil {
 		return err
 	}
-	inputs, err := f.source.inputs(cmd, e, args)
-	if err != nil {
-		return err
-	}
-	if err := single(format, len(inputs)); err != nil {
-		return err
-	}
-	parts, err := f.parts.open(e, so, inputs)
+	parts, err := f.parts.open(e, g.options, g.inputs)
 	if err != nil {
 		return err
 	}
 	defer parts.abort()
-	m, err := e.metricsFor(cfg, &f.output)
-	if err != nil {
-		return err
-	}
 	defer boundMemory(e, int64(f.judge.memory))()
-	if err := f.source.keptNowhere(e, so, &f.output, cfg.Store.Reveal() != "" && !f.judge.noRecord, f.judge.recording()...); err != nil {
+	if err := f.source.keptNowhere(e, g.options, &f.output, g.config.Store.Reveal() != "" && !f.judge.noRecord, f.judge.recording()...); err != nil {
 		return err
 	}
-	opts := f.judge.options(e, cfg, m)
-	if opts.Baseline, err = e.baseline(cmd.Context(), &f.judge, &f.source, opts, f.sensitive(lib, inputs)); err != nil {
+	opts := f.judge.options(e, g.config, g.metrics)
+	if opts.Baseline, err = e.baseline(cmd.Context(), &f.judge, &f.source, opts, f.sensitive(lib, g.inputs)); err != nil {
 		return err
 	}
 	opts.MarkRows = parts != nil
@@ -102,45 +84,27 @@ func (e *env) runCheck(cmd *cobra.Command, args []string, f *checkFlags) error {
 		return storeOrUsage(err)
 	}
 	defer a.Close() //nolint:errcheck // everything is written
-	var out bytes.Buffer
-	worst := exitOK
-	for _, in := range inputs {
-		o, err := e.observe(cmd.Context(), a, in, &f.source, observeOptions{complete: func(s *monitor.Subject, _ source.Input) error {
-			sets, err := f.judge.setsFor(lib, s.Dataset, f.source.dataset != "")
-			s.Rules, s.Sensitive = sets, f.source.sensitive
-			if err == nil {
-				e.warnOfOthers(&f.judge, lib, s.Dataset, sets)
-			}
-			return err
-		}})
-		if err != nil && cmd.Context().Err() != nil {
-			return err
+	complete := func(s *monitor.Subject) error {
+		sets, err := f.judge.setsFor(lib, s.Dataset, f.source.dataset != "")
+		s.Rules, s.Sensitive = sets, f.source.sensitive
+		if err == nil {
+			e.warnOfOthers(&f.judge, lib, s.Dataset, sets)
 		}
-		if err != nil {
-			worst = worse(worst, e.report(err)) // the other batches are judged all the same
-		}
-		if o == nil {
-			continue
-		}
-		worst = worse(worst, verdictCode(o.Report.Verdict, threshold))
-		if err := parts.write(cmd.Context(), o); err != nil {
-			return err
-		}
-		ro, closeSummary := e.stepSummary(format, e.reportOptions(&f.output, f.source.each))
-		err = report.Check(&out, format, &o.Report, o.Profile.Summary(), ro)
-		closeSummary()
-		if err != nil {
-			return err
-		}
-	}
-	e.writeMetrics(cmd.Context(), m, &f.output, "")
-	if out.Len() == 0 {
-		return exitWith(worst)
-	}
-	if err := e.emit(&f.output, &out); err != nil {
 		return err
 	}
-	return exitWith(worst)
+	return g.run(cmd.Context(), a, complete, func(o *monitor.Outcome) (int, error) {
+		if err := parts.write(cmd.Context(), o); err != nil {
+			return exitOK, err
+		}
+		return verdictCode(o.Report.Verdict, threshold), g.judged(o)
+	})
+}
+
+// judged adds the results of a batch to what is printed.
+func (g *gathering) judged(o *monitor.Outcome) error {
+	options, closeSummary := g.e.stepSummary(g.format, g.e.reportOptions(g.output, g.flags.each))
+	defer closeSummary()
+	return report.Check(&g.out, g.format, &o.Report, o.Profile.Summary(), options)
 }
 
 func exitWith(code int) error {

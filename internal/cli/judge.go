@@ -207,10 +207,10 @@ func (e *env) baseline(ctx context.Context, f *judgeFlags, src *sourceFlags, opt
 	if out, tty := terminal(e.stderr); tty && !e.global.quiet {
 		flags.progress = newProgress(out, in)
 	}
-	o, err := e.observe(ctx, a, in[0], &flags, observeOptions{complete: func(s *monitor.Subject, _ source.Input) error {
+	o, err := e.observe(ctx, a, in[0], &flags, func(s *monitor.Subject) error {
 		s.Sensitive = sensitive
 		return nil
-	}})
+	})
 	if err != nil {
 		return nil, err
 	}

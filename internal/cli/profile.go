@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"bytes"
-	"context"
 	"encoding/base64"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +10,6 @@ import (
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/report"
-	"github.com/profilerhq/profiler/internal/source"
 )
 
 // profileFlags are those of profiler profile.
@@ -46,88 +42,58 @@ every file as one, and prints volume, shape and distribution of its columns.`,
 }
 
 func (e *env) runProfile(cmd *cobra.Command, args []string, f *profileFlags) error {
-	format, err := f.output.reportFormat(report.KindProfile)
+	g, err := e.gather(report.KindProfile, &f.source, &f.output)
 	if err != nil {
 		return err
 	}
-	so, err := f.source.options(e)
-	if err != nil {
+	if err := g.find(cmd, args); err != nil {
 		return err
 	}
-	inputs, err := f.source.inputs(cmd, e, args)
-	if err != nil {
-		return err
-	}
-	if f.save != "" && len(inputs) > 1 {
-		return usage("--save writes one profile, but there are %d batches; leave out --each", len(inputs))
-	}
-	cfg, err := e.config()
-	if err != nil {
-		return err
-	}
-	if err := single(format, len(inputs)); err != nil {
-		return err
-	}
-	m, err := e.metricsFor(cfg, &f.output)
-	if err != nil {
-		return err
+	if f.save != "" && len(g.inputs) > 1 {
+		return usage("--save writes one profile, but there are %d batches; leave out --each", len(g.inputs))
 	}
 	defer boundMemory(e, 0)()
 	var recorded []string
 	if f.store != "" {
 		recorded = []string{"--store"}
 	}
-	if err := f.source.keptNowhere(e, so, &f.output, cfg.Store.Reveal() != "", recorded...); err != nil {
+	if err := f.source.keptNowhere(e, g.options, &f.output, g.config.Store.Reveal() != "", recorded...); err != nil {
 		return err
 	}
-	sensitive, err := e.sensitiveRules(cfg)
+	sensitive, err := e.sensitiveRules(g.config)
 	if err != nil {
 		return err
 	}
-	opts := e.appOptions(cfg)
-	opts.Store, opts.Metrics = givenStore(f.store, cfg), m
+	opts := e.appOptions(g.config)
+	opts.Store, opts.Metrics = givenStore(f.store, g.config), g.metrics
 	a, err := app.New(cmd.Context(), opts)
 	if err != nil {
 		return storeOrUsage(err)
 	}
 	defer a.Close() //nolint:errcheck // everything is written
-	var out bytes.Buffer
-	worst := exitOK
-	for _, in := range inputs {
-		o, err := e.observe(cmd.Context(), a, in, &f.source, observeOptions{complete: func(s *monitor.Subject, _ source.Input) error {
-			s.Sensitive = append(sensitive(s.Dataset), f.source.sensitive...)
-			return nil
-		}})
-		if err != nil && cmd.Context().Err() != nil {
-			return err
-		}
-		if err != nil {
-			worst = worse(worst, e.report(err)) // the other batches are profiled all the same
-		}
-		if o == nil {
-			continue
-		}
-		if f.save != "" {
-			if err := saveProfile(f.save, o.Profile); err != nil {
-				return writeError("save the profile", err)
-			}
-		}
-		sum, err := summaryOf(o.Profile, f.sketch)
-		if err != nil {
-			return err
-		}
-		if err := report.Profile(&out, format, sum, e.reportOptions(&f.output, f.source.each)); err != nil {
-			return err
-		}
-		e.warn(o.Profile)
+	complete := func(s *monitor.Subject) error {
+		s.Sensitive = append(sensitive(s.Dataset), f.source.sensitive...)
+		return nil
 	}
-	e.writeMetrics(cmd.Context(), m, &f.output, "")
-	if out.Len() > 0 {
-		if err := e.emit(&f.output, &out); err != nil {
-			return err
+	return g.run(cmd.Context(), a, complete, func(o *monitor.Outcome) (int, error) { return exitOK, g.profiled(o, f) })
+}
+
+// profiled adds the profile of a batch to what is printed, and saves it.
+func (g *gathering) profiled(o *monitor.Outcome, f *profileFlags) error {
+	if f.save != "" {
+		if err := saveProfile(f.save, o.Profile); err != nil {
+			return writeError("save the profile", err)
 		}
 	}
-	return exitWith(worst)
+	sum, err := summaryOf(o.Profile, f.sketch)
+	if err != nil {
+		return err
+	}
+	if err := report.Profile(&g.out, g.format, sum, g.e.reportOptions(&f.output, f.source.each)); err != nil {
+		return err
+	}
+	g.e.warn(o.Profile)
+	return nil
 }
 
 // warn tells what could not be read of a batch.
@@ -170,51 +136,4 @@ func summaryOf(p *profile.Profile, sketch bool) (*profile.Summary, error) {
 		sum.Sketch = base64.StdEncoding.EncodeToString(b)
 	}
 	return &sum, nil
-}
-
-// observeOptions are what check adds to reading a batch.
-type observeOptions struct {
-	complete func(*monitor.Subject, source.Input) error
-}
-
-// observe opens an input and sends it through the monitor.
-func (e *env) observe(ctx context.Context, a *app.App, in source.Input, f *sourceFlags, opts observeOptions) (*monitor.Outcome, error) {
-	so, err := f.options(e)
-	if err != nil {
-		return nil, err
-	}
-	loc, err := f.location()
-	if err != nil {
-		return nil, err
-	}
-	at, err := f.when(loc)
-	if err != nil {
-		return nil, err
-	}
-	r, done, err := e.open(ctx, in, so, f.progress)
-	if err != nil {
-		a.ProfileFailed(ctx, f.datasetOf(in), "")
-		return nil, err
-	}
-	defer r.Close() //nolint:errcheck // only read
-	defer done()
-	s := app.Subject(f.datasetOf(in), r, nil)
-	s.Batch, s.At, s.Location = f.batch, at, loc
-	if p, ok := source.PartitionOf(in, loc); ok && at.IsZero() {
-		s.At, s.AsOf = p.From, p.To
-		if s.Batch == "" {
-			s.Batch = p.Name
-		}
-		if a.Store != nil && f.dataset == "" && in.Name != "" && strings.HasSuffix(s.Dataset, "/"+in.Name) {
-			e.note("the dataset is %s; if every day has a file, name their common dataset with --dataset, so that days compare with each other", s.Dataset)
-		}
-	}
-	if opts.complete != nil {
-		if err := opts.complete(&s, in); err != nil {
-			return nil, err
-		}
-	}
-	o, err := a.Observe(ctx, r, s)
-	e.noteSensitive(o)
-	return o, err
 }

@@ -146,12 +146,12 @@ func (e *env) lintSource(ctx context.Context, lib *rules.Library, args []string,
 	}
 	var sets []*rules.Set
 	sf := sourceFlags{dataset: f.dataset, timezone: "UTC"}
-	o, err := e.observe(ctx, a, inputs[0], &sf, observeOptions{complete: func(s *monitor.Subject, _ source.Input) error {
+	o, err := e.observe(ctx, a, inputs[0], &sf, func(s *monitor.Subject) error {
 		named := judgeFlags{rules: args}
 		sets, err = named.setsFor(lib, s.Dataset, f.dataset != "")
 		s.Rules = sets
 		return err
-	}})
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -236,10 +236,10 @@ func (s *suggester) observe(ctx context.Context, inputs []source.Input, sets []*
 		return err
 	}
 	for _, in := range inputs {
-		o, err := s.env.observe(ctx, a, in, s.flags, observeOptions{complete: func(sub *monitor.Subject, _ source.Input) error {
+		o, err := s.env.observe(ctx, a, in, s.flags, func(sub *monitor.Subject) error {
 			sub.Rules, sub.Sensitive = sets, append(sensitive(sub.Dataset), s.flags.sensitive...)
 			return nil
-		}})
+		})
 		if err != nil {
 			return err
 		}
