@@ -33,11 +33,9 @@ func (p *parser) graph(names []string) bool {
 			variables[v] = need.Step
 		}
 	}
-	if p.bad {
-		return false // a cycle is only certain when all edges are known
-	}
 	ordered, rest := p.order()
-	for len(rest) > 0 {
+	// An edge to a step that does not exist is no part of a cycle.
+	for rest = prune(rest); len(rest) > 0; rest = prune(rest) {
 		cycle := findCycle(rest)
 		first := byName[cycle[0]]
 		at := p.needs[first.Name][slices.IndexFunc(first.Needs, func(n Need) bool { return n.Step == cycle[1] })]
@@ -48,10 +46,9 @@ func (p *parser) graph(names []string) bool {
 		}
 		// Further cycles are those without the steps of this one.
 		rest = slices.DeleteFunc(rest, func(s *Step) bool { return slices.Contains(cycle, s.Name) })
-		rest = prune(rest)
 	}
-	if len(ordered) != len(p.pipeline.Steps) {
-		return false
+	if p.bad || len(ordered) != len(p.pipeline.Steps) {
+		return false // the order is only certain when all edges are known
 	}
 	p.pipeline.Steps = ordered
 	return true

@@ -89,6 +89,13 @@ func TestMistakes(t *testing.T) {
 			"dir/p.yaml:6:27: the steps need each other in a circle: a needs c needs b needs a"},
 		{"two cycles", head + "steps:\n  a: {run: [cat], needs: [a]}\n  b: {run: [cat], needs: [c]}\n  c: {run: [cat], needs: {b: any}}\n",
 			"dir/p.yaml:5:27: step \"a\" needs itself\ndir/p.yaml:6:27: the steps need each other in a circle: b needs c needs b"},
+		{"cycle beside other mistakes", head + "steps:\n  a b: {run: [cat]}\n  a: {rum: [cat], needs: [c]}\n  c: {run: [cat], needs: [nope, a]}\n  d: {run: [cat], needs: nope}\n  e: {run: [cat], needs: [d, a b]}\n",
+			"dir/p.yaml:5:3: \"a b\" cannot be the name of a step: use 1 to 64 letters, digits, _ . and -, not starting with . or -\n" +
+				"dir/p.yaml:6:3: step \"a\" has no command; give it one with run: [\"program\", \"argument\"] or sh: \"text for the shell\"\n" +
+				"dir/p.yaml:6:7: unknown key \"rum\" in step \"a\"; did you mean \"run\"?\n" +
+				"dir/p.yaml:6:27: the steps need each other in a circle: a needs c needs a\n" +
+				"dir/p.yaml:7:27: step \"c\" needs \"nope\", which is no step of this pipeline\n" +
+				"dir/p.yaml:8:26: step \"d\" needs \"nope\", which is no step of this pipeline"},
 		{"steps behind a cycle", head + "steps:\n  a: {run: [cat], needs: [b]}\n  b: {run: [cat], needs: [a]}\n  c: {run: [cat], needs: [a]}\n  d: {run: [cat], needs: [c, b]}\n",
 			"dir/p.yaml:5:27: the steps need each other in a circle: a needs b needs a"},
 		{"unknown need", head + "steps:\n  parse: {run: [cat]}\n  b: {run: [cat], needs: [prase]}\n",
