@@ -259,12 +259,20 @@ func reasonOf(ev runner.Event) string {
 	switch {
 	case ev.State == runner.Cancelled:
 		return metrics.ReasonCancelled
-	case ev.Cause == runner.CauseTimeout:
-		return metrics.ReasonTimeout
-	case ev.Cause == runner.CauseGate:
-		return metrics.ReasonCheck
-	case ev.Kind == runner.Retrying, ev.State == runner.Dead, ev.Cause == runner.CauseUnjudged:
+	case causeReasons[ev.Cause] != "":
+		return causeReasons[ev.Cause]
+	case ev.Kind == runner.Retrying, ev.State == runner.Dead:
 		return metrics.ReasonError
 	}
 	return ""
+}
+
+// causeReasons are the causes that have a word of their own in the metrics.
+var causeReasons = map[runner.Cause]string{
+	runner.CauseTimeout:  metrics.ReasonTimeout,
+	runner.CauseMemory:   metrics.ReasonMemory,
+	runner.CauseGate:     metrics.ReasonCheck,
+	runner.CauseUnjudged: metrics.ReasonUnjudged,
+	runner.CauseLease:    metrics.ReasonLost,
+	runner.CauseCrash:    metrics.ReasonLost,
 }

@@ -183,7 +183,7 @@ func (w *runWatcher) count(e *queue.Event) {
 	case queue.KindLost:
 		m.LeasesExpired(e.Pipeline, e.Step, 1)
 	case queue.Kind(queue.Dead):
-		if e.Cause == queue.CauseCrash { // its last attempt is the lost one
+		if e.Cause == queue.CauseCrash || e.Cause == string(runner.CauseLease) { // its last attempt is the lost one
 			m.DeadLettered(e.Pipeline, e.Step)
 			return
 		}
@@ -205,10 +205,8 @@ func reasonOfEvent(e *queue.Event) string {
 	switch {
 	case e.Kind == queue.KindLost:
 		return metrics.ReasonLost
-	case e.Cause == string(runner.CauseTimeout):
-		return metrics.ReasonTimeout
-	case e.Cause == string(runner.CauseGate):
-		return metrics.ReasonCheck
+	case causeReasons[runner.Cause(e.Cause)] != "":
+		return causeReasons[runner.Cause(e.Cause)]
 	case e.Kind == queue.Kind(queue.Done):
 		return ""
 	}

@@ -48,7 +48,7 @@ func (b *board) attempts() {
 	zero, one := 0.0, 1.0
 	share.FieldConfig.Defaults.Min, share.FieldConfig.Defaults.Max = &zero, &one
 	b.add(share, 8, 8)
-	b.add(bars("Failed attempts by reason", unitCount, "Why attempts failed: timeout, error, check (a gate), cancelled, lost (a worker that died). If it is timeout, look at what the step calls; if it is check, at the data.",
+	b.add(bars("Failed attempts by reason", unitCount, "Why attempts failed: timeout, memory (beyond the limit of the step), error, check (a gate), unjudged (no verdict could be had), cancelled, lost (a worker that died). If it is timeout, look at what the step calls; if it is check, at the data.",
 		Target{Expr: b.increase("step, reason", "profiler_runner_unit_failures_total"), LegendFormat: "{{step}} {{reason}}"}), 8, 8)
 	b.add(bars("Retries", unitCount, "Units that were scheduled again. If they are more than half of the attempts, the step wastes its workers: repair what it calls before adding any.",
 		Target{Expr: b.increase(byStep, "profiler_runner_unit_retries_total"), LegendFormat: stepLegend}), 8, 8)

@@ -11,14 +11,16 @@ import (
 // The reasons of failed attempts, as the label reason has them.
 const (
 	ReasonTimeout   = "timeout"
+	ReasonMemory    = "memory"
 	ReasonError     = "error"
 	ReasonCheck     = "check"
+	ReasonUnjudged  = "unjudged"
 	ReasonCancelled = "cancelled"
 	ReasonLost      = "lost"
 )
 
 var (
-	unitReasons   = []string{ReasonTimeout, ReasonError, ReasonCheck, ReasonCancelled, ReasonLost}
+	unitReasons   = []string{ReasonTimeout, ReasonMemory, ReasonError, ReasonCheck, ReasonUnjudged, ReasonCancelled, ReasonLost}
 	notifyReasons = []string{"timeout", "connection", "client_error", "server_error", "rate_limited"}
 	suppressions  = []string{"grouped", "silenced", "acknowledged", "snoozed", "flapping", "rate_limited"}
 )

@@ -112,7 +112,7 @@ var families = slices.Concat(
 		{Name: "profiler_runner_step_duration_seconds", Type: Histogram, Labels: labelsPS, Help: "Time of one attempt.", Bound: "1 native, 12 classic"},
 		{Name: "profiler_runner_queue_wait_seconds", Type: Histogram, Labels: labelsPS, Help: "Time a unit waited for a worker.", Bound: "1 native, 12 classic"},
 		{Name: "profiler_runner_units_total", Type: Counter, Labels: labelsPS, Help: "Attempts to process a unit.", Bound: "1"},
-		{Name: "profiler_runner_unit_failures_total", Type: Counter, Labels: []string{LabelPipeline, LabelStep, LabelReason}, Help: "Failed attempts to process a unit.", Bound: "5"},
+		{Name: "profiler_runner_unit_failures_total", Type: Counter, Labels: []string{LabelPipeline, LabelStep, LabelReason}, Help: "Failed attempts to process a unit.", Bound: "7"},
 		{Name: "profiler_runner_unit_retries_total", Type: Counter, Labels: labelsPS, Help: "Units scheduled again.", Bound: "1"},
 		{Name: "profiler_runner_queue_units", Type: Gauge, Labels: labelsPS, Help: "Units waiting.", Bound: "1"},
 		{Name: "profiler_runner_queue_oldest_unit_timestamp_seconds", Type: Gauge, Labels: labelsPS, Help: "When the oldest waiting unit was queued; absent while none waits.", Bound: "1"},

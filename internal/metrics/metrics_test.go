@@ -419,7 +419,7 @@ func TestCountersStartAtZero(t *testing.T) {
 	for _, f := range metrics.Families() {
 		require.Equal(t, f.Type == metrics.Counter, zero[f.Name], f.Name)
 	}
-	require.Len(t, series(text, "profiler_runner_unit_failures_total{"), 5)
+	require.Len(t, series(text, "profiler_runner_unit_failures_total{"), 7)
 	require.Len(t, series(text, "profiler_incidents_active{"), 6)
 	require.Empty(t, series(text, "profiler_check_passed"))
 	require.Empty(t, series(text, "profiler_dataset_rows"))
