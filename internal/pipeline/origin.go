@@ -53,6 +53,8 @@ type Portion struct {
 	// primary key of the table.
 	Column string
 	Parts  int
+	// Pos is the place of the ranges in the file.
+	Pos diag.Position
 }
 
 // RangeKind is a way to divide the rows of a query or table.
@@ -112,7 +114,7 @@ func (p *parser) ranges(to *Portion, n *yamldoc.Node, text, table string) bool {
 	if m == nil {
 		return false
 	}
-	to.Kind, to.Column = RangeKind(m[1]), m[2]
+	to.Kind, to.Column, to.Pos = RangeKind(m[1]), m[2], n.Pos()
 	to.Parts, _ = strconv.Atoi(m[3]) // 0 is refused
 	switch {
 	case to.Parts < 1 || to.Parts > maxParts:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/pipeline"
 )
 
@@ -83,7 +84,7 @@ func TestSourcesOfRowsAndBodies(t *testing.T) {
 	}
 	p, err := source("sql: {dsn: 'sqlite:x.db', query: SELECT 1, format: csv}, unit: 'key_range(id, 16)', key: '{part}', keep: 2h")
 	require.NoError(t, err)
-	require.Equal(t, pipeline.Portion{Kind: pipeline.WidthRanges, Column: "id", Parts: 16}, p.Source.Portion)
+	require.Equal(t, pipeline.Portion{Kind: pipeline.WidthRanges, Column: "id", Parts: 16, Pos: diag.Position{File: "p.yaml", Line: 3, Column: 73}}, p.Source.Portion)
 	require.Equal(t, "key_range(id, 16) of sqlite:x.db", p.Source.String())
 	require.Equal(t, []any{"csv", "{part}", "2h0m0s"}, []any{p.Source.SQL.Format, p.Source.Key, p.Source.Keep.String()})
 	p, err = source("http: /in/a/b.c, unit: 'rows(1_000)'")

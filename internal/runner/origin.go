@@ -104,7 +104,11 @@ func (r *Runner) rowUnits(ctx context.Context) ([]queue.Offer, error) {
 		if errors.Is(err, errUser) || errors.As(err, new(*storeError)) {
 			return &classified{ErrSource, fmt.Errorf("source of %s: %w", p.Name, err)}
 		}
-		return &classified{ErrSource, fmt.Errorf("source of %s: %s", p.Name, db.FaultOf(err).Message)}
+		said, at := errors.New(db.FaultOf(err).Message), new(*sqlError)
+		if errors.As(err, at) {
+			said = (*at).words(p, db.FaultOf(err))
+		}
+		return &classified{ErrSource, fmt.Errorf("source of %s: %w", p.Name, said)}
 	}
 	if err := r.sweepOrigins(ctx); err != nil {
 		return nil, fail(err)
@@ -122,17 +126,20 @@ func (r *Runner) rowUnits(ctx context.Context) ([]queue.Offer, error) {
 		return nil, fail(err)
 	}
 	defer d.Close() //nolint:errcheck // only read
+	placed := func(err error) error {
+		return &sqlError{err, s.Query, body, statements[0].Offset, statements[0].Text}
+	}
 	var all []queue.Offer
 	err = d.ReadTx(ctx, func(tx *db.Tx) error {
 		all = nil
-		parts, err := rangesOf(ctx, tx, relation{query: statements[0].Text, table: s.Table}, p.Source.Portion)
+		parts, err := rangesOf(ctx, tx, p, relation{query: statements[0].Text, table: s.Table}, p.Source.Portion)
 		if err != nil {
-			return err
+			return placed(err)
 		}
 		for _, piece := range parts {
 			units, err := r.storePart(ctx, tx, piece)
 			if err != nil {
-				return err
+				return placed(err)
 			}
 			all = append(all, units...)
 		}
@@ -150,7 +157,7 @@ func (r *Runner) storePart(ctx context.Context, tx *db.Tx, piece rowPart) ([]que
 	source := r.options.Pipeline.Source
 	rows, err := tx.NativeQuery(ctx, piece.query, piece.args...)
 	if err != nil {
-		return nil, err
+		return nil, &rangeError{err, piece.query}
 	}
 	defer rows.Close()
 	types, err := rows.ColumnTypes() // the last row closes them

@@ -223,12 +223,12 @@ func TestRowsThatCannotBeRead(t *testing.T) {
 		newWarehouse(t, url, "CREATE TABLE orders (id TEXT)", "INSERT INTO orders VALUES ('x')")
 		b := newBench(t, "", nil)
 		for source, want := range map[string]string{
-			"sql: {dsn: '" + url + "', query: SELECT nam FROM orders}":                          "source of p: ",
+			"sql: {dsn: '" + url + "', query: SELECT nam FROM orders}":                          "source of p: p.yaml:3:",
 			"sql: {dsn: '" + url + "', query: SELECT id FROM orders}, unit: 'key_range(id, 3)'": "key_range needs a column of whole numbers, and id is none; use key_ranges(id, 3), which takes any",
-			"sql: {dsn: '" + url + "', query: DELETE FROM orders}":                              "source of p: ",
+			"sql: {dsn: '" + url + "', query: DELETE FROM orders}":                              "the query changes data, which only a statement may",
 			"sql: {dsn: '" + url + "', query: 'SELECT 1 AS a, 2 AS a'}":                         `two columns with the name "a"`,
 			"sql: {dsn: 'postgres://u:s3cret@127.0.0.1:1/d', query: SELECT 1}":                  "connection refused",
-			"sql: {dsn: '" + url + "', query: SELECT id FROM orders}, unit: 'key_range(ib, 3)'": "ib",
+			"sql: {dsn: '" + url + "', query: SELECT id FROM orders}, unit: 'key_range(ib, 3)'": `key_range(ib, 3): the query has no column "ib"; it has id`,
 		} {
 			b.write("p.yaml", "version: 1\npipeline: p\nsource: {"+source+"}\nsteps:\n  a: {run: [cat]}\n")
 			_, err := b.runner().Run(t.Context())

@@ -42,8 +42,22 @@ func (r relation) where(name, condition string, args ...any) rowPart {
 }
 
 // rangesOf divides a relation. Each row is in one part: all are of one state of the
-// database, in a transaction that sees it.
-func rangesOf(ctx context.Context, tx *db.Tx, r relation, c pipeline.Portion) ([]rowPart, error) {
+// database, in a transaction that sees it. An error that is about the ranges
+// begins with their place in the file of the pipeline.
+func rangesOf(ctx context.Context, tx *db.Tx, p *pipeline.Pipeline, r relation, c pipeline.Portion) ([]rowPart, error) {
+	parts, err := divide(ctx, tx, r, c)
+	if errors.Is(err, errUser) {
+		return nil, complete("%s: %w", placeIn(p, c.Pos), err)
+	}
+	return parts, err
+}
+
+func divide(ctx context.Context, tx *db.Tx, r relation, c pipeline.Portion) ([]rowPart, error) {
+	if c.Column != "" {
+		if err := hasColumn(ctx, tx, r, c); err != nil {
+			return nil, err
+		}
+	}
 	switch c.Kind {
 	case pipeline.WidthRanges:
 		return widthRanges(ctx, tx, r, c)
@@ -90,6 +104,40 @@ func ask(ctx context.Context, tx *db.Tx, query string, args []any, each func(sca
 		}
 	}
 	return errors.Join(rows.Err(), rows.Close())
+}
+
+// hasColumn checks that the relation has the column that it is divided by.
+func hasColumn(ctx context.Context, tx *db.Tx, r relation, c pipeline.Portion) error {
+	query := "SELECT *" + r.from() + " LIMIT 0"
+	rows, err := tx.NativeQuery(ctx, query, r.args...)
+	if err != nil {
+		return &rangeError{err, query}
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	same := func(name string) bool {
+		return name == c.Column || !tx.Dialect().IsPostgres() && strings.EqualFold(name, c.Column)
+	}
+	if slices.ContainsFunc(names, same) {
+		return rows.Close()
+	}
+	of := "the query"
+	if r.table != "" {
+		of = "the table " + plainTable(r.table)
+	}
+	return complete("%s: %s has no column %q; it has %s", c, of, c.Column, shortList(names))
+}
+
+// shortList names the first columns of many.
+func shortList(names []string) string {
+	const most = 20
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // widthRanges divides by the values of a column of whole numbers: between its

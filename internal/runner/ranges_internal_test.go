@@ -36,7 +36,7 @@ func TestRangesOfATableThatGrowsMeanwhile(t *testing.T) {
 					require.NoError(t, tx.Get(t.Context(), &n, "SELECT count(*) FROM rows"))
 					return n
 				}
-				parts, err := rangesOf(t.Context(), tx, relation{query: "SELECT * FROM " + table, table: table}, c)
+				parts, err := rangesOf(t.Context(), tx, &pipeline.Pipeline{}, relation{query: "SELECT * FROM " + table, table: table}, c)
 				require.NoError(t, err)
 				require.Greater(t, len(parts), 2, c)
 				before := count()

@@ -230,8 +230,8 @@ func TestRangesThatCannotBe(t *testing.T) {
 		wants := map[string]string{
 			"table: plain}, unit: 'key_ranges(3)'":    "the table plain has no primary key; name a column: key_ranges(column, n)",
 			"table: two}, unit: 'key_ranges(3)'":      "the primary key of the table two has 2 columns; name one: key_ranges(a, n)",
-			"table: none}, unit: 'ctid_ranges(3)'":    "source of p: ",
-			"table: plain}, unit: 'key_ranges(x, 3)'": "source of p: ",
+			"table: none}, unit: 'ctid_ranges(3)'":    "source of p: p.yaml:3:",
+			"table: plain}, unit: 'key_ranges(x, 3)'": `: key_ranges(x, 3): the table plain has no column "x"; it has id, k`,
 			"table: plain}, unit: 'key_range(k, 3)'":  "key_range needs a column of whole numbers, and k is none; use key_ranges(k, 3), which takes any",
 		}
 		if strings.HasPrefix(url, "sqlite") {

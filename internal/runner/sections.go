@@ -36,7 +36,7 @@ func (v *visit) exportRanges(ctx context.Context, d *db.DB, out *os.File) error 
 			if err := errors.Join(out.Truncate(0), seekStart(out)); err != nil {
 				return v.storeFailed(err)
 			}
-			parts, err := rangesOf(ctx, tx, relation{query: text, args: args, table: v.s.SQL.Table}, of)
+			parts, err := rangesOf(ctx, tx, v.r.options.Pipeline, relation{query: text, args: args, table: v.s.SQL.Table}, of)
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/profilerhq/profiler/internal/db"
+	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/failpoint"
 	"github.com/profilerhq/profiler/internal/pipeline"
 )
@@ -120,14 +121,19 @@ func (e *sqlError) words(p *pipeline.Pipeline, f db.Fault) error {
 	if errors.As(e.err, &around) {
 		char = around.within(char, e.stmt)
 	}
-	pos := e.text.Position(p, e.body, e.at(max(1, char)))
-	if file, err := filepath.Rel(p.Dir, pos.File); err == nil && filepath.IsLocal(file) {
-		pos.File = file
-	}
+	pos := placeIn(p, e.text.Position(p, e.body, e.at(max(1, char))))
 	if errors.Is(e.err, db.ErrReadOnly) {
 		return fmt.Errorf("%s: the query changes data, which only a statement may; a statement takes effect once, a query is repeated", pos)
 	}
 	return fmt.Errorf("%s: %s", pos, f.Message)
+}
+
+// placeIn is a place as messages about a pipeline name it, beside whose file it is.
+func placeIn(p *pipeline.Pipeline, pos diag.Position) diag.Position {
+	if file, err := filepath.Rel(p.Dir, pos.File); err == nil && filepath.IsLocal(file) {
+		pos.File = file
+	}
+	return pos
 }
 
 // sqlAll does everything in one transaction of the foreign database: the record
