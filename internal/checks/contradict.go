@@ -201,7 +201,7 @@ func (i *interval) apart(o *interval) bool {
 		if hi == nil || lo == nil || hi.value.Type.Family() != lo.value.Type.Family() || hi.value.Type == batch.String {
 			return false
 		}
-		order, ok := compareValues(hi.value, lo.value)
+		order, ok := batch.Compare(hi.value, lo.value)
 		return ok && (order < 0 || order == 0 && (hiOpen || loOpen))
 	}
 	return before(i.hi, i.hiOpen, o.lo, o.loOpen) || before(o.hi, o.hiOpen, i.lo, i.loOpen)
@@ -319,7 +319,7 @@ func looser(warn, fail *zone, node *yamldoc.Node, errs *diag.List) {
 		if inner == nil {
 			return false
 		}
-		order, ok := compareValues(outer.value, inner.value)
+		order, ok := batch.Compare(outer.value, inner.value)
 		return ok && (order*sign < 0 || order == 0 && (!outerOpen || innerOpen))
 	}
 	if within(warn.lo, fail.lo, warn.loOpen, fail.loOpen, 1) && within(warn.hi, fail.hi, warn.hiOpen, fail.hiOpen, -1) {

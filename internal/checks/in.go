@@ -1,7 +1,6 @@
 package checks
 
 import (
-	"math"
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -32,28 +31,7 @@ type set struct {
 	quoted   map[string]bool // texts that are texts by their spelling
 	// values by family; cast holds those that only a cast of a quoted literal
 	// makes one of the family.
-	values, cast map[valueKey]bool
-}
-
-// valueKey identifies a value by its family and meaning.
-type valueKey struct {
-	family batch.Type
-	bits   uint64
-	rest   float64
-}
-
-func keyOf(v batch.Value) valueKey {
-	k := valueKey{family: v.Type.Family(), bits: uint64(v.Int), rest: v.Float}
-	if v.Type != batch.Number {
-		return k
-	}
-	k.rest = 0
-	if f := v.Float; f == math.Trunc(f) && f >= -1<<63 && f < 1<<63 {
-		k.bits = uint64(int64(f))
-		return k
-	}
-	k.family, k.bits = batch.TypeCount, math.Float64bits(v.Float) // a number that is no integer
-	return k
+	values, cast map[batch.Identity]bool
 }
 
 func parseSet(p params, kind string, found verdict, errs *diag.List) judge {
@@ -69,7 +47,7 @@ func parseSet(p params, kind string, found verdict, errs *diag.List) judge {
 		p.node.Errorf(errs, yamldoc.CodeValue, "the list of check %q is empty", kind)
 		return nil
 	}
-	s := &set{found: found, texts: map[string]bool{}, quoted: map[string]bool{}, values: map[valueKey]bool{}, cast: map[valueKey]bool{}}
+	s := &set{found: found, texts: map[string]bool{}, quoted: map[string]bool{}, values: map[batch.Identity]bool{}, cast: map[batch.Identity]bool{}}
 	for _, n := range items {
 		l, ok := literalOf(n, errs)
 		if !ok {
@@ -81,9 +59,9 @@ func parseSet(p params, kind string, found verdict, errs *diag.List) judge {
 			s.quoted[l.text] = true
 		}
 		if l.value.Type != batch.String {
-			s.cast[keyOf(l.value)] = true
+			s.cast[batch.IdentityOf(l.value)] = true
 			if !l.quoted {
-				s.values[keyOf(l.value)] = true
+				s.values[batch.IdentityOf(l.value)] = true
 			}
 		}
 	}
@@ -135,13 +113,13 @@ func (s *set) has(v *batch.Vector, i int, family batch.Type) bool {
 		if family == batch.String || typ == batch.String {
 			return s.texts[string(v.Bytes(i))]
 		}
-		return s.cast[keyOf(v.Value(i))]
+		return s.cast[batch.IdentityOf(v.Value(i))]
 	}
 	if typ == batch.String || typ == batch.Binary {
 		return s.quoted[string(v.Bytes(i))]
 	}
 	if typ.Temporal() {
-		return s.cast[keyOf(v.Value(i))]
+		return s.cast[batch.IdentityOf(v.Value(i))]
 	}
-	return s.values[keyOf(v.Value(i))]
+	return s.values[batch.IdentityOf(v.Value(i))]
 }

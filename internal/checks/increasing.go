@@ -91,7 +91,7 @@ func (o *order) evaluator(s *sampler) rowEvaluator {
 		if value.Type.Family() != family || value.Float != value.Float {
 			return rejected
 		}
-		c, _ := compareValues(value, p.value)
+		c, _ := batch.Compare(value, p.value)
 		p.value = value
 		return o.judge(p, c)
 	})

@@ -1,8 +1,6 @@
 package checks
 
 import (
-	"cmp"
-	"math"
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -57,38 +55,4 @@ func literalOf(n *yamldoc.Node, errs *diag.List) (literal, bool) {
 // isVariable reports whether a text is a variable and nothing else.
 func isVariable(text string) bool {
 	return strings.HasPrefix(text, "${") && strings.IndexByte(text, '}') == len(text)-1
-}
-
-// compareValues orders two values of one family, exactly over integers and
-// floats. ok is false for NaN and for values of different families.
-func compareValues(a, b batch.Value) (order int, ok bool) {
-	if a.Type.Family() != b.Type.Family() {
-		return 0, false
-	}
-	switch {
-	case !a.Type.Numeric():
-		return cmp.Or(cmp.Compare(a.Int, b.Int), cmp.Compare(a.Float, b.Float)), true
-	case a.Type == batch.Integer && b.Type == batch.Integer:
-		return cmp.Compare(a.Int, b.Int), true
-	case a.Type == batch.Number && b.Type == batch.Number:
-		return cmp.Compare(a.Float, b.Float), a.Float == a.Float && b.Float == b.Float
-	case a.Type == batch.Integer:
-		return compareIntFloat(a.Int, b.Float), b.Float == b.Float
-	}
-	return -compareIntFloat(b.Int, a.Float), a.Float == a.Float
-}
-
-// compareIntFloat compares without rounding the integer.
-func compareIntFloat(i int64, f float64) int {
-	switch {
-	case f >= 1<<63:
-		return -1
-	case f < -1<<63:
-		return 1
-	}
-	t := math.Trunc(f)
-	if c := cmp.Compare(i, int64(t)); c != 0 {
-		return c
-	}
-	return cmp.Compare(0, f-t)
 }

@@ -268,7 +268,7 @@ func parseZone(m *yamldoc.Mapping, errs *diag.List) *zone {
 		}
 	}
 	if z.lo != nil && z.hi != nil {
-		if order, ok := compareValues(z.lo.value, z.hi.value); ok && (order > 0 || order == 0 && (z.loOpen || z.hiOpen)) {
+		if order, ok := batch.Compare(z.lo.value, z.hi.value); ok && (order > 0 || order == 0 && (z.loOpen || z.hiOpen)) {
 			m.Node().Errorf(errs, yamldoc.CodeValue, "no number can be %s", z.words(false))
 		}
 	}
@@ -319,7 +319,7 @@ func (z *zone) allows(v batch.Value, text string) bool {
 		if v.Type == batch.String {
 			return strings.Compare(text, l.text), true
 		}
-		return compareValues(v, l.value)
+		return batch.Compare(v, l.value)
 	}
 	if z.lo != nil {
 		if order, ok := compare(z.lo); !ok || order < 0 || order == 0 && z.loOpen {

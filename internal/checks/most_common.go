@@ -109,7 +109,7 @@ func (m *matcher) equal(text string, l *literal) bool {
 	if m.family == batch.Boolean {
 		return v.Type == batch.Boolean && v.Int == l.value.Int
 	}
-	order, ok := compareValues(v, l.value)
+	order, ok := batch.Compare(v, l.value)
 	return ok && order == 0
 }
 

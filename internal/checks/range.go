@@ -119,7 +119,7 @@ func (b *bounds) resolve(n *yamldoc.Node, errs *diag.List) bool {
 		b.families = []batch.Type{first}
 	}
 	if b.lo != nil && b.hi != nil && same && first != batch.String {
-		if order, ok := compareValues(b.lo.value, b.hi.value); ok && (order > 0 || order == 0 && (b.loOpen || b.hiOpen)) {
+		if order, ok := batch.Compare(b.lo.value, b.hi.value); ok && (order > 0 || order == 0 && (b.loOpen || b.hiOpen)) {
 			n.Errorf(errs, yamldoc.CodeValue, "no value can be in the range %s", b.words())
 			return false
 		}
@@ -190,13 +190,13 @@ func (b *bounds) judge(v *batch.Vector, i int, family batch.Type) verdict {
 	}
 	val := v.Value(i)
 	if b.lo != nil {
-		order, ok := compareValues(val, b.lo.value)
+		order, ok := batch.Compare(val, b.lo.value)
 		if !ok || order < 0 || order == 0 && b.loOpen {
 			return rejected
 		}
 	}
 	if b.hi != nil {
-		order, ok := compareValues(val, b.hi.value)
+		order, ok := batch.Compare(val, b.hi.value)
 		if !ok || order > 0 || order == 0 && b.hiOpen {
 			return rejected
 		}

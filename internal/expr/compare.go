@@ -37,7 +37,7 @@ func (r *result) compare(o op, a, b *result, rows int) {
 			out[i] = Wrong
 		default:
 			at := 3
-			if order, ok := Compare(a.value(i), b.value(i)); ok {
+			if order, ok := batch.Compare(a.value(i), b.value(i)); ok {
 				at = order + 1
 			}
 			out[i] = table[at]

@@ -100,9 +100,9 @@ type node struct {
 	value  batch.Value // of opConst
 	text   string      // of opConstText, of a literal
 	re     *regexp.Regexp
-	values map[valueKey]bool // of opIn
-	texts  map[string]bool   // of opTextIn
-	unit   int64             // of opSpan: nanoseconds; of opRound: digits
+	values map[batch.Identity]bool // of opIn
+	texts  map[string]bool         // of opTextIn
+	unit   int64                   // of opSpan: nanoseconds; of opRound: digits
 	// from and to are the place in the source, in bytes.
 	from, to int
 	// detail tells nodes of one op with the same args apart: literals, sets,
@@ -110,11 +110,4 @@ type node struct {
 	detail string
 	// literals of a classList
 	literals []*node
-}
-
-// valueKey identifies a number or time by its family and meaning.
-type valueKey struct {
-	family batch.Type
-	bits   uint64
-	rest   float64
 }

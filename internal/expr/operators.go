@@ -350,9 +350,9 @@ func (c *compiler) in(a, b *node) *node {
 }
 
 func inValues(a *node, literals []*node) *node {
-	n := &node{op: opIn, class: classTruth, args: []*node{a}, values: map[valueKey]bool{}}
+	n := &node{op: opIn, class: classTruth, args: []*node{a}, values: map[batch.Identity]bool{}}
 	for _, l := range literals {
-		n.values[keyOf(l.value)] = true
+		n.values[batch.IdentityOf(l.value)] = true
 		n.detail += l.detail + " "
 	}
 	n.value = literals[0].value // stands for the type of all

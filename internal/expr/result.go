@@ -333,7 +333,7 @@ func (n *node) holds(a *result, i int) Truth {
 		if v.Type.Family() != n.value.Type.Family() {
 			return Wrong
 		}
-		return truthOf(n.values[keyOf(v)])
+		return truthOf(n.values[batch.IdentityOf(v)])
 	case opTextIn:
 		return truthOf(n.texts[string(a.text.at(i))])
 	case opMatches:

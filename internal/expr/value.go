@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"cmp"
 	"math"
 	"math/bits"
 
@@ -10,55 +9,6 @@ import (
 
 // wrong is the type of a value that is not what its place asks for.
 const wrong = batch.TypeCount
-
-// Compare orders two values of one family of types, exactly over integers and
-// floats. ok is false for NaN and for values of different families.
-func Compare(a, b batch.Value) (order int, ok bool) {
-	if a.Type.Family() != b.Type.Family() {
-		return 0, false
-	}
-	switch {
-	case !a.Type.Numeric():
-		return cmp.Or(cmp.Compare(a.Int, b.Int), cmp.Compare(a.Float, b.Float)), true
-	case a.Type == batch.Integer && b.Type == batch.Integer:
-		return cmp.Compare(a.Int, b.Int), true
-	case a.Type == batch.Number && b.Type == batch.Number:
-		return cmp.Compare(a.Float, b.Float), a.Float == a.Float && b.Float == b.Float
-	case a.Type == batch.Integer:
-		return compareIntFloat(a.Int, b.Float), b.Float == b.Float
-	}
-	return -compareIntFloat(b.Int, a.Float), a.Float == a.Float
-}
-
-// compareIntFloat compares without rounding the integer.
-func compareIntFloat(i int64, f float64) int {
-	switch {
-	case f >= 1<<63:
-		return -1
-	case f < -1<<63:
-		return 1
-	}
-	t := math.Trunc(f)
-	if c := cmp.Compare(i, int64(t)); c != 0 {
-		return c
-	}
-	return cmp.Compare(0, f-t)
-}
-
-// keyOf returns the identity of a value: 3 and 3.0 are one.
-func keyOf(v batch.Value) valueKey {
-	k := valueKey{family: v.Type.Family(), bits: uint64(v.Int), rest: v.Float}
-	if v.Type != batch.Number {
-		return k
-	}
-	k.rest = 0
-	if f := v.Float; f == math.Trunc(f) && f >= -1<<63 && f < 1<<63 {
-		k.bits = uint64(int64(f))
-		return k
-	}
-	k.family, k.bits = batch.TypeCount, math.Float64bits(v.Float) // a number that is no integer
-	return k
-}
 
 func asFloat(v batch.Value) float64 {
 	if v.Type == batch.Integer {
@@ -258,7 +208,7 @@ func extreme(o op, a, b batch.Value) batch.Value {
 	if !ordered(a.Type) || a.Type.Family() != b.Type.Family() {
 		return mistyped()
 	}
-	order, ok := Compare(a, b)
+	order, ok := batch.Compare(a, b)
 	switch {
 	case !ok && a.Type == batch.Number && a.Float != a.Float:
 		return a

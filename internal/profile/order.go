@@ -3,7 +3,6 @@ package profile
 import (
 	"bytes"
 	"cmp"
-	"math"
 
 	"github.com/zeebo/xxh3"
 
@@ -120,25 +119,13 @@ func (p point) compare(o point) int {
 	case p.typ == batch.Number && o.typ == batch.Number:
 		return cmp.Compare(p.float, o.float)
 	case p.typ == batch.Number:
-		return -compareIntFloat(o.int, p.float)
+		return -batch.CompareIntFloat(o.int, p.float)
 	case o.typ == batch.Number:
-		return compareIntFloat(p.int, o.float)
+		return batch.CompareIntFloat(p.int, o.float)
 	case p.int != o.int:
 		return cmp.Compare(p.int, o.int)
 	}
 	return cmp.Compare(p.float, o.float)
-}
-
-// compareIntFloat compares without rounding the integer.
-func compareIntFloat(i int64, f float64) int {
-	switch {
-	case f >= 1<<63:
-		return -1
-	case f < -1<<63:
-		return 1
-	}
-	whole := math.Trunc(f)
-	return cmp.Or(cmp.Compare(i, int64(whole)), cmp.Compare(0, f-whole))
 }
 
 // valueRun follows numbers or times. The ends of a broken one are zero.

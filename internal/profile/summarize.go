@@ -514,7 +514,7 @@ func (s *numbers) reaches(i int64, f float64, sign int) bool {
 	if !s.bounds.some { // f is of integers too
 		return float64(i) == f
 	}
-	return sign*compareIntFloat(i, f) >= 0
+	return sign*batch.CompareIntFloat(i, f) >= 0
 }
 
 func asFloat(v batch.Value) float64 {
