@@ -154,7 +154,13 @@ func (e *env) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "profiler", Short: "Data quality profiling and monitoring", Long: about,
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return e.prepare(cmd) },
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			// An ID that is empty would mean all. What completes a line is asked about nothing, too.
+			if slices.Contains(args, "") && !strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd) {
+				return usage("an argument is empty, as of a variable that is not set; see %s --help", cmd.CommandPath())
+			}
+			return e.prepare(cmd)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cmd.Help()
 		},

@@ -52,8 +52,8 @@ func (f *letterFlags) pick(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.store, "store", "", "`URL` of the store (default "+defaultStore+")")
 	cmd.Flags().StringVar(&f.pipeline, "pipeline", "", "only of this `pipeline`")
 	cmd.Flags().StringVar(&f.step, "step", "", "only at this `step`")
-	cmd.Flags().StringVar(&f.match, "match", "", "only those whose error or reason contains this `text`, in any case of letters")
-	cmd.Flags().StringVar(&f.cause, "cause", "", "only units of this `cause`: data, attempts, timeout, crash, gate, unjudged, unreadable")
+	cmd.Flags().StringVar(&f.match, "match", "", "only those whose error or reason contains this `text`, in any case of letters; * stands for anything")
+	cmd.Flags().StringVar(&f.cause, "cause", "", "only units of this `cause`: "+join(runner.Causes()))
 	cmd.Flags().StringVar(&f.since, "since", "", "only those from this `time` on")
 	cmd.Flags().StringVar(&f.until, "until", "", "only those before this `time`")
 	cmd.Flags().BoolVar(&f.records, "records", false, "single records that steps rejected, instead of units")
@@ -116,6 +116,9 @@ func (e *env) ledger(cmd *cobra.Command, url string) (l *runner.Ledger, a *app.A
 // filter makes a filter of flags and arguments.
 func (f *letterFlags) filter(l *runner.Ledger, args []string) (queue.Filter, error) {
 	q := queue.Filter{Pipeline: f.pipeline, Step: f.step, Cause: f.cause, Err: f.match}
+	if causes := runner.Causes(); f.cause != "" && !contains(causes, f.cause) {
+		return q, usage("unknown cause %q; write one of %s", f.cause, join(causes))
+	}
 	var err error
 	if q.Since, err = parseTime("--since", f.since, time.UTC); err != nil {
 		return q, err
@@ -142,6 +145,9 @@ func (f *letterFlags) filter(l *runner.Ledger, args []string) (queue.Filter, err
 		f.records = true
 		q.Numbers = append(q.Numbers, n)
 	}
+	if f.records && f.cause != "" {
+		return q, usage("a record has no cause; pick records by --match, a part of their reason")
+	}
 	if len(q.IDs) > 0 && len(q.Numbers) > 0 {
 		return q, usage("name units or records, not both in one call")
 	}
@@ -162,9 +168,6 @@ func orList(name string, names []string) string {
 func (e *env) dlqList(cmd *cobra.Command, args []string, f *letterFlags) error {
 	if err := f.output.tableOrJSON(); err != nil {
 		return err
-	}
-	if causes := runner.Causes(); f.cause != "" && !contains(causes, f.cause) {
-		return usage("unknown cause %q; write one of %s", f.cause, join(causes))
 	}
 	l, a, err := e.ledger(cmd, f.store)
 	if err != nil {
@@ -352,7 +355,7 @@ func (e *env) decided(cmd *cobra.Command, args []string, f *letterFlags, what st
 	for i := range letters {
 		err := each(a, l, &letters[i])
 		if errors.Is(err, queue.ErrNotFound) {
-			e.note("%s at %s is not a dead letter any more, or of the wrong kind for this", short(letters[i].Unit), letters[i].Step)
+			e.note("%s", f.unfit(&letters[i], what))
 			continue
 		}
 		if err != nil {
@@ -365,6 +368,18 @@ func (e *env) decided(cmd *cobra.Command, args []string, f *letterFlags, what st
 	}
 	e.note("%s %s", plural(n, "unit"), what)
 	return nil
+}
+
+// unfit says why a decision cannot be carried out for a dead letter.
+func (f *letterFlags) unfit(d *runner.DeadLetter, what string) string {
+	switch at := short(d.Unit) + " at " + d.Step; {
+	case f.from != "":
+		return fmt.Sprintf("%s is %s and has not come through %s; leave out --from, or name a step before", at, d.State, f.from)
+	case d.State == runner.Dead:
+		return fmt.Sprintf("%s is dead and has no output that could be %s; replay or discard it", at, what)
+	default:
+		return at + " is not a dead letter any more"
+	}
 }
 
 func (e *env) decidedRecords(cmd *cobra.Command, l *runner.Ledger, q queue.Filter, what string, records func(*runner.Ledger, []queue.Reject) error) error {

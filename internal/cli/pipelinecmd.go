@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/pipetest"
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/ruletest"
@@ -35,20 +36,21 @@ file on this machine. All mistakes are printed with their places.`,
 }
 
 func (e *env) pipelineValidate(args []string) error {
-	files, err := pipelineFiles(args)
-	if err != nil {
-		return err
+	var files []string
+	for _, arg := range args {
+		found, err := pipelineFiles([]string{arg})
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return usage("%s: the folder has no pipeline (*.yaml, *.yml); name a file or another folder", arg)
+		}
+		files = append(files, found...)
 	}
 	var failed error
 	for _, path := range files {
 		p, err := e.loadPipeline(path)
 		if err != nil {
-			failed = err
-			continue
-		}
-		var diags diag.List
-		if err := p.Check(); errors.As(err, &diags) {
-			e.printDiagnostics(diags, readSource)
 			failed = err
 			continue
 		}
@@ -99,8 +101,8 @@ func (e *env) pipelineGraphCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			p, err := e.loadPipeline(args[0])
-			if err != nil {
+			p, err := pipeline.Load(args[0])
+			if err := e.explained(err); err != nil {
 				return err
 			}
 			var out bytes.Buffer

@@ -57,22 +57,28 @@ Exit code 1: a gate blocked or units are dead. 3: something stayed unjudged.`,
 	return cmd
 }
 
-// loadPipeline reads a pipeline file and prints its mistakes.
+// loadPipeline reads a pipeline file, looks up the programs and files that it
+// names, and prints all mistakes.
 func (e *env) loadPipeline(path string) (*pipeline.Pipeline, error) {
-	p, err := pipeline.Load(path)
+	p, err := pipeline.LoadChecked(path)
+	return p, e.explained(err)
+}
+
+// explained prints the mistakes of a pipeline file, or says why it cannot be read.
+func (e *env) explained(err error) error {
 	var diags diag.List
 	switch {
 	case errors.As(err, &diags):
 		e.printDiagnostics(diags, readSource)
-		return nil, diags
+		return diags
 	case err != nil:
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
-			return nil, readError("pipeline", pe)
+			return readError("pipeline", pe)
 		}
-		return nil, usage("%v", err)
+		return usage("%v", err)
 	}
-	return p, nil
+	return nil
 }
 
 // readSource reads a file for an excerpt; nothing if it is gone.

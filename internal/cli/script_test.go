@@ -137,7 +137,7 @@ func run(ts *testscript.TestScript, args []string) int {
 }
 
 // insides are words that users never see.
-var insides = regexp.MustCompile(`goroutine|panic|strconv|unmarshal|\bsql: |BUG|\*[a-z]+\.[A-Z]|%!|0x[0-9a-f]{6,}|<nil>|main\.|internal/`)
+var insides = regexp.MustCompile(`goroutine|panic|strconv|unmarshal|\bsql: |\bBUG\b|\*[a-z]+\.[A-Z]|%!|0x[0-9a-f]{6,}|<nil>|main\.|internal/`)
 
 // cmdExits is: exits CODE PROGRAM ARG….
 func cmdExits(ts *testscript.TestScript, neg bool, args []string) {

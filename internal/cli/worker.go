@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/pipeline"
+	"github.com/profilerhq/profiler/internal/ruletest"
 )
 
 type workerFlags struct {
@@ -96,7 +98,8 @@ func (e *env) runWorker(cmd *cobra.Command, args []string, f *workerFlags) error
 	return err
 }
 
-// pipelineFiles lists the YAML files of paths, which may be folders.
+// pipelineFiles lists the YAML files of paths, which may be folders; tests in a
+// folder are left out.
 func pipelineFiles(paths []string) (files []string, err error) {
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -112,7 +115,7 @@ func pipelineFiles(paths []string) (files []string, err error) {
 			if err != nil {
 				return nil, usage("pipelines: %s: %v", path, err)
 			}
-			files = append(files, found...)
+			files = append(files, slices.DeleteFunc(found, ruletest.IsTest)...)
 		}
 	}
 	return files, nil

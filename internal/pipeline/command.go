@@ -221,11 +221,16 @@ func (p *parser) command(s *Step) {
 // expanded.
 func (p *Pipeline) Check() error {
 	var errs diag.List
-	p.Source.check(p, &errs)
+	p.check(&errs)
+	return errs.Err()
+}
+
+func (p *Pipeline) check(errs *diag.List) {
+	p.Source.check(p, errs)
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		program := "/bin/sh"
-		if len(s.Run) > 0 {
+		if len(s.Run) > 0 && strings.TrimSpace(s.Run[0]) != "" && !placeholder.MatchString(s.Run[0]) {
 			program = s.Run[0]
 		}
 		if why := p.lookup(program); s.HTTP == nil && s.SQL == nil && !s.Worker && why != "" {
@@ -234,7 +239,7 @@ func (p *Pipeline) Check() error {
 				Message: fmt.Sprintf("step %q: %s", s.Name, why),
 			})
 		}
-		s.SQL.check(p, &errs)
+		s.SQL.check(p, errs)
 		for j, rule := range s.Rules {
 			f, err := os.Open(p.Path(rule))
 			if err != nil {
@@ -244,8 +249,7 @@ func (p *Pipeline) Check() error {
 			f.Close()
 		}
 	}
-	p.Canary.check(p, &errs)
-	return errs.Err()
+	p.Canary.check(p, errs)
 }
 
 // lookup says why a program cannot be executed, or nothing.

@@ -46,6 +46,31 @@ var (
 // Load reads a pipeline file, see Parse. Paths are relative to its directory.
 // Problems that the user can repair are of type diag.List.
 func Load(path string) (*Pipeline, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data, os.LookupEnv)
+}
+
+// LoadChecked is Load and Check in one: programs and files that are not there are
+// told beside the other problems.
+func LoadChecked(path string) (*Pipeline, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	p, errs := parse(path, data, os.LookupEnv)
+	if p != nil {
+		p.check(&errs)
+	}
+	if err := errs.Err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err // names the operation and the path
@@ -55,7 +80,7 @@ func Load(path string) (*Pipeline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	return Parse(path, data, os.LookupEnv)
+	return data, nil
 }
 
 // Parse reads a pipeline. file is used in messages, and its directory is the
@@ -64,9 +89,18 @@ func Load(path string) (*Pipeline, error) {
 // of type diag.List and holds all problems. Parse keeps data, which must not be
 // changed afterwards.
 func Parse(file string, data []byte, env func(string) (string, bool)) (*Pipeline, error) {
+	p, errs := parse(file, data, env)
+	if err := errs.Err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// parse returns what could be read of a pipeline, nil for nothing, and the problems.
+func parse(file string, data []byte, env func(string) (string, bool)) (*Pipeline, diag.List) {
 	docs, errs := yamldoc.Parse(file, data)
 	if len(docs) == 0 {
-		return nil, errs.Err()
+		return nil, errs
 	}
 	for _, extra := range docs[1:] {
 		extra.Root().Errorf(&errs, CodeStep, "a pipeline file holds one pipeline, this is another document")
@@ -77,10 +111,7 @@ func Parse(file string, data []byte, env func(string) (string, bool)) (*Pipeline
 		p.expand(root.Mapping(&p.errs), env)
 	}
 	p.top(root.Mapping(&p.errs))
-	if err := p.errs.Err(); err != nil {
-		return nil, err
-	}
-	return p.pipeline, nil
+	return p.pipeline, p.errs
 }
 
 type parser struct {

@@ -93,7 +93,7 @@ func (f Filter) rejectWhere() (string, []any) {
 		args = append(args, values...)
 	}
 	if reason != "" {
-		add("lower(reason) LIKE ? ESCAPE '\\'", "%"+likePrefix(strings.ToLower(reason)))
+		add("lower(reason) LIKE ? ESCAPE '\\'", likePart(reason))
 	}
 	if len(numbers) > 0 {
 		marks := strings.TrimSuffix(strings.Repeat("?, ", len(numbers)), ", ")

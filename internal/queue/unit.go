@@ -60,7 +60,7 @@ type Filter struct {
 	Numbers []int64
 	States  []State
 	// Cause is the exact cause, Err a part of the error or of the cause, in any
-	// case of letters.
+	// case of letters, in which * stands for anything.
 	Cause, Err string
 	// Since and Until bound the time at which the unit left the step.
 	Since, Until time.Time
@@ -100,7 +100,7 @@ func (f *Filter) where() (string, []any) {
 		}
 	}
 	if f.Err != "" {
-		add("(lower(error) LIKE ? ESCAPE '\\' OR lower(cause) LIKE ? ESCAPE '\\')", "%"+likePrefix(strings.ToLower(f.Err)), "%"+likePrefix(strings.ToLower(f.Err)))
+		add("(lower(error) LIKE ? ESCAPE '\\' OR lower(cause) LIKE ? ESCAPE '\\')", likePart(f.Err), likePart(f.Err))
 	}
 	if !f.Since.IsZero() {
 		add("ended_us >= ?", f.Since.UnixMicro())
@@ -117,6 +117,12 @@ func (f *Filter) where() (string, []any) {
 // likePrefix returns the pattern of texts that begin with s.
 func likePrefix(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
+}
+
+// likePart is the pattern of a text that contains another one, in which * stands for
+// anything.
+func likePart(s string) string {
+	return "%" + strings.ReplaceAll(likePrefix(strings.ToLower(s)), "*", "%")
 }
 
 // Units returns what a filter picks, in the order in which the units became
