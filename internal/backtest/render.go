@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // shownDays is how many batches a line names.
@@ -26,7 +27,7 @@ func JSON(w io.Writer, outcomes []*Outcome) error {
 
 // head says what was judged.
 func (o *Outcome) head() string {
-	text := fmt.Sprintf("%s, %s … %s", plural(o.Batches, "batch", "batches"), o.From.Format("2006-01-02"), o.To.Format("2006-01-02"))
+	text := fmt.Sprintf("%s, %s … %s", words.Plural(o.Batches, "batch", "batches"), o.From.Format("2006-01-02"), o.To.Format("2006-01-02"))
 	if o.Batches == 0 {
 		text = "no batch with a profile"
 	}
@@ -41,7 +42,7 @@ func (o *Outcome) head() string {
 
 // foot sums the failing batches up.
 func (o *Outcome) foot(against string) string {
-	text := fmt.Sprintf("%s of %d would have failed", plural(len(o.Failing), "batch", "batches"), o.Batches)
+	text := fmt.Sprintf("%s of %d would have failed", words.Plural(len(o.Failing), "batch", "batches"), o.Batches)
 	if o.Unknown > 0 {
 		text += fmt.Sprintf(", %d more need their rows to say", o.Unknown)
 	}
@@ -57,14 +58,7 @@ func (o *Outcome) foot(against string) string {
 			silent++
 		}
 	}
-	return text + fmt.Sprintf(". %s never spoke up.", plural(silent, "rule", "rules"))
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
+	return text + fmt.Sprintf(". %s never spoke up.", words.Things(silent, "rule"))
 }
 
 // spoke are the rules that have something to tell, those that fire most first.
@@ -108,13 +102,13 @@ func name(f Firing) string {
 // remark says what else is to tell of a rule.
 func (r *Rule) remarks() (out []string) {
 	if r.NeedsRows > 0 {
-		out = append(out, fmt.Sprintf("%s need the rows: %s", plural(r.NeedsRows, "batch", "batches"), r.Reason))
+		out = append(out, fmt.Sprintf("%s need the rows: %s", words.Plural(r.NeedsRows, "batch", "batches"), r.Reason))
 	}
 	if r.Error > 0 {
-		out = append(out, fmt.Sprintf("%s could not be judged: %s", plural(r.Error, "batch", "batches"), r.Reason))
+		out = append(out, fmt.Sprintf("%s could not be judged: %s", words.Plural(r.Error, "batch", "batches"), r.Reason))
 	}
 	if r.Learning > 0 && len(r.Fired) == 0 && r.NeedsRows == 0 {
-		out = append(out, fmt.Sprintf("learning on %s", plural(r.Learning, "batch", "batches")))
+		out = append(out, fmt.Sprintf("learning on %s", words.Plural(r.Learning, "batch", "batches")))
 	}
 	return out
 }

@@ -1,6 +1,10 @@
 package bench
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/profilerhq/profiler/internal/words"
+)
 
 // goal is a number that the engine is to reach: at least, and as an aim.
 type goal struct {
@@ -135,7 +139,7 @@ func (m *markdown) goals() {
 	m.line("## Goals")
 	m.line("")
 	if m.report.Rows < FullRows {
-		m.line("Goals are meant for %s rows; %s are too few to judge by.", count(FullRows), count(m.report.Rows))
+		m.line("Goals are meant for %s rows; %s are too few to judge by.", words.Count(FullRows), words.Count(m.report.Rows))
 	} else {
 		m.line("A goal is what a release must reach, an aim what it works for.")
 	}

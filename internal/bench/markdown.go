@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // Markdown writes the report as tables.
@@ -61,8 +63,8 @@ func (m *markdown) head() {
 		memory = fmt.Sprintf(", %.0f GB of memory", float64(r.Machine.Memory)/1e9)
 	}
 	m.line("%s, %s, %s%s, %s. %s for each program, %s of each in turn, files in the cache of the system. %s of the table `trips`.",
-		r.Date.Format("2006-01-02 15:04 MST"), r.Machine.CPU, plural(int64(r.Machine.Cores), "core"), memory, r.Machine.System,
-		plural(int64(r.Threads), "thread"), plural(int64(r.Runs), "run"), plural(r.Rows, "row"))
+		r.Date.Format("2006-01-02 15:04 MST"), r.Machine.CPU, words.Things(r.Machine.Cores, "core"), memory, r.Machine.System,
+		words.Things(r.Threads, "thread"), words.Things(r.Runs, "run"), words.Things(r.Rows, "row"))
 	m.line("Medians, with the range in brackets. CPU is user and system time of the process; MB are 10⁶ bytes.")
 }
 
@@ -123,14 +125,14 @@ func (m *markdown) columns() {
 		}
 		for _, res := range t.Results {
 			if res.Failure != "" {
-				m.row(count(int64(t.Columns)), count(t.Rows), res.Name, res.Failure, "", "", "", "")
+				m.row(words.Count(t.Columns), words.Count(t.Rows), res.Name, res.Failure, "", "", "", "")
 				continue
 			}
 			perValue := res.CPU.Median * 1e9 / float64(t.Rows*int64(t.Columns))
 			if first[res.Name] == 0 {
 				first[res.Name] = perValue
 			}
-			m.row(count(int64(t.Columns)), count(t.Rows), res.Name, ranged(res.CPU), number(perValue), number(perValue/first[res.Name])+"x", ranged(res.Wall), peak(res.RSS))
+			m.row(words.Count(t.Columns), words.Count(t.Rows), res.Name, ranged(res.CPU), number(perValue), number(perValue/first[res.Name])+"x", ranged(res.Wall), peak(res.RSS))
 		}
 	}
 }
@@ -202,7 +204,7 @@ func (m *markdown) growth() {
 			b = base{perValue, res.RSS.Median}
 			first[t.Title] = b
 		}
-		m.row(t.Title, count(t.Rows), ranged(res.CPU), number(perValue), number(perValue/b.cpu)+"x", peak(res.RSS), number(quotient(res.RSS.Median, b.rss))+"x")
+		m.row(t.Title, words.Count(t.Rows), ranged(res.CPU), number(perValue), number(perValue/b.cpu)+"x", peak(res.RSS), number(quotient(res.RSS.Median, b.rss))+"x")
 	}
 }
 
@@ -216,45 +218,29 @@ func (m *markdown) accuracy() {
 	m.line("Of the run on CSV, against exact numbers. Errors of distinct values are relative; errors of quantiles are of rank, the largest of those that the program gives.")
 	m.table("column", ">distinct, exact", ">profiler", ">error", ">rank error", ">DuckDB SUMMARIZE", ">error", ">rank error")
 	for _, a := range m.report.Accuracy {
-		cells := []string{a.Column, count(a.Distinct), count(a.Ours.Distinct), percent(a.Ours.DistinctError), rank(a.Ours)}
+		cells := []string{a.Column, words.Count(a.Distinct), words.Count(a.Ours.Distinct), percent(a.Ours.DistinctError), rank(a.Ours)}
 		if a.Peer == nil {
 			cells = append(cells, "", "", "")
 		} else {
-			cells = append(cells, count(a.Peer.Distinct), percent(a.Peer.DistinctError), rank(*a.Peer))
+			cells = append(cells, words.Count(a.Peer.Distinct), percent(a.Peer.DistinctError), rank(*a.Peer))
 		}
 		m.row(cells...)
 	}
 }
 
 func describe(t *Task) string {
-	return fmt.Sprintf("%s of %s, %s MB.", plural(t.Rows, "row"), plural(int64(t.Columns), "column"), number(float64(t.Bytes)/1e6))
+	return fmt.Sprintf("%s of %s, %s MB.", words.Things(t.Rows, "row"), words.Things(t.Columns, "column"), number(float64(t.Bytes)/1e6))
 }
 
 // number shows three digits, and all before the point.
 func number(f float64) string {
 	switch {
 	case f >= 100:
-		return count(int64(f + 0.5))
+		return words.Count(int64(f + 0.5))
 	case f >= 10:
 		return strconv.FormatFloat(f, 'f', 1, 64)
 	}
 	return strconv.FormatFloat(f, 'f', 2, 64)
-}
-
-// count shows thousands apart.
-func count(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func plural(n int64, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return count(n) + " " + word + "s"
 }
 
 func ranged(s Spread) string {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/profilerhq/profiler/internal/golden"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 func TestSpread(t *testing.T) {
@@ -175,7 +176,7 @@ func TestNumbers(t *testing.T) {
 	for f, want := range map[float64]string{0: "0.00", 0.004: "0.00", 1.005: "1.00", 9.996: "10.00", 12.34: "12.3", 99.96: "100.0", 100: "100", 1234.5: "1,235", 12_345_678: "12,345,678"} {
 		require.Equal(t, want, number(f))
 	}
-	require.Equal(t, "1 row", plural(1, "row"))
-	require.Equal(t, "0 rows", plural(0, "row"))
-	require.Equal(t, "-1,234", count(-1_234))
+	require.Equal(t, "1 row", words.Things(1, "row"))
+	require.Equal(t, "0 rows", words.Things(0, "row"))
+	require.Equal(t, "-1,234", words.Count(-1_234))
 }

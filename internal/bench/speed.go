@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/profilerhq/profiler/internal/datagen"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // FullRows is the size of trips at which goals are judged.
@@ -249,7 +250,7 @@ func (s *speed) run(j job) error {
 	if err != nil {
 		return err
 	}
-	s.Say("%s: %s, %s of %s, %s MB", j.name, j.title, plural(j.in.rows, "row"), plural(int64(len(j.in.table.Columns)), "column"), number(float64(size)/1e6))
+	s.Say("%s: %s, %s of %s, %s MB", j.name, j.title, words.Things(j.in.rows, "row"), words.Things(len(j.in.table.Columns), "column"), number(float64(size)/1e6))
 	results, err := s.rounds(j.name, j.in, j.with)
 	if err != nil {
 		return err

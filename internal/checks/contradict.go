@@ -8,6 +8,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -304,7 +305,7 @@ func values(n int64) string {
 	if n == 1 {
 		return "1 value is allowed"
 	}
-	return count(n) + " values are allowed"
+	return words.Count(n) + " values are allowed"
 }
 
 // looser reports a warn zone that lies around the fail zone: it never warns.

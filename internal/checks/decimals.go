@@ -2,6 +2,7 @@ package checks
 
 import (
 	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/words"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -46,7 +47,7 @@ func (d *decimals) good() string {
 	case 1:
 		return "within 1 decimal place"
 	}
-	return "within " + count(d.max) + " decimal places"
+	return "within " + words.Count(d.max) + " decimal places"
 }
 
 func (d *decimals) evaluator(s *sampler) rowEvaluator {

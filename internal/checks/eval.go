@@ -14,6 +14,7 @@ import (
 	"github.com/profilerhq/profiler/internal/exact"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/rowset"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // DefaultFailingRows is how many failing rows a result keeps.
@@ -651,7 +652,7 @@ func (c *Check) missing(column, id string, s *profile.Summary) Result {
 // list joins names, at most n of them.
 func list(names []string, n int) string {
 	if len(names) > n {
-		return strings.Join(names[:n], ", ") + " and " + count(int64(len(names)-n)) + " more"
+		return strings.Join(names[:n], ", ") + " and " + words.Count(len(names)-n) + " more"
 	}
 	return strings.Join(names, ", ")
 }
@@ -701,9 +702,9 @@ func (e *Evaluation) parsable(s *profile.Summary) Result {
 		if s.Malformed.Count == 1 {
 			verb = "is"
 		}
-		text := count(s.Malformed.Count) + " of " + count(evaluated) + " records " + verb + " malformed"
+		text := words.Count(s.Malformed.Count) + " of " + words.Count(evaluated) + " records " + verb + " malformed"
 		if f := s.Malformed.First; f != nil {
-			text += "; first: record " + count(f.Row) + " of " + f.Source + " at byte " + count(f.Offset) + ": " + f.Reason
+			text += "; first: record " + words.Count(f.Row) + " of " + f.Source + " at byte " + words.Count(f.Offset) + ": " + f.Reason
 		}
 		parts = append(parts, text)
 	}
@@ -712,7 +713,7 @@ func (e *Evaluation) parsable(s *profile.Summary) Result {
 		if invalid == 1 {
 			verb = " value is"
 		}
-		parts = append(parts, count(invalid)+verb+" not valid UTF-8, first in column "+where+"; name the encoding with --encoding")
+		parts = append(parts, words.Count(invalid)+verb+" not valid UTF-8, first in column "+where+"; name the encoding with --encoding")
 	}
 	res.Message = strings.Join(parts, "; ")
 	if res.Message == "" {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/words"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -77,7 +78,7 @@ func (s *set) words(member bool) string {
 	names := make([]string, 0, 6)
 	for i, l := range s.literals {
 		if i == 5 && len(s.literals) > 6 {
-			names = append(names, "… "+count(int64(len(s.literals)-5))+" more")
+			names = append(names, "… "+words.Count(len(s.literals)-5)+" more")
 			break
 		}
 		names = append(names, l.text)

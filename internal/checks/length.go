@@ -6,6 +6,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/textfacts"
+	"github.com/profilerhq/profiler/internal/words"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -62,13 +63,13 @@ func parseLength(_ *Check, p params, errs *diag.List) judge {
 func (l *length) words() string {
 	switch {
 	case l.min == l.max:
-		return count(l.min)
+		return words.Count(l.min)
 	case l.max < 0:
-		return "at least " + count(l.min)
+		return "at least " + words.Count(l.min)
 	case l.min == 0:
-		return "at most " + count(l.max)
+		return "at most " + words.Count(l.max)
 	}
-	return count(l.min) + " … " + count(l.max)
+	return words.Count(l.min) + " … " + words.Count(l.max)
 }
 
 func (l *length) phrase() string { return "not " + l.good() }

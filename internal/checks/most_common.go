@@ -8,6 +8,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -154,13 +155,13 @@ func (c *mostCommon) result(in *Input, col *profile.Column, res Result) Result {
 	if tied < 0 {
 		tied = len(values)
 	}
-	observed := fmt.Sprintf("%s is %s (%s of %s)", subject, quoted(top.Text), count(int64(min(top.Count, uint64(col.Count)))), unitOf(col.List != nil).text(col.Count)) //nolint:gosec // counts of rows
+	observed := fmt.Sprintf("%s is %s (%s of %s)", subject, quoted(top.Text), words.Count(int64(min(top.Count, uint64(col.Count)))), unitOf(col.List != nil).text(col.Count)) //nolint:gosec // counts of rows
 	if tied > 1 {
 		names := make([]string, tied)
 		for i := range names {
 			names[i] = quoted(values[i].Text)
 		}
-		observed = fmt.Sprintf("the most common values of %s are %s (%s each)", col.Name, list(names, 6), count(int64(top.Count))) //nolint:gosec // a count of rows
+		observed = fmt.Sprintf("the most common values of %s are %s (%s each)", col.Name, list(names, 6), words.Count(int64(top.Count))) //nolint:gosec // a count of rows
 	}
 	for _, v := range values[:tied] {
 		if m.find(v.Text, c.allowed) < 0 {

@@ -7,6 +7,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -148,7 +149,7 @@ func (b *bounds) side(l *literal, open, low bool) string {
 // show formats a literal for a message.
 func (l *literal) show() string {
 	if !l.quoted && l.value.Type == batch.Integer {
-		return count(l.value.Int)
+		return words.Count(l.value.Int)
 	}
 	return l.text
 }

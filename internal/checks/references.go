@@ -9,6 +9,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -115,7 +116,7 @@ func (k *Known) Add(v *batch.Vector) bool {
 	}
 	if len(k.texts) > knownLimit {
 		k.texts, k.values = nil, nil
-		k.Err = fmt.Sprintf("the referenced column has more than %s distinct values, which is more than this version remembers", count(knownLimit))
+		k.Err = fmt.Sprintf("the referenced column has more than %s distinct values, which is more than this version remembers", words.Count(knownLimit))
 		return false
 	}
 	return true

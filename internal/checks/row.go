@@ -9,6 +9,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/rowset"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // rowJudge is a kind that judges rows.
@@ -78,6 +79,14 @@ type outcome struct {
 	failing           []FailingRow
 	rejected          *rowset.Set // the failed rows; nil if none is marked
 	err               string      // why it could not be judged
+}
+
+// share is that of the failed rows.
+func (o *outcome) share() float64 {
+	if o.evaluated == 0 {
+		return 0
+	}
+	return float64(o.failed) / float64(o.evaluated)
 }
 
 // verdict is the judgement of one value.
@@ -367,30 +376,33 @@ func mix(x uint64) uint64 {
 	return x ^ (x >> 31)
 }
 
+// grade holds an outcome against the limits of the check, and returns the limit
+// that decides.
+func (c *Check) grade(o outcome) (Status, *Tolerance) {
+	switch {
+	case c.Fail.exceeded(o.failed, o.evaluated):
+		if c.Severity == SeverityWarn {
+			return Warn, c.Fail
+		}
+		return Fail, c.Fail
+	case c.Warn.exceeded(o.failed, o.evaluated):
+		return Warn, c.Warn
+	case c.Fail == nil:
+		return Pass, c.Warn
+	}
+	return Pass, c.Fail
+}
+
 // rowResult turns an outcome into the result of a row check.
 func (c *Check) rowResult(res Result, j rowJudge, o outcome) Result {
 	if o.err != "" {
 		return res.errorf("%s", o.err)
 	}
 	res.Evaluated, res.Failed, res.FailingRows = &o.evaluated, &o.failed, o.failing
-	share := 0.0
-	if o.evaluated > 0 {
-		share = float64(o.failed) / float64(o.evaluated)
-	}
+	share := o.share()
 	res.Value = profile.FloatScalar(share)
-	limit := c.Fail
-	switch {
-	case c.Fail.exceeded(o.failed, o.evaluated):
-		res.Status = Fail
-		if c.Severity == SeverityWarn {
-			res.Status = Warn
-		}
-	case c.Warn.exceeded(o.failed, o.evaluated):
-		res.Status, limit = Warn, c.Warn
-	}
-	if limit == nil {
-		limit = c.Warn
-	}
+	var limit *Tolerance
+	res.Status, limit = c.grade(o)
 	res.Limit = limit.String()
 	res.FailLimit, res.WarnLimit = c.Fail.zone(o.evaluated), c.Warn.zone(o.evaluated)
 	res.Message = rowMessage(j, o, share, res.hide, unitOf(res.elements))
@@ -420,7 +432,7 @@ func (u unit) text(n int64) string {
 	if n == 1 {
 		return "1 " + u.name
 	}
-	return count(n) + " " + u.names
+	return words.Count(n) + " " + u.names
 }
 
 func unitOf(elements bool) unit {
@@ -448,13 +460,13 @@ func rowMessage(j rowJudge, o outcome, share float64, hide bool, u unit) string 
 	if o.failed == 1 {
 		verb = "is"
 	}
-	msg := fmt.Sprintf("%s of %s (%s) %s %s", count(o.failed), u.text(o.evaluated), percent(share), verb, phrase)
+	msg := fmt.Sprintf("%s of %s (%s) %s %s", words.Count(o.failed), u.text(o.evaluated), percent(share), verb, phrase)
 	if len(o.failing) > 0 {
 		f := o.failing[0]
 		if _, several := j.(*rowExpression); several {
-			msg += fmt.Sprintf("; first: row %s has %s", count(f.Row), f.Value)
+			msg += fmt.Sprintf("; first: row %s has %s", words.Count(f.Row), f.Value)
 		} else {
-			msg += fmt.Sprintf("; first: %s%s is %s", u.first, count(f.Row), shown(f.Value))
+			msg += fmt.Sprintf("; first: %s%s is %s", u.first, words.Count(f.Row), shown(f.Value))
 		}
 		if k := keyText(f.Key); k != "" {
 			msg += " (" + k + ")"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/rowset"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // shownSegments is how many segments a result lists: the largest by rows.
@@ -109,7 +110,7 @@ func (g *segmented) rows(j rowJudge, res Result) Result {
 		return c.rowResult(res, j, o)
 	}
 	if _, ok := j.(linked); ok && g.cut.rest >= 0 {
-		return res.errorf("%s has more than %s values, which are more than %s can be judged by", c.By, count(maxSegments), c.Kind)
+		return res.errorf("%s has more than %s values, which are more than %s can be judged by", c.By, words.Count(maxSegments), c.Kind)
 	}
 	outcomes := make([]outcome, len(g.cut.segments))
 	for i := range outcomes {
@@ -141,31 +142,15 @@ func (g *segmented) rows(j rowJudge, res Result) Result {
 		res.Other = &other
 	}
 	return g.conclude(res, func(s *Segment) string {
-		return fmt.Sprintf("%s %s of %s (%s)", s.name, count(*s.Failed), count(*s.Evaluated), percent(s.share()))
+		return fmt.Sprintf("%s %s of %s (%s)", s.name, words.Count(*s.Failed), words.Count(*s.Evaluated), percent(s.share()))
 	}, "above the limit")
 }
 
 // segmentOf judges the rows of a segment.
 func (c *Check) segmentOf(value profile.Scalar, name string, o outcome) Segment {
-	s := Segment{Value: value, Evaluated: &o.evaluated, Failed: &o.failed, name: name}
-	share := 0.0
-	if o.evaluated > 0 {
-		share = float64(o.failed) / float64(o.evaluated)
-	}
-	s.Observed = profile.FloatScalar(share)
-	limit := c.Fail
-	switch {
-	case c.Fail.exceeded(o.failed, o.evaluated):
-		s.Status = Fail
-		if c.Severity == SeverityWarn {
-			s.Status = Warn
-		}
-	case c.Warn.exceeded(o.failed, o.evaluated):
-		s.Status, limit = Warn, c.Warn
-	}
-	if limit == nil {
-		limit = c.Warn
-	}
+	s := Segment{Value: value, Evaluated: &o.evaluated, Failed: &o.failed, name: name, Observed: profile.FloatScalar(o.share())}
+	var limit *Tolerance
+	s.Status, limit = c.grade(o)
 	s.limit = limit.String()
 	return s
 }
@@ -333,8 +318,8 @@ func metricWords(c *Check, v profile.Scalar) string {
 func (m *metric) isShare() bool { return m.kind.share }
 
 // conclude gives the result the status of its worst segment and names the
-// worst ones. words describe a segment, bad what is wrong with it.
-func (g *segmented) conclude(res Result, words func(*Segment) string, bad string) Result {
+// worst ones. tell describes a segment, bad what is wrong with it.
+func (g *segmented) conclude(res Result, tell func(*Segment) string, bad string) Result {
 	all := make([]*Segment, 0, len(res.Segments)+1)
 	for i := range res.Segments {
 		all = append(all, &res.Segments[i])
@@ -354,9 +339,9 @@ func (g *segmented) conclude(res Result, words func(*Segment) string, bad string
 	}
 	_, folded := g.order()
 	n := int64(len(res.Segments) + len(folded))
-	segments := count(n) + " segments of " + g.b.check.By
+	segments := words.Count(n) + " segments of " + g.b.check.By
 	if g.cut.rest >= 0 {
-		segments = "more than " + count(maxSegments) + " segments of " + g.b.check.By
+		segments = "more than " + words.Count(maxSegments) + " segments of " + g.b.check.By
 	}
 	suspects := slices.IndexFunc(all, func(s *Segment) bool { return s.Status <= Learning && s.failures() == 0 })
 	if suspects < 0 {
@@ -373,13 +358,13 @@ func (g *segmented) conclude(res Result, words func(*Segment) string, bad string
 		failing = len(all)
 	}
 	if failing > 0 {
-		res.Message += "; " + bad + " in " + count(int64(failing)) + " of " + segments + ": "
+		res.Message += "; " + bad + " in " + words.Count(failing) + " of " + segments + ": "
 	} else {
 		res.Message += "; worst of " + segments + ": "
 	}
 	names := make([]string, 0, namedSegments)
 	for _, s := range all[:min(suspects, namedSegments)] {
-		names = append(names, words(s))
+		names = append(names, tell(s))
 	}
 	res.Message += strings.Join(names, ", ")
 	if slices.Equal(slices.Compact(slices.Clone(names)), []string{profile.Masked}) { // there is nothing to tell
@@ -387,7 +372,7 @@ func (g *segmented) conclude(res Result, words func(*Segment) string, bad string
 		return res
 	}
 	if more := suspects - len(names); more > 0 {
-		res.Message += " and " + count(int64(more)) + " more"
+		res.Message += " and " + words.Count(more) + " more"
 	}
 	return res
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/drift"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -226,7 +227,7 @@ func listText(n int) string {
 	if n == 1 {
 		return "the listed values"
 	}
-	return "the " + count(int64(n)) + " listed values"
+	return "the " + words.Count(n) + " listed values"
 }
 
 // maskedPhrase is the phrase of a row judge without values.

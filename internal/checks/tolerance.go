@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/diag"
+	"github.com/profilerhq/profiler/internal/words"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -36,7 +37,7 @@ func (t *Tolerance) String() string {
 	if t.Rows == 1 {
 		return "at most 1 failing row"
 	}
-	return fmt.Sprintf("at most %s failing rows", count(t.Rows))
+	return fmt.Sprintf("at most %s failing rows", words.Count(t.Rows))
 }
 
 // parseTolerances reads warn and fail of a row check: fail: 0 unless only warn
@@ -80,19 +81,6 @@ func parseTolerance(n *yamldoc.Node, errs *diag.List) *Tolerance {
 	return &Tolerance{Rows: rows}
 }
 
-// count formats a whole number with separators of thousands.
-func count(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	sign := ""
-	if n < 0 {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
-}
-
 // percent formats a share: 3 %, 0.25 %, below 0.01 %.
 func percent(share float64) string {
 	p := share * 100
@@ -117,7 +105,7 @@ func percent(share float64) string {
 // significant digits beyond the point.
 func number(f float64) string {
 	if f == float64(int64(f)) && f < 1e15 && f > -1e15 {
-		return count(int64(f))
+		return words.Count(int64(f))
 	}
 	s := strconv.FormatFloat(f, 'g', 6, 64)
 	if strings.ContainsAny(s, "e") {
@@ -131,5 +119,5 @@ func number(f float64) string {
 	if n == 0 {
 		return s
 	}
-	return count(n) + "." + frac
+	return words.Count(n) + "." + frac
 }

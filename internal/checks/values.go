@@ -5,6 +5,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -92,7 +93,7 @@ func (s *valueSet) result(in *Input, col *profile.Column, res Result) Result {
 		}
 		if s.relation != "superset_of" {
 			res.Value = profile.IntScalar(col.Distinct.Value - int64(len(s.literals)))
-			return res.fails("values of " + col.Name + ": about " + count(col.Distinct.Value) + " distinct values, expected " + s.words() + s.examples(extra))
+			return res.fails("values of " + col.Name + ": about " + words.Count(col.Distinct.Value) + " distinct values, expected " + s.words() + s.examples(extra))
 		}
 	}
 	res.Value = profile.IntScalar(int64(len(extra) + len(absent)))

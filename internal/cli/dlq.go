@@ -22,6 +22,7 @@ import (
 	"github.com/profilerhq/profiler/internal/report"
 	"github.com/profilerhq/profiler/internal/runner"
 	"github.com/profilerhq/profiler/internal/store"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // recordPrefix stands before the number of a rejected record.
@@ -366,7 +367,7 @@ func (e *env) decided(cmd *cobra.Command, args []string, f *letterFlags, what st
 	if n == 0 {
 		return usage("nothing was %s", what)
 	}
-	e.note("%s %s", plural(n, "unit"), what)
+	e.note("%s %s", words.Things(n, "unit"), what)
 	return nil
 }
 
@@ -396,7 +397,7 @@ func (e *env) decidedRecords(cmd *cobra.Command, l *runner.Ledger, q queue.Filte
 	if err := records(l, all); err != nil {
 		return err
 	}
-	e.note("%s %s", plural(len(all), "record"), what)
+	e.note("%s %s", words.Things(len(all), "record"), what)
 	return nil
 }
 

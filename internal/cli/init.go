@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 func (e *env) initCommand() *cobra.Command {
@@ -49,7 +50,7 @@ func (e *env) runInit(cmd *cobra.Command, args []string, f *suggestFlags) error 
 			return err
 		}
 		name := file.Dataset[strings.LastIndexByte(file.Dataset, '/')+1:]
-		files = append(files, starter{filepath.Join("rules", name+".yaml"), plural(file.Len(), "rule") + " for " + file.Dataset, file.YAML()})
+		files = append(files, starter{filepath.Join("rules", name+".yaml"), words.Things(file.Len(), "rule") + " for " + file.Dataset, file.YAML()})
 		next = "profiler check " + join(args) + " --dataset " + file.Dataset
 	}
 	if err := os.MkdirAll("rules", 0o755); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/source"
 	"github.com/profilerhq/profiler/internal/split"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // partsFlags say where failing rows are written.
@@ -170,7 +171,7 @@ func (p *parts) write(ctx context.Context, o *monitor.Outcome) error {
 	}
 	if job.Good != nil {
 		files = append(files, p.good, p.bad)
-		p.e.note("%s good, %s bad", plural(int(counts.Good), "row"), plural(int(counts.Bad), "row"))
+		p.e.note("%s good, %s bad", words.Things(int(counts.Good), "row"), words.Things(int(counts.Bad), "row"))
 		if counts.Recoded {
 			p.e.note("the rows were written as UTF-8; the input has another encoding")
 		}

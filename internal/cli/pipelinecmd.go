@@ -12,6 +12,7 @@ import (
 	"github.com/profilerhq/profiler/internal/pipetest"
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/ruletest"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 func (e *env) pipelineCommand() *cobra.Command {
@@ -62,7 +63,7 @@ func (e *env) pipelineValidate(args []string) error {
 		for i := range p.Steps {
 			names[i] = p.Steps[i].Name
 		}
-		text := path + ": " + p.Name + ", " + plural(len(names), "step") + ": " + strings.Join(names, ", ") + "\n"
+		text := path + ": " + p.Name + ", " + words.Things(len(names), "step") + ": " + strings.Join(names, ", ") + "\n"
 		if said := p.Canary.Compared(); said != "" {
 			text += path + ": " + said + "\n"
 		}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/base64"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/report"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // profileFlags are those of profiler profile.
@@ -99,29 +99,15 @@ func (g *gathering) profiled(o *monitor.Outcome, f *profileFlags) error {
 // warn tells what could not be read of a batch.
 func (e *env) warn(p *profile.Profile) {
 	if n, first := p.Stats.Malformed, p.Stats.FirstMalformed; n > 0 {
-		e.note("warning: %s: %s left out; first: record %d at byte %d: %s", first.Source, leftOut(n), first.Row, first.Offset, first.Reason)
+		e.note("warning: %s: %s left out; first: record %d at byte %d: %s", first.Source, words.Plural(n, "malformed record was", "malformed records were"), first.Row, first.Offset, first.Reason)
 	}
 	var invalid int64
 	for _, c := range p.Summary().Columns {
 		invalid += c.InvalidUTF8
 	}
 	if invalid > 0 {
-		e.note("warning: %s: %s not valid UTF-8; name the encoding with --encoding", p.Source.URL, arePlural(invalid, "value"))
+		e.note("warning: %s: %s not valid UTF-8; name the encoding with --encoding", p.Source.URL, words.Plural(invalid, "value is", "values are"))
 	}
-}
-
-func arePlural(n int64, word string) string {
-	if n == 1 {
-		return "1 " + word + " is"
-	}
-	return fmt.Sprintf("%d %ss are", n, word)
-}
-
-func leftOut(n int64) string {
-	if n == 1 {
-		return "1 malformed record was"
-	}
-	return fmt.Sprintf("%d malformed records were", n)
 }
 
 // summaryOf returns the summary of a profile, with its binary form if that is

@@ -14,6 +14,7 @@ import (
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/ruletest"
 	"github.com/profilerhq/profiler/internal/source"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 func (e *env) rulesCommand() *cobra.Command {
@@ -184,9 +185,9 @@ func (e *env) reportLint(lib *rules.Library, tests int, diags diag.List, text fu
 		}
 	}
 	if diags.HasErrors() {
-		files := plural(len(lib.Files), "rule file")
+		files := words.Things(len(lib.Files), "rule file")
 		if tests > 0 {
-			files = plural(len(lib.Files)+tests, "file")
+			files = words.Things(len(lib.Files)+tests, "file")
 		}
 		return &exitError{code: exitUsage, message: found(diags) + " in " + files}
 	}
@@ -202,9 +203,9 @@ func summaryOfLint(lib *rules.Library, tests int, diags diag.List) string {
 	for _, s := range lib.Sets {
 		count += len(s.Checks)
 	}
-	text := plural(len(lib.Files), "rule file") + ", " + plural(count, "check")
+	text := words.Things(len(lib.Files), "rule file") + ", " + words.Things(count, "check")
 	if tests > 0 {
-		text += ", " + plural(tests, "file") + " of tests"
+		text += ", " + words.Things(tests, "file") + " of tests"
 	}
 	return text + ": " + found(diags)
 }
@@ -219,10 +220,10 @@ func found(diags diag.List) string {
 	}
 	text := "no mistakes"
 	if mistakes > 0 {
-		text = plural(mistakes, "mistake")
+		text = words.Things(mistakes, "mistake")
 	}
 	if n := len(diags) - mistakes; n > 0 {
-		text += ", " + plural(n, "warning")
+		text += ", " + words.Things(n, "warning")
 	}
 	return text
 }
@@ -232,12 +233,4 @@ func withHint(d diag.Diagnostic) string {
 		return d.Message
 	}
 	return d.Message + "; " + d.Hint
-}
-
-// plural counts things in words.
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
 }

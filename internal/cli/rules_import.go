@@ -14,6 +14,7 @@ import (
 	"github.com/profilerhq/profiler/internal/rules"
 	"github.com/profilerhq/profiler/internal/soda"
 	"github.com/profilerhq/profiler/internal/translate"
+	"github.com/profilerhq/profiler/internal/words"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
 
@@ -102,7 +103,7 @@ func (e *env) rulesImport(path string, f *translateFlags) error {
 	if left := res.LeftText(); left != "" {
 		e.note("left out, since no rule could come of it: %s", left)
 	}
-	e.note("%s translated, %d not", plural(res.Rules, "rule"), len(res.Notes))
+	e.note("%s translated, %d not", words.Things(res.Rules, "rule"), len(res.Notes))
 	return e.emit(&f.output, bytes.NewBuffer(text))
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/report"
 	"github.com/profilerhq/profiler/internal/runner"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 type runFlags struct {
@@ -199,7 +200,7 @@ func (r *runProgress) event(ev runner.Event) {
 	case runner.Started, runner.Held, runner.Resumed:
 	case runner.Scaled:
 		if r.e.global.verbose {
-			r.e.note("%-12s up to %s at once", ev.Step, plural(ev.Workers, "unit"))
+			r.e.note("%-12s up to %s at once", ev.Step, words.Things(ev.Workers, "unit"))
 		}
 	case runner.Retrying:
 		r.e.note("%-12s %s: attempt %d failed: %v; again in %s", ev.Step, name, ev.Attempt, report.Line(ev.Err.Error()), ev.Wait.Round(time.Millisecond))
@@ -208,7 +209,7 @@ func (r *runProgress) event(ev runner.Event) {
 	case runner.Finished:
 		rows, verdict := "", ""
 		if ev.Rows != nil {
-			rows = "  " + plural(int(*ev.Rows), "row")
+			rows = "  " + words.Things(int(*ev.Rows), "row")
 		}
 		if ev.Verdict != nil {
 			verdict = "  " + ev.Verdict.String()

@@ -15,6 +15,7 @@ import (
 	"github.com/profilerhq/profiler/internal/queue"
 	"github.com/profilerhq/profiler/internal/report"
 	"github.com/profilerhq/profiler/internal/runner"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 func (e *env) runsCommand() *cobra.Command {
@@ -240,7 +241,7 @@ func writeWay(out *bytes.Buffer, w *runner.UnitWay, o report.Options) {
 	}
 	report.Table(out, o, header, rows, []bool{false, false, true, true, true, true, true, true, true, true})
 	if len(w.Joins) > 0 {
-		fmt.Fprintf(out, "\njoins %s:\n", plural(len(w.Joins), "unit"))
+		fmt.Fprintf(out, "\njoins %s:\n", words.Things(len(w.Joins), "unit"))
 		for _, j := range w.Joins[:min(len(w.Joins), maxJoins)] {
 			fmt.Fprintf(out, "  %s  %s  correlation %s  %s\n", j.Step, short(j.Unit), j.CorrelationID, report.Line(j.Source))
 		}
@@ -367,7 +368,7 @@ unless --force.`,
 			if n == 0 {
 				return usage("run %s has no finished units there", run.ID)
 			}
-			e.note("%s ready again", plural(n, "unit"))
+			e.note("%s ready again", words.Things(n, "unit"))
 			return nil
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/profilerhq/profiler/internal/exact"
 	"github.com/profilerhq/profiler/internal/queue"
 	"github.com/profilerhq/profiler/internal/store"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 func (e *env) storeCommand() *cobra.Command {
@@ -43,13 +44,13 @@ of pipelines are files and stay where they are.`,
 			total := int64(0)
 			err = from.CopyTo(cmd.Context(), to, func(table string, rows int64) {
 				total += rows
-				e.note("%-12s %s", table, plural(int(rows), "row"))
+				e.note("%-12s %s", table, words.Things(int(rows), "row"))
 			})
 			if err != nil {
 				to.Close() //nolint:errcheck // nothing was written
 				return &app.StoreError{Err: err}
 			}
-			e.note("%s copied from %s to %s", plural(int(total), "row"), from, to)
+			e.note("%s copied from %s to %s", words.Things(int(total), "row"), from, to)
 			return to.Close()
 		},
 	}
@@ -88,9 +89,9 @@ Exit code 0: nothing found. 3: what is damaged is listed.`,
 				fmt.Fprintln(e.stdout, p)
 			}
 			if len(problems) > 0 {
-				return &exitError{exitUnjudged, fmt.Sprintf("%s: %s; restore a backup, or remove what is named and record it again", s, plural(len(problems), "problem"))}
+				return &exitError{exitUnjudged, fmt.Sprintf("%s: %s; restore a backup, or remove what is named and record it again", s, words.Things(len(problems), "problem"))}
 			}
-			fmt.Fprintf(e.stdout, "%s: %s looked at, no problems\n", s, plural(looked, "record"))
+			fmt.Fprintf(e.stdout, "%s: %s looked at, no problems\n", s, words.Things(looked, "record"))
 			return nil
 		},
 	}

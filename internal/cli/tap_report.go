@@ -13,6 +13,7 @@ import (
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/report"
 	"github.com/profilerhq/profiler/internal/tap"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // streamJSON is the key "stream" of a report: how many bytes there were, and
@@ -48,7 +49,7 @@ func (s streamJSON) sentence() string {
 	}
 	first := s.LeftOut[0]
 	text := fmt.Sprintf("the profile could not keep up: it saw %d of %d bytes and left out %d in %s; first: bytes %d to %d",
-		s.Seen, s.Bytes, missing, plural(len(s.LeftOut), "part"), first.From, first.To)
+		s.Seen, s.Bytes, missing, words.Things(len(s.LeftOut), "part"), first.From, first.To)
 	if s.Reason != "" {
 		text += "; it did not go on: " + s.Reason
 	}
@@ -149,7 +150,7 @@ func (r *tapRun) line(o *monitor.Outcome, s streamJSON, start time.Time) string 
 	if r.kind == report.KindCheck {
 		parts = append(parts, fmt.Sprintf("%-5s", strings.ToUpper(o.Report.Verdict.String())))
 	}
-	parts = append(parts, plural(int(o.Report.Rows), "row"), plural(int(s.Seen), "byte"))
+	parts = append(parts, words.Things(int(o.Report.Rows), "row"), words.Things(int(s.Seen), "byte"))
 	var worst *checks.Result
 	bad := 0
 	for i := range o.Report.Results {

@@ -22,6 +22,7 @@ import (
 	"github.com/profilerhq/profiler/internal/monitor"
 	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/runner"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 //go:embed files
@@ -344,7 +345,7 @@ func (d *demo) show(day time.Time, rows int, sum *runner.Summary) {
 
 func (d *demo) summary() {
 	f := d.found
-	d.printf("\n%s\n", d.paint("1", fmt.Sprintf("%s, %s put in, %d found, %d at the step where they began, %s.", plural(f.Days, "day"), plural(f.Mishaps, "mishap"), f.Found, f.RightStep, plural(f.FalseAlarms, "false alarm"))))
+	d.printf("\n%s\n", d.paint("1", fmt.Sprintf("%s, %s put in, %d found, %d at the step where they began, %s.", words.Things(f.Days, "day"), words.Things(f.Mishaps, "mishap"), f.Found, f.RightStep, words.Things(f.FalseAlarms, "false alarm"))))
 	if f.Mishaps > 0 {
 		d.printf("What was put in:\n")
 	}
@@ -353,13 +354,6 @@ func (d *demo) summary() {
 			d.printf("  %s  %s\n", firstDay.AddDate(0, 0, historyDays+n-1).Format("Mon 01-02"), m.what)
 		}
 	}
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
 }
 
 // lineWidth is where long findings are broken.

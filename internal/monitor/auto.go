@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // Learner knows what was learned of datasets.
@@ -104,7 +104,7 @@ func Missing(sets []*rules.Set, l *anomaly.Late, now time.Time) checks.Result {
 		Metric: "arrival", Value: profile.TextScalar("missing"), Expected: profile.TextScalar("by " + by), Z: missingZ, History: l.History, Shape: "late", BeyondChance: true,
 	}}
 	r.Message = fmt.Sprintf("no batch came; by the %s before one was expected %s at the latest, the last one came %s",
-		plural(l.History, "batch", "batches"), by, l.Last.UTC().Format(time.RFC3339))
+		words.Plural(l.History, "batch", "batches"), by, l.Last.UTC().Format(time.RFC3339))
 	return r
 }
 
@@ -167,10 +167,10 @@ func evidenceOf(e *anomaly.Evidence) checks.Evidence {
 
 // autoMessage says in one line what was found.
 func autoMessage(d *anomaly.Decision, l *checks.Learned) string {
-	batches := plural(d.Batches, "batch", "batches")
+	batches := words.Plural(d.Batches, "batch", "batches")
 	learning := ""
 	if d.Wanted > 0 {
-		learning = fmt.Sprintf("learning: %d of %s", d.Batches, plural(d.Wanted, "batch", "batches"))
+		learning = fmt.Sprintf("learning: %d of %s", d.Batches, words.Plural(d.Wanted, "batch", "batches"))
 	}
 	lines := l.Evidence
 	if len(lines) > 3 {
@@ -218,11 +218,4 @@ func autoMessage(d *anomaly.Decision, l *checks.Learned) string {
 		return slowly
 	}
 	return "a little unlike the " + batches + " before: " + found
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // charted reports whether the column is shown by numbers and a histogram; the
@@ -23,9 +24,9 @@ func nullsText(c *profile.Column) string {
 	case c.Nulls == 0:
 		return "0"
 	case c.Nulls < 10:
-		return fmt.Sprintf("%s (%d)", percent(share(c.Nulls, c.Count+c.Nulls)), c.Nulls)
+		return fmt.Sprintf("%s (%d)", words.Percent(share(c.Nulls, c.Count+c.Nulls)), c.Nulls)
 	}
-	return percent(share(c.Nulls, c.Count+c.Nulls))
+	return words.Percent(share(c.Nulls, c.Count+c.Nulls))
 }
 
 // blocks are the heights of a histogram of characters.
@@ -141,7 +142,7 @@ func valuesText(c *profile.Column, room int) string {
 		if t.Error > 0 {
 			about = "≈"
 		}
-		return cut(quoted(t.Value), longest(room)) + " " + about + percent(share(t.Count, c.Count))
+		return cut(quoted(t.Value), longest(room)) + " " + about + words.Percent(share(t.Count, c.Count))
 	}, more)
 }
 
@@ -167,7 +168,7 @@ func masksText(c *profile.Column, room int) string {
 		if m.Error > 0 {
 			about = "≈"
 		}
-		return cut(quoted(m.Mask), longest(room)) + " " + about + percent(share(m.Count, c.Count))
+		return cut(quoted(m.Mask), longest(room)) + " " + about + words.Percent(share(m.Count, c.Count))
 	}, len(c.Masks) == 10)
 }
 
@@ -205,9 +206,9 @@ func lengthText(c *profile.Column) string {
 		unit = "items"
 	}
 	if c.Length.Min == c.Length.Max {
-		return count(c.Length.Min) + " " + unit
+		return words.Count(c.Length.Min) + " " + unit
 	}
-	return count(c.Length.Min) + " to " + count(c.Length.Max) + " " + unit
+	return words.Count(c.Length.Min) + " to " + words.Count(c.Length.Max) + " " + unit
 }
 
 // remark is one line below a profile.
@@ -223,13 +224,13 @@ type remark struct {
 func remarks(s *profile.Summary) []remark {
 	var warnings, notes []remark
 	if m := s.Malformed; m.Count > 0 {
-		text := plural(m.Count, "malformed record is", "malformed records are") + " not in the profile"
+		text := words.Plural(m.Count, "malformed record is", "malformed records are") + " not in the profile"
 		if f := m.First; f != nil {
-			text += "; first: record " + count(f.Row)
+			text += "; first: record " + words.Count(f.Row)
 			if f.Source != "" {
 				text += " of " + clean(f.Source)
 			}
-			text += " at byte " + count(f.Offset) + ": " + clean(f.Reason)
+			text += " at byte " + words.Count(f.Offset) + ": " + clean(f.Reason)
 		}
 		warnings = append(warnings, remark{warning: true, text: text})
 	}
@@ -239,7 +240,7 @@ func remarks(s *profile.Summary) []remark {
 			warnings = append(warnings, remark{true, c.Name, mixedText(c)})
 		}
 		if n := c.InvalidUTF8; n > 0 {
-			warnings = append(warnings, remark{true, c.Name, plural(n, "value is", "values are") + " not valid UTF-8; name the encoding with --encoding"})
+			warnings = append(warnings, remark{true, c.Name, words.Plural(n, "value is", "values are") + " not valid UTF-8; name the encoding with --encoding"})
 		}
 		if c.Count == 0 && c.Nulls > 0 {
 			notes = append(notes, remark{column: c.Name, text: "has no values"})
@@ -252,7 +253,7 @@ func remarks(s *profile.Summary) []remark {
 		notes = append(notes, remark{text: clean(n)})
 	}
 	if s.Source.BlankLines > 0 {
-		notes = append(notes, remark{text: plural(s.Source.BlankLines, "blank line was", "blank lines were") + " passed over"})
+		notes = append(notes, remark{text: words.Plural(s.Source.BlankLines, "blank line was", "blank lines were") + " passed over"})
 	}
 	if t := approximate(s); t != "" {
 		notes = append(notes, remark{text: t})
@@ -264,10 +265,10 @@ func remarks(s *profile.Summary) []remark {
 func oddNumbers(c *profile.Column) string {
 	var parts []string
 	if c.NaN != nil && *c.NaN > 0 {
-		parts = append(parts, plural(*c.NaN, "value is NaN", "values are NaN"))
+		parts = append(parts, words.Plural(*c.NaN, "value is NaN", "values are NaN"))
 	}
 	if c.Infinite != nil && *c.Infinite > 0 {
-		parts = append(parts, plural(*c.Infinite, "value is infinite", "values are infinite"))
+		parts = append(parts, words.Plural(*c.Infinite, "value is infinite", "values are infinite"))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -291,7 +292,7 @@ func approximate(s *profile.Summary) string {
 	if worst >= 1 {
 		return "≈ is an estimate; its bound is in the JSON output"
 	}
-	return "≈ is an estimate, right to within " + percent(worst) + " (three standard errors)"
+	return "≈ is an estimate, right to within " + words.Percent(worst) + " (three standard errors)"
 }
 
 // mixedText tells the types in a mixed column and where the first value stands
@@ -301,19 +302,19 @@ func mixedText(c *profile.Column) string {
 	kinds = slices.DeleteFunc(kinds, func(t string) bool { return t == batch.Null.String() || c.Types[t] == 0 })
 	slices.SortStableFunc(kinds, func(a, b string) int { return cmp.Compare(c.Types[b], c.Types[a]) })
 	for i, t := range kinds {
-		kinds[i] = count(c.Types[t]) + " " + t
+		kinds[i] = words.Count(c.Types[t]) + " " + t
 	}
 	first := c.Mixed.First
-	return fmt.Sprintf(`mixed types: %s; first %s in row %s: "%s"`, strings.Join(kinds, ", "), first.Type, count(first.Row), cut(clean(first.Value), 60))
+	return fmt.Sprintf(`mixed types: %s; first %s in row %s: "%s"`, strings.Join(kinds, ", "), first.Type, words.Count(first.Row), cut(clean(first.Value), 60))
 }
 
 // sampled tells the number of rows, and of which they are a sample; share is nil
 // if they are all.
 func sampled(rows int64, share *float64, read int64) string {
 	if share == nil {
-		return plural(rows, "row", "rows")
+		return words.Things(rows, "row")
 	}
-	return count(rows) + " of " + plural(read, "row", "rows") + " (sample of " + strconv.FormatFloat(*share*100, 'g', 6, 64) + " %)"
+	return words.Count(rows) + " of " + words.Things(read, "row") + " (sample of " + strconv.FormatFloat(*share*100, 'g', 6, 64) + " %)"
 }
 
 // rowsOf tells the number of rows that a verdict is about.
@@ -328,20 +329,20 @@ func rowsOf(r *checks.Report) string {
 func headline(s *profile.Summary) []string {
 	parts := []string{
 		sampled(s.Rows, s.Source.Sample, s.Source.RowsRead),
-		plural(int64(len(s.Columns)), "column", "columns"),
+		words.Things(len(s.Columns), "column"),
 	}
 	if s.Bytes > 0 {
-		parts = append(parts, size(s.Bytes))
+		parts = append(parts, words.Size(s.Bytes))
 	}
 	if s.Duplicates.Value > 0 {
 		about := ""
 		if !s.Duplicates.Exact {
 			about = "≈"
 		}
-		parts = append(parts, about+plural(s.Duplicates.Value, "duplicate row", "duplicate rows"))
+		parts = append(parts, about+words.Things(s.Duplicates.Value, "duplicate row"))
 	}
 	if s.Malformed.Count > 0 {
-		parts = append(parts, plural(s.Malformed.Count, "malformed record", "malformed records"))
+		parts = append(parts, words.Things(s.Malformed.Count, "malformed record"))
 	}
 	return parts
 }
@@ -356,7 +357,7 @@ func origin(s *profile.Summary) string {
 		}
 	}
 	if s.Source.Files > 1 {
-		form = append(form, plural(int64(s.Source.Files), "file", "files"))
+		form = append(form, words.Things(s.Source.Files, "file"))
 	}
 	if len(form) == 0 {
 		return text

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // ComparisonTable is two batches beside each other, the columns that moved most
@@ -34,7 +35,7 @@ func Comparison(b *bytes.Buffer, f Format, t ComparisonTable, o Options) {
 		lines = append(lines, []string{r.Name, r.Status, r.Type, pairText(r.Nulls, true), pairText(r.Distinct, false), pairText(r.Middle, false), r.Distance, r.Note})
 	}
 	title := fmt.Sprintf("%s → %s", clean(t.Left), clean(t.Right))
-	rows := count(t.LeftRows) + " → " + plural(t.RightRows, "row", "rows") + t.Change
+	rows := words.Count(t.LeftRows) + " → " + words.Things(t.RightRows, "row") + t.Change
 	if f == FormatMarkdown {
 		for i := range head {
 			head[i] = strings.ToLower(head[i])

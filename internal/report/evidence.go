@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // EvidenceTable lays out what a learned decision found: a line for a column,
@@ -26,7 +27,7 @@ func EvidenceTable(r *checks.Result) (header []string, rows [][]string) {
 			if e.Since != "" {
 				shape += ", since " + e.Since
 			}
-			rows = append(rows, []string{column, e.What(), e.Seen(), e.Normal(), strconv.FormatFloat(e.Z, 'f', 1, 64), count(e.Rows), shape})
+			rows = append(rows, []string{column, e.What(), e.Seen(), e.Normal(), strconv.FormatFloat(e.Z, 'f', 1, 64), words.Count(e.Rows), shape})
 		}
 	}
 	return header, rows
@@ -68,7 +69,7 @@ func markdownEvidence(b *bytes.Buffer, r *checks.Result) {
 	if len(rows) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\nUnlike %s before:\n\n", plural(int64(r.Baseline.Batches), "batch", "batches"))
+	fmt.Fprintf(b, "\nUnlike %s before:\n\n", words.Plural(r.Baseline.Batches, "batch", "batches"))
 	markdownTable(b, header, rows, evidenceRight)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // manyAnnotations is how many annotations of one kind GitHub shows for a step.
@@ -58,7 +59,7 @@ func githubCommands(b *bytes.Buffer, command, dataset string, results []checks.R
 		b.WriteString("::" + command + " " + strings.Join(properties, ",") + "::" + githubMessage.Replace(githubLines(res)) + "\n")
 	}
 	if rest := len(results) - len(shown); rest > 0 {
-		b.WriteString("::" + command + " title=" + githubProperty.Replace(clean(dataset)) + "::" + plural(int64(rest), "more check", "more checks") + " of the same kind; see the summary of the step\n")
+		b.WriteString("::" + command + " title=" + githubProperty.Replace(clean(dataset)) + "::" + words.Things(rest, "more check") + " of the same kind; see the summary of the step\n")
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // HistoryRow is one batch in the history of a dataset.
@@ -37,7 +39,7 @@ func History(w io.Writer, f Format, rows []HistoryRow, o Options) error {
 	right := []bool{false, false, false, true, false, true, false, false}
 	lines := make([][]string, len(rows))
 	for i, r := range rows {
-		lines[i] = []string{stamp(r.At), r.Dataset, r.Batch, count(r.Rows), r.Verdict, scoreText(r.Score), r.Label, stamp(r.RecordedAt)}
+		lines[i] = []string{stamp(r.At), r.Dataset, r.Batch, words.Count(r.Rows), r.Verdict, scoreText(r.Score), r.Label, stamp(r.RecordedAt)}
 	}
 	header, lines, right = dropEmpty(header, lines, right)
 	if f == FormatMarkdown {

@@ -12,6 +12,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 //go:embed page.html
@@ -165,7 +166,7 @@ func htmlResultOf(r *checks.Result) htmlResult {
 			if r.OfElements() {
 				one, many = "failing element", "failing elements"
 			}
-			h.More = fmt.Sprintf("%s of %s are shown", count(int64(len(h.Rows))), plural(rest+int64(len(h.Rows)), one, many))
+			h.More = fmt.Sprintf("%s of %s are shown", words.Count(len(h.Rows)), words.Plural(rest+int64(len(h.Rows)), one, many))
 		}
 		if len(h.Rows) > fewRows {
 			h.Rows, h.Hidden = h.Rows[:fewRows], h.Rows[fewRows:]
@@ -230,7 +231,7 @@ func facts(c *profile.Column) []fact {
 		n    *int64
 	}{{"zeros", c.Zeros}, {"negatives", c.Negatives}, {"infinite", c.Infinite}, {"NaN", c.NaN}, {"blank", c.Blank}, {"non-ASCII", c.NonASCII}} {
 		if n.n != nil && *n.n > 0 {
-			add(n.name, count(*n.n))
+			add(n.name, words.Count(*n.n))
 		}
 	}
 	add("length", lengthText(c))

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // The elements of JUnit XML that CI systems read.
@@ -100,7 +101,7 @@ func junitDetails(r *checks.Result) string {
 		b.WriteString("\nrule: " + clean(p))
 	}
 	for _, f := range r.FailingRows {
-		b.WriteString("\nrow " + count(f.Row))
+		b.WriteString("\nrow " + words.Count(f.Row))
 		header, rows := failingTable(r, []checks.FailingRow{f})
 		for i := 1; i < len(header); i++ {
 			b.WriteString(", " + clean(header[i]) + " " + clean(rows[0][i]))

@@ -8,6 +8,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // longestMarkdown is how many characters of a value a Markdown table shows.
@@ -72,7 +73,7 @@ func markdownProfile(b *bytes.Buffer, s *profile.Summary, o Options) {
 		markdownTable(b, []string{"column", "type", "nulls", "distinct", "min", "max", "mean", "values"}, rows,
 			[]bool{false, false, true, true, true, true, true, false})
 		if rest := len(s.Columns) - len(shown); rest > 0 {
-			fmt.Fprintf(b, "\n… %s more columns\n", count(int64(rest)))
+			fmt.Fprintf(b, "\n… %s more columns\n", words.Count(rest))
 		}
 	}
 	for i, r := range remarks(s) {
@@ -142,7 +143,7 @@ func markdownCheck(b *bytes.Buffer, r *checks.Report, o Options) {
 		markdownFailing(b, &results[i], o)
 	}
 	if len(quiet) > 0 {
-		fmt.Fprintf(b, "\n<details><summary>%s passed</summary>\n\n", plural(int64(len(quiet)), "check", "checks"))
+		fmt.Fprintf(b, "\n<details><summary>%s passed</summary>\n\n", words.Things(len(quiet), "check"))
 		markdownResults(b, header, quiet)
 		b.WriteString("\n</details>\n")
 	}

@@ -1,59 +1,13 @@
 package report
 
 import (
-	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 )
-
-// count writes a number of things with thousands separators.
-func count(n int64) string { return group(strconv.FormatInt(n, 10)) }
-
-// plural writes a number of things with their word.
-func plural(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return count(n) + " " + many
-}
-
-// group puts commas between the thousands of a decimal number.
-func group(s string) string {
-	sign, whole, rest := "", s, ""
-	if strings.HasPrefix(whole, "-") {
-		sign, whole = "-", whole[1:]
-	}
-	if strings.ContainsAny(whole, "eE") {
-		return s
-	}
-	if i := strings.IndexByte(whole, '.'); i >= 0 {
-		whole, rest = whole[:i], whole[i:]
-	}
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	return sign + whole + rest
-}
-
-// percent writes a share with at most one decimal, and never rounds a share
-// to 0 % or 100 % that is not.
-func percent(share float64) string {
-	p := share * 100
-	switch {
-	case p <= 0:
-		return "0 %"
-	case p < 0.1:
-		return "<0.1 %"
-	case p < 100 && p > 99.9:
-		return ">99.9 %"
-	case p < 10 || p > 99 && p < 100:
-		return strings.TrimSuffix(strconv.FormatFloat(p, 'f', 1, 64), ".0") + " %"
-	}
-	return strconv.FormatFloat(p, 'f', 0, 64) + " %"
-}
 
 func share(n, of int64) float64 {
 	if of <= 0 {
@@ -62,63 +16,14 @@ func share(n, of int64) float64 {
 	return float64(n) / float64(of)
 }
 
-// size writes bytes in binary units.
-func size(bytes int64) string {
-	if bytes < 1024 {
-		return plural(bytes, "byte", "bytes")
-	}
-	v, unit := float64(bytes), 0
-	for v >= 1023.95 && unit < 6 {
-		v /= 1024
-		unit++
-	}
-	return strconv.FormatFloat(v, 'f', 1, 64) + " " + string("KMGTPE"[unit-1]) + "iB"
-}
-
-// number writes a float with four significant digits, its whole part in full
-// up to a billion.
-func number(f float64) string {
-	a := math.Abs(f)
-	switch {
-	case f == 0:
-		return "0"
-	case a >= 1e9 || a < 1e-4:
-		return strconv.FormatFloat(f, 'g', 4, 64)
-	case f == math.Trunc(f):
-		return groupLong(strconv.FormatFloat(f, 'f', 0, 64))
-	}
-	decimals := max(0, 3-int(math.Floor(math.Log10(a))))
-	switch {
-	case a >= 10000:
-		decimals = 0
-	case a >= 1000:
-		decimals = 1
-	}
-	s := strconv.FormatFloat(f, 'f', decimals, 64)
-	if strings.ContainsRune(s, '.') {
-		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
-	}
-	return group(s)
-}
-
-// groupLong groups numbers of five digits and more: those of four are often
-// years.
-func groupLong(s string) string {
-	whole, _, _ := strings.Cut(strings.TrimPrefix(s, "-"), ".")
-	if len(whole) < 5 {
-		return s
-	}
-	return group(s)
-}
-
 // value writes a scalar for a person: whole numbers in full, floats short,
 // texts as they are.
 func value(s profile.Scalar) string {
 	if i, ok := s.Int(); ok {
-		return groupLong(strconv.FormatInt(i, 10))
+		return words.GroupLong(strconv.FormatInt(i, 10))
 	}
 	if f, ok := s.Float(); ok {
-		return number(f)
+		return words.Number(f)
 	}
 	return clean(s.String())
 }
@@ -168,13 +73,13 @@ func clock(text string) string {
 func lasting(seconds float64) string {
 	switch {
 	case seconds >= 2*86400:
-		return number(seconds/86400) + " d"
+		return words.Number(seconds/86400) + " d"
 	case seconds >= 2*3600:
-		return number(seconds/3600) + " h"
+		return words.Number(seconds/3600) + " h"
 	case seconds >= 120:
-		return number(seconds/60) + " min"
+		return words.Number(seconds/60) + " min"
 	}
-	return number(seconds) + " s"
+	return words.Number(seconds) + " s"
 }
 
 // stamp writes a time for a report, "" for the zero time.
@@ -188,7 +93,7 @@ func stamp(t time.Time) string {
 // estimate writes a number, with ≈ when it is none that was counted.
 func estimate(e profile.Estimate) string {
 	if e.Exact {
-		return count(e.Value)
+		return words.Count(e.Value)
 	}
-	return "≈" + count(e.Value)
+	return "≈" + words.Count(e.Value)
 }

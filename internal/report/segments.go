@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // segmentTable lays the segments of a check out, the worst first: those that
@@ -44,7 +45,7 @@ func segmentTable(r *checks.Result, all bool) (header []string, rows [][]string,
 		}
 		seen := value(s.Observed)
 		if s.Failed != nil && s.Evaluated != nil {
-			seen = fmt.Sprintf("%s of %s", count(*s.Failed), count(*s.Evaluated))
+			seen = fmt.Sprintf("%s of %s", words.Count(*s.Failed), words.Count(*s.Evaluated))
 		}
 		rows = append(rows, []string{name, s.Status.String(), cmp.Or(seen, "no value")})
 	}
@@ -74,7 +75,7 @@ func writeSegments(b *strings.Builder, r *checks.Result, o Options) {
 	}
 	writeInner(b, &g, o)
 	if rest > 0 {
-		b.WriteString(strings.Repeat(" ", resultIndent+2) + o.paint(styleDim, "… "+plural(int64(rest), "more segment", "more segments")) + "\n")
+		b.WriteString(strings.Repeat(" ", resultIndent+2) + o.paint(styleDim, "… "+words.Things(rest, "more segment")) + "\n")
 	}
 }
 
@@ -98,7 +99,7 @@ func markdownSegments(b *bytes.Buffer, r *checks.Result, o Options) {
 	fmt.Fprintf(b, "\nSegments of %s:\n\n", md(title(r)))
 	markdownTable(b, header, rows, []bool{false, false, true})
 	if rest > 0 {
-		fmt.Fprintf(b, "\n… %s\n", plural(int64(rest), "more segment", "more segments"))
+		fmt.Fprintf(b, "\n… %s\n", words.Things(rest, "more segment"))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // The size of a chart in its own units.
@@ -50,7 +51,7 @@ func chartOf(c *profile.Column) *chart {
 	}
 	width := float64(chartWidth) / float64(max(1, len(h.Counts)))
 	for i, n := range h.Counts {
-		b := bin{From: edge(h, i), To: edge(h, i+1), Count: count(n)}
+		b := bin{From: edge(h, i), To: edge(h, i+1), Count: words.Count(n)}
 		out.Bins = append(out.Bins, b)
 		if n == 0 {
 			continue
@@ -64,7 +65,7 @@ func chartOf(c *profile.Column) *chart {
 		})
 	}
 	out.From, out.To = edge(h, 0), edge(h, len(h.Counts))
-	out.Label = fmt.Sprintf("histogram of %s: %s from %s to %s, most between %s and %s", clean(c.Name), plural(total, "value", "values"),
+	out.Label = fmt.Sprintf("histogram of %s: %s from %s to %s, most between %s and %s", clean(c.Name), words.Things(total, "value"),
 		out.From, out.To, edge(h, peak), edge(h, peak+1))
 	return out
 }
@@ -94,7 +95,7 @@ func bars(c *profile.Column) []bar {
 			about = "≈"
 		}
 		out = append(out, bar{
-			Value: cut(quoted(t.Value), 60), Share: about + percent(share(t.Count, c.Count)), Count: about + count(t.Count),
+			Value: cut(quoted(t.Value), 60), Share: about + words.Percent(share(t.Count, c.Count)), Count: about + words.Count(t.Count),
 			Width: fmt.Sprintf("%.1f", max(0.5, 100*float64(t.Count)/float64(widest))),
 		})
 	}
@@ -103,7 +104,7 @@ func bars(c *profile.Column) []bar {
 		if !c.Distinct.Exact {
 			about = "≈"
 		}
-		out = append(out, bar{Value: about + plural(others, "other value", "other values"), Share: percent(share(rest, c.Count)), Count: count(rest), Width: "0", Rest: true})
+		out = append(out, bar{Value: about + words.Things(others, "other value"), Share: words.Percent(share(rest, c.Count)), Count: words.Count(rest), Width: "0", Rest: true})
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // manyColumns is how many columns of a wide table are shown without
@@ -34,7 +35,7 @@ func tableProfile(w *bytes.Buffer, s *profile.Summary, o Options) {
 		g := profileGrid(shown, o)
 		g.write(&b, o)
 		if rest := len(s.Columns) - len(shown); rest > 0 {
-			b.WriteString(o.paint(styleDim, "… "+count(int64(rest))+" more columns; -v shows all"))
+			b.WriteString(o.paint(styleDim, "… "+words.Count(rest)+" more columns; -v shows all"))
 			b.WriteByte('\n')
 		}
 	}
@@ -49,7 +50,7 @@ func writeRemarks(b *strings.Builder, list []remark, o Options) {
 	b.WriteByte('\n')
 	for i, r := range list {
 		if !o.Verbose && i == manyRemarks {
-			b.WriteString(o.paint(styleDim, "… "+count(int64(len(list)-i))+" more remarks; -v shows all") + "\n")
+			b.WriteString(o.paint(styleDim, "… "+words.Count(len(list)-i)+" more remarks; -v shows all") + "\n")
 			return
 		}
 		text := r.text
@@ -184,7 +185,7 @@ func profileRow(c *profile.Column, short func(string) string) []cell {
 // rounded writes a statistic: numbers short, times as their text.
 func rounded(s profile.Scalar) string {
 	if f, ok := s.Float(); ok {
-		return number(f)
+		return words.Number(f)
 	}
 	return clean(s.String())
 }

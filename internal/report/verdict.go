@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // fewRows is how many failing rows a report shows without Options.Verbose.
@@ -36,10 +37,10 @@ func tally(r *checks.Report) string {
 	var parts []string
 	for s := checks.Pass; s <= checks.Error; s++ {
 		if n[s] > 0 {
-			parts = append(parts, count(n[s])+" "+s.String())
+			parts = append(parts, words.Count(n[s])+" "+s.String())
 		}
 	}
-	text := plural(int64(len(r.Results)), "check", "checks")
+	text := words.Things(len(r.Results), "check")
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
@@ -73,7 +74,7 @@ func place(r *checks.Rule) string {
 // observed is what a check saw, in a few characters.
 func observed(r *checks.Result) string {
 	if r.Evaluated != nil && r.Failed != nil {
-		return count(*r.Failed) + " of " + count(*r.Evaluated)
+		return words.Count(*r.Failed) + " of " + words.Count(*r.Evaluated)
 	}
 	return value(r.Value)
 }
@@ -210,9 +211,9 @@ func writeFailing(b *strings.Builder, r *checks.Result, o Options) {
 // moreOf counts rows or elements that are not shown.
 func moreOf(r *checks.Result, rest int64) string {
 	if r.OfElements() {
-		return plural(rest, "more element", "more elements")
+		return words.Things(rest, "more element")
 	}
-	return plural(rest, "more row", "more rows")
+	return words.Things(rest, "more row")
 }
 
 // restOfRows is the number of failing rows that are not shown.
@@ -236,7 +237,7 @@ func failingTable(r *checks.Result, shown []checks.FailingRow) (header []string,
 	names := slices.Sorted(maps.Keys(keys))
 	header = append(append([]string{"row"}, names...), cmp.Or(r.Column, "value"))
 	for _, f := range shown {
-		row := []string{count(f.Row)}
+		row := []string{words.Count(f.Row)}
 		for _, k := range names {
 			row = append(row, f.Key[k])
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/rules"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // Check is one expectation in words.
@@ -100,22 +101,15 @@ func checkOf(s *rules.Set, c *checks.Check) Check {
 	return out
 }
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"plural": plural, "join": strings.Join}).Parse(page))
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"plural": func(n int, word string) string { return words.Things(n, word) }, "join": strings.Join}).Parse(page))
 
 // HTML writes the catalogue as one file that needs no other.
 func (c *Catalogue) HTML(w io.Writer) error { return pageTemplate.Execute(w, c) }
 
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}
-
 // Markdown writes the catalogue.
 func (c *Catalogue) Markdown(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\n%s, %s.\n", c.Title, plural(len(c.Datasets), "dataset"), plural(c.Checks, "check"))
+	fmt.Fprintf(&b, "# %s\n\n%s, %s.\n", c.Title, words.Things(len(c.Datasets), "dataset"), words.Things(c.Checks, "check"))
 	for _, d := range c.Datasets {
 		fmt.Fprintf(&b, "\n## %s\n\n", d.Name)
 		var facts []string

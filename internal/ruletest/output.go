@@ -5,8 +5,9 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
+
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // Table prints tests by their files, with what differs.
@@ -39,9 +40,9 @@ func Table(w io.Writer, outcomes []*Outcome, color bool) {
 	fmt.Fprintln(w)
 	switch failed {
 	case 0:
-		fmt.Fprintf(w, "%s passed\n", plural(len(outcomes), "test"))
+		fmt.Fprintf(w, "%s passed\n", words.Things(len(outcomes), "test"))
 	default:
-		fmt.Fprintf(w, "%d of %s failed\n", failed, plural(len(outcomes), "test"))
+		fmt.Fprintf(w, "%d of %s failed\n", failed, words.Things(len(outcomes), "test"))
 	}
 }
 
@@ -79,13 +80,6 @@ func details(o *Outcome, paint func(code, s string) string) (lines []string) {
 }
 
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return strconv.Itoa(n) + " " + word + "s"
-}
 
 type jsonDifference struct {
 	Line     int     `json:"line"`

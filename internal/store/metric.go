@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/profilerhq/profiler/internal/checks"
-	"github.com/profilerhq/profiler/internal/profile"
 )
 
 // Metric names a number of a dataset or, with a column, of a column of it.
@@ -30,22 +29,6 @@ func DatasetMetrics() []string {
 	return []string{"row_count", "column_count", "bytes", "malformed", "duplicate_rows"}
 }
 
-func datasetMetric(s *profile.Summary, name string) (float64, bool) {
-	switch name {
-	case "row_count":
-		return float64(s.Read()), true
-	case "column_count":
-		return float64(len(s.Columns)), true
-	case "bytes":
-		return float64(s.Bytes), true
-	case "malformed":
-		return float64(s.Malformed.Count), true
-	case "duplicate_rows":
-		return float64(s.Duplicates.Value), true
-	}
-	return 0, false
-}
-
 // metricValues returns the numbers of a batch that become rows. Columns whose
 // stored names are equal have the numbers of the first of them.
 func metricValues(o *Observation) map[Metric]float64 {
@@ -60,7 +43,7 @@ func metricValues(o *Observation) map[Metric]float64 {
 		}
 	}
 	for _, name := range DatasetMetrics() {
-		v, ok := datasetMetric(s, name)
+		v, ok := s.Metric(name)
 		put(Metric{"", name}, v, ok)
 	}
 	names := ColumnMetrics()

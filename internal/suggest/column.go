@@ -9,6 +9,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/draft"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // suggest adds the rules of a column.
@@ -46,7 +47,7 @@ func (c *series) sensitive() bool {
 func (c *series) missing(f *draft.File) {
 	if c.nulls == 0 {
 		if c.count >= minRows {
-			f.Add(c.name, draft.Item{Kind: "not_null"}.Because("no nulls in %s: at most %s of all rows have one (Wilson, 95 %%)", rowsText(c.count), share(wilsonUpper(0, c.count))))
+			f.Add(c.name, draft.Item{Kind: "not_null"}.Because("no nulls in %s: at most %s of all rows have one (Wilson, 95 %%)", words.Things(c.count, "row"), share(wilsonUpper(0, c.count))))
 		}
 		return
 	}
@@ -110,7 +111,7 @@ func (c *series) unique(f *draft.File, kind batch.Type) bool {
 	if kind == batch.String && !c.looksLikeKey() {
 		return false
 	}
-	f.Add(c.name, draft.Item{Kind: "unique"}.Because("%s, all different in each batch", valuesText(c.count)))
+	f.Add(c.name, draft.Item{Kind: "unique"}.Because("%s, all different in each batch", words.Things(c.count, "value")))
 	if len(f.Key) == 0 {
 		f.Key = []string{c.name}
 	}
@@ -157,13 +158,6 @@ func (c *series) looksLikeKey() bool {
 	return true
 }
 
-func valuesText(n int64) string {
-	if n == 1 {
-		return "1 value"
-	}
-	return count(n) + " values"
-}
-
 // lengths suggests the length of texts.
 func (c *series) lengths(f *draft.File) {
 	lo, hi := int64(math.MaxInt64), int64(0)
@@ -177,7 +171,7 @@ func (c *series) lengths(f *draft.File) {
 		return
 	}
 	if lo == hi && c.distinct() >= 10 {
-		f.Add(c.name, draft.Item{Kind: "length", Value: draft.Number(float64(lo))}.Because("all %s have %d characters", valuesText(c.count), lo))
+		f.Add(c.name, draft.Item{Kind: "length", Value: draft.Number(float64(lo))}.Because("all %s have %d characters", words.Things(c.count, "value"), lo))
 		return
 	}
 	f.Add(c.name, draft.Item{Kind: "length", Value: draft.Map(draft.Pair{Key: "max", Value: draft.Number(roundUp(2 * float64(hi)))})}.
@@ -204,7 +198,7 @@ func (c *series) order(f *draft.File, kind batch.Type) {
 			return
 		}
 	}
-	f.Add(c.name, draft.Item{Kind: "increasing"}.With("severity", "warn").Because("the values run upwards in all %s", batchesText(len(c.cols))))
+	f.Add(c.name, draft.Item{Kind: "increasing"}.With("severity", "warn").Because("the values run upwards in all %s", words.Plural(len(c.cols), "batch", "batches")))
 }
 
 // numbers suggests a range.
@@ -253,7 +247,7 @@ func (c *series) numbers(f *draft.File, kind batch.Type, unique bool) {
 // shown writes a number for people.
 func shown(f float64) string {
 	if f == math.Trunc(f) && math.Abs(f) < 1e15 {
-		return count(int64(f))
+		return words.Count(int64(f))
 	}
 	return draft.Number(f)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/draft"
 	"github.com/profilerhq/profiler/internal/textformat"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // recognised are the formats that are suggested, the more special one first.
@@ -104,12 +105,12 @@ func (c *series) format(f *draft.File, found map[string]Tally) bool {
 		}
 		item := draft.Item{Kind: "format", Value: r.name}
 		if t.Failed == 0 {
-			f.Add(c.name, item.Because("all %s are valid by %s", valuesText(t.Evaluated), textformat.Standard(r.name)))
+			f.Add(c.name, item.Because("all %s are valid by %s", words.Things(t.Evaluated, "value"), textformat.Standard(r.name)))
 			return true
 		}
 		limit := tolerance(2 * max(t.Worst, wilsonUpper(t.Failed, t.Evaluated)))
 		f.Add(c.name, item.With("fail", draft.Percent(limit)).
-			Because("%s of %s are not valid by %s; tolerated with head-room by Wilson's interval", count(t.Failed), valuesText(t.Evaluated), textformat.Standard(r.name)))
+			Because("%s of %s are not valid by %s; tolerated with head-room by Wilson's interval", words.Count(t.Failed), words.Things(t.Evaluated, "value"), textformat.Standard(r.name)))
 		return true
 	}
 	return false

@@ -6,6 +6,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/draft"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 const (
@@ -113,7 +114,7 @@ func (c *series) closedSet(f *draft.File, kind batch.Type) bool {
 		item = item.With("warn", "0").With("fail", draft.Percent(max(0.01, tolerance(upper))))
 	}
 	f.Add(c.name, item.Because("%s, each at least %s times in %s; the share of values not seen yet is below %s (Good-Turing, 95 %%)",
-		valuesText(int64(len(list))), count(least), rowsText(c.count), share(upper)))
+		words.Things(len(list), "value"), words.Count(least), words.Things(c.count, "row"), share(upper)))
 	return true
 }
 

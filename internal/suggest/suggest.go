@@ -13,6 +13,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/draft"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // Batch is one batch that suggestions are made from.
@@ -117,7 +118,7 @@ func collect(batches []Batch, o Options) *subject {
 }
 
 func (s *subject) head() []string {
-	of := fmt.Sprintf("%s of %s", rowsText(s.rows), batchesText(len(s.batches)))
+	of := fmt.Sprintf("%s of %s", words.Things(s.rows, "row"), words.Plural(len(s.batches), "batch", "batches"))
 	lines := []string{
 		"yaml-language-server: $schema=./profiler.schema.json",
 		"",
@@ -131,29 +132,6 @@ func (s *subject) head() []string {
 	return lines
 }
 
-func rowsText(n int64) string {
-	if n == 1 {
-		return "1 row"
-	}
-	return count(n) + " rows"
-}
-
-func batchesText(n int) string {
-	if n == 1 {
-		return "1 batch"
-	}
-	return count(int64(n)) + " batches"
-}
-
-// count writes a number with separators of thousands.
-func count(n int64) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
-
 // volume suggests a band of rows.
 func (s *subject) volume(f *draft.File) {
 	var rows []float64
@@ -164,11 +142,11 @@ func (s *subject) volume(f *draft.File) {
 	if hi == 0 {
 		return
 	}
-	text := rowsText(int64(lo))
+	text := words.Things(int64(lo), "row")
 	if lo != hi {
-		text = count(int64(lo)) + " … " + rowsText(int64(hi))
+		text = words.Count(int64(lo)) + " … " + words.Things(int64(hi), "row")
 	}
-	text += " in " + batchesText(len(s.batches))
+	text += " in " + words.Plural(len(s.batches), "batch", "batches")
 	if len(rows) < 3 {
 		f.Add("", draft.Item{Kind: "row_count", Value: "{min: 1}"}.Because("%s: too few batches for an upper limit", text))
 		return
@@ -292,7 +270,7 @@ func (s *subject) duplicates(f *draft.File) {
 		}
 	}
 	f.Add("", draft.Item{Kind: "duplicate_rows", Value: "0"}.With("severity", "warn").
-		Because("no row repeats another one in %s", batchesText(len(s.batches))))
+		Because("no row repeats another one in %s", words.Plural(len(s.batches), "batch", "batches")))
 }
 
 // placeholders are texts that stand for nothing.

@@ -13,6 +13,7 @@ import (
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/report"
 	"github.com/profilerhq/profiler/internal/store"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // Sizes of what is shown of one batch.
@@ -132,7 +133,7 @@ func contentView(s *profile.Summary, report *checks.Report, all bool, href strin
 	}
 	for i := range s.Columns {
 		if i == columnsShown && !all {
-			c.MoreColumns, c.AllColumns = plural(int64(len(s.Columns)-i), "more column", "more columns"), href+"?columns=all#columns"
+			c.MoreColumns, c.AllColumns = words.Things(len(s.Columns)-i, "more column"), href+"?columns=all#columns"
 			break
 		}
 		v := columnOf(&s.Columns[i])
@@ -142,10 +143,10 @@ func contentView(s *profile.Summary, report *checks.Report, all bool, href strin
 		c.Columns = append(c.Columns, v)
 	}
 	if share := s.Source.Sample; share != nil {
-		c.Notes = append(c.Notes, fmt.Sprintf("%s of %s: a sample of %g %%, of which all numbers of columns are", count(s.Rows), plural(s.Read(), "row", "rows"), *share*100))
+		c.Notes = append(c.Notes, fmt.Sprintf("%s of %s: a sample of %g %%, of which all numbers of columns are", words.Count(s.Rows), words.Things(s.Read(), "row"), *share*100))
 	}
 	if s.Malformed.Count > 0 {
-		note := plural(s.Malformed.Count, "malformed record", "malformed records")
+		note := words.Things(s.Malformed.Count, "malformed record")
 		if f := s.Malformed.First; f != nil {
 			note += "; the first: " + shown(f.Reason)
 		}
@@ -166,10 +167,10 @@ func tallyOf(results []checks.Result) string {
 	for i := range results {
 		n[results[i].Status]++
 	}
-	text := plural(int64(len(results)), "check", "checks")
+	text := words.Things(len(results), "check")
 	for i, s := range []checks.Status{checks.Error, checks.Fail, checks.Warn, checks.Learning, checks.Pass} {
 		if n[s] > 0 {
-			text += map[bool]string{true: ": ", false: ", "}[!strings.Contains(text, ":")] + count(n[s]) + " " +
+			text += map[bool]string{true: ": ", false: ", "}[!strings.Contains(text, ":")] + words.Count(n[s]) + " " +
 				[]string{"in error", "failed", "warned", "learning", "passed"}[i]
 		}
 	}
@@ -215,7 +216,7 @@ func resultOf(r *checks.Result) resultView {
 	v.Header = append(v.Header, "value")
 	for i := range r.FailingRows {
 		f := &r.FailingRows[i]
-		row := []string{count(f.Row)}
+		row := []string{words.Count(f.Row)}
 		for _, k := range names {
 			row = append(row, cut(shown(f.Key[k]), 120))
 		}
@@ -227,7 +228,7 @@ func resultOf(r *checks.Result) resultView {
 		}
 	}
 	if r.Failed != nil && *r.Failed > int64(len(r.FailingRows)) {
-		v.More = plural(*r.Failed-int64(len(r.FailingRows)), "more failing row was", "more failing rows were") + " not kept"
+		v.More = words.Plural(*r.Failed-int64(len(r.FailingRows)), "more failing row was", "more failing rows were") + " not kept"
 	}
 	return v
 }
@@ -235,14 +236,14 @@ func resultOf(r *checks.Result) resultView {
 func columnOf(c *profile.Column) columnView {
 	v := columnView{
 		Name: shown(c.Name), Type: c.Type, Distinct: estimate(c.Distinct),
-		Min: cut(value(c.Min), 40), Max: cut(value(c.Max), 40), Mean: cut(value(c.Mean), 40), Hist: histogramOf(c), Nulls: count(c.Nulls),
+		Min: cut(value(c.Min), 40), Max: cut(value(c.Max), 40), Mean: cut(value(c.Mean), 40), Hist: histogramOf(c), Nulls: words.Count(c.Nulls),
 	}
 	if c.Mixed != nil && c.Mixed.Count > 0 {
-		v.Mixed = plural(c.Mixed.Count, "value of another type", "values of other types")
+		v.Mixed = words.Plural(c.Mixed.Count, "value of another type", "values of other types")
 	}
 	if c.Nulls > 0 {
 		share := float64(c.Nulls) / float64(c.Count+c.Nulls)
-		v.NullShare, v.NullWidth = percent(share), px(max(2, share*100))
+		v.NullShare, v.NullWidth = words.Percent(share), px(max(2, share*100))
 	}
 	if v.Hist != nil || c.Count == 0 {
 		return v
@@ -251,7 +252,7 @@ func columnOf(c *profile.Column) columnView {
 		if t.Count < 2 {
 			break // values that occur once say nothing
 		}
-		v.Top = append(v.Top, topView{cut(shown(quoteBlank(t.Value)), 28), percent(float64(t.Count) / float64(c.Count))})
+		v.Top = append(v.Top, topView{cut(shown(quoteBlank(t.Value)), 28), words.Percent(float64(t.Count) / float64(c.Count))})
 	}
 	return v
 }

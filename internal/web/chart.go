@@ -7,6 +7,7 @@ import (
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/store"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // The parts of the history chart, in its own units: one slot per batch, the
@@ -66,7 +67,7 @@ func historyChartOf(batches []store.Batch) *historyChart {
 		c.Bars = append(c.Bars, historyBar{
 			SlotX: px(x), X: px(x + 1), W: px(slot - 2), Y: px(barsHeight - height), H: px(height),
 			MarkY: px(float64(chartHeight - mark)), MarkH: px(float64(mark)), Status: b.Verdict.String(),
-			Title: fmt.Sprintf("%s, %s: %s, %s", shown(b.Batch), stamp(b.At), plural(b.Rows, "row", "rows"), b.Verdict),
+			Title: fmt.Sprintf("%s, %s: %s, %s", shown(b.Batch), stamp(b.At), words.Things(b.Rows, "row"), b.Verdict),
 			Href:  BatchPath(b.Dataset, b.Batch),
 		})
 	}
@@ -78,8 +79,8 @@ func historyChartOf(batches []store.Batch) *historyChart {
 			c.Span += " … " + c.Last
 		}
 	}
-	c.Label = fmt.Sprintf("rows and verdicts of the last %s from %s to %s: %s to %s rows, %s", plural(int64(n), "batch", "batches"),
-		c.First, c.Last, count(fewest(batches)), count(most(batches)), tally(batches))
+	c.Label = fmt.Sprintf("rows and verdicts of the last %s from %s to %s: %s to %s rows, %s", words.Plural(n, "batch", "batches"),
+		c.First, c.Last, words.Count(fewest(batches)), words.Count(most(batches)), tally(batches))
 	return c
 }
 
@@ -111,10 +112,10 @@ func short(f float64) string {
 			if u.unit == " k" {
 				u.size = 1e3
 			}
-			return number(f/u.size) + u.unit
+			return words.Number(f/u.size) + u.unit
 		}
 	}
-	return number(f)
+	return words.Number(f)
 }
 
 func fewest(batches []store.Batch) int64 {
@@ -142,7 +143,7 @@ func tally(batches []store.Batch) string {
 	var parts []string
 	for _, s := range []checks.Status{checks.Error, checks.Fail, checks.Warn, checks.Pass} {
 		if counts[s] > 0 {
-			parts = append(parts, count(counts[s])+" "+s.String())
+			parts = append(parts, words.Count(counts[s])+" "+s.String())
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -188,8 +189,8 @@ func sparklineOf(batches []store.Batch) *sparkline {
 	}
 	s.Line = line.String()
 	s.Area = s.Line + fmt.Sprintf("V%d H%d Z", sparkHeight, margin)
-	s.Label = fmt.Sprintf("rows of the last %s: %s to %s, now %s; %s failed", plural(int64(len(batches)), "batch", "batches"),
-		count(fewest(batches)), count(most(batches)), count(batches[len(batches)-1].Rows), count(bad))
+	s.Label = fmt.Sprintf("rows of the last %s: %s to %s, now %s; %s failed", words.Plural(len(batches), "batch", "batches"),
+		words.Count(fewest(batches)), words.Count(most(batches)), words.Count(batches[len(batches)-1].Rows), words.Count(bad))
 	return s
 }
 
@@ -227,7 +228,7 @@ func histogramOf(c *profile.Column) *histogram {
 	}
 	return &histogram{
 		Width: histWidth, Height: histHeight, Path: b.String(),
-		Label: fmt.Sprintf("histogram of %s: %s from %s to %s, most between %s and %s", shown(c.Name), plural(total, "value", "values"),
+		Label: fmt.Sprintf("histogram of %s: %s from %s to %s, most between %s and %s", shown(c.Name), words.Things(total, "value"),
 			value(h.Edges[0]), value(h.Edges[len(h.Counts)]), value(h.Edges[peak]), value(h.Edges[peak+1])),
 	}
 }

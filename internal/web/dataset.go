@@ -9,6 +9,7 @@ import (
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
 	"github.com/profilerhq/profiler/internal/store"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // Sizes of the page of a dataset.
@@ -78,7 +79,7 @@ func (p *Pages) dataset(w http.ResponseWriter, r *http.Request) error {
 	view.Pager = pagerOf(DatasetPath(name), number, more || len(batches) > batchesPerPage, "Newer batches", "Older batches")
 	title := view.Name
 	if number > 1 {
-		title += fmt.Sprintf(", batches %s to %s", count(int64(skip+1)), count(int64(skip+len(view.Batches))))
+		title += fmt.Sprintf(", batches %s to %s", words.Count(skip+1), words.Count(skip+len(view.Batches)))
 	} else if err := p.newest(ctx, &view, batches, all); err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (p *Pages) get(ctx context.Context, dataset, batch string) (*profile.Summar
 func (p *Pages) batchRow(b, before *store.Batch) batchRow {
 	row := batchRow{
 		Status: b.Verdict.String(), Batch: shown(b.Batch), Href: BatchPath(b.Dataset, b.Batch), At: whenOf(b.At, p.opts.Now()),
-		Rows: count(b.Rows), Step: stepOf(b.Origin), Label: string(b.Label),
+		Rows: words.Count(b.Rows), Step: stepOf(b.Origin), Label: string(b.Label),
 	}
 	if before != nil && before.Rows > 0 {
 		row.Change = change(float64(b.Rows)/float64(before.Rows) - 1)
@@ -159,18 +160,18 @@ func change(share float64) string {
 	case share == 0:
 		return "±0 %"
 	case share < 0:
-		return "−" + percent(-share)
+		return "−" + words.Percent(-share)
 	case share >= 9:
-		return "×" + number(float64(int64((share+1)*10))/10)
+		return "×" + words.Number(float64(int64((share+1)*10))/10)
 	}
-	return "+" + percent(share)
+	return "+" + words.Percent(share)
 }
 
 // batchFacts is what the store knows of a batch beside its verdict.
 func batchFacts(b *store.Batch, recorded *when) []fact {
-	facts := []fact{{Name: "rows", Value: count(b.Rows)}}
+	facts := []fact{{Name: "rows", Value: words.Count(b.Rows)}}
 	if b.Bytes > 0 {
-		facts = append(facts, fact{Name: "size", Value: size(b.Bytes)})
+		facts = append(facts, fact{Name: "size", Value: words.Size(b.Bytes)})
 	}
 	for _, f := range []fact{
 		{Name: "pipeline", Value: shown(b.Origin.Pipeline)}, {Name: "step", Value: shown(b.Origin.Step)}, {Name: "run", Value: shown(b.Origin.Run)},
@@ -181,7 +182,7 @@ func batchFacts(b *store.Batch, recorded *when) []fact {
 		}
 	}
 	if b.Score != nil {
-		facts = append(facts, fact{Name: "score", Value: number(*b.Score)})
+		facts = append(facts, fact{Name: "score", Value: words.Number(*b.Score)})
 	}
 	if recorded != nil {
 		facts = append(facts, fact{Name: "recorded", When: recorded})

@@ -13,6 +13,7 @@ import (
 	"github.com/profilerhq/profiler/internal/alert"
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/store"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // Sizes of the page of datasets.
@@ -112,13 +113,13 @@ func countStatuses(infos []store.DatasetInfo) []statusCount {
 }
 
 func (p *Pages) datasetRow(ctx context.Context, info store.DatasetInfo) (datasetRow, error) {
-	row := datasetRow{Name: shown(info.Dataset), Href: DatasetPath(info.Dataset), Batches: plural(int64(info.Batches), "batch", "batches")}
+	row := datasetRow{Name: shown(info.Dataset), Href: DatasetPath(info.Dataset), Batches: words.Plural(info.Batches, "batch", "batches")}
 	batches, _, err := Recent(ctx, p.opts.History, store.Query{Dataset: info.Dataset}, 0, sparkBatches)
 	if err != nil || len(batches) == 0 {
 		return row, err
 	}
 	last := &batches[0]
-	row.Status, row.At, row.Rows = last.Verdict.String(), whenOf(last.At, p.opts.Now()), count(last.Rows)
+	row.Status, row.At, row.Rows = last.Verdict.String(), whenOf(last.At, p.opts.Now()), words.Count(last.Rows)
 	row.Batch = link{shown(last.Batch), BatchPath(last.Dataset, last.Batch)}
 	row.Step, row.Spark = stepOf(last.Origin), sparklineOf(oldestFirst(batches))
 	if last.Verdict == checks.Pass || last.Verdict == checks.Learning {
@@ -171,7 +172,7 @@ func findings(results []checks.Result) string {
 		if more > 3 {
 			names = append(names, "…")
 		}
-		text += fmt.Sprintf("; and %s: %s", plural(more, "other check", "other checks"), strings.Join(names, ", "))
+		text += fmt.Sprintf("; and %s: %s", words.Things(more, "other check"), strings.Join(names, ", "))
 	}
 	return text
 }
@@ -206,7 +207,7 @@ func (p *Pages) openIncidents(ctx context.Context, dataset string) ([]incidentVi
 	}
 	more := ""
 	if n := len(found) - incidentsShown; n > 0 {
-		more = plural(int64(n), "more incident is", "more incidents are") + " open."
+		more = words.Plural(n, "more incident is", "more incidents are") + " open."
 	}
 	var views []incidentView
 	for i := range found[:min(len(found), incidentsShown)] {
@@ -218,7 +219,7 @@ func (p *Pages) openIncidents(ctx context.Context, dataset string) ([]incidentVi
 func (p *Pages) incident(in *alert.Incident) incidentView {
 	v := incidentView{
 		Dataset: shown(in.Dataset), Href: DatasetPath(in.Dataset), Status: string(in.Severity), Step: stepOf(in.Origin),
-		Since: whenOf(in.OpenedAt, p.opts.Now()), Batches: plural(int64(in.Batches), "bad batch", "bad batches"), Owner: shown(in.Owner),
+		Since: whenOf(in.OpenedAt, p.opts.Now()), Batches: words.Plural(in.Batches, "bad batch", "bad batches"), Owner: shown(in.Owner),
 		First: link{shown(in.FirstBatch), BatchPath(in.Dataset, in.FirstBatch)}, Last: link{shown(in.LastBatch), BatchPath(in.Dataset, in.LastBatch)},
 	}
 	if in.Status != alert.Open {
@@ -227,7 +228,7 @@ func (p *Pages) incident(in *alert.Incident) incidentView {
 	if len(in.Findings) > 0 {
 		v.Finding = finding(&in.Findings[0])
 		if n := int64(len(in.Findings) - 1); n > 0 {
-			v.More = "and " + plural(n, "more finding", "more findings")
+			v.More = "and " + words.Things(n, "more finding")
 		}
 		if in.Findings[0].Status == checks.Error {
 			v.Status = checks.Error.String()

@@ -2,7 +2,6 @@ package web
 
 import (
 	"fmt"
-	"math"
 	"net/url"
 	"path"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // shown makes control characters and marks that turn the direction of text
@@ -42,67 +42,6 @@ func cut(s string, n int) string {
 	return strings.TrimRight(string(runes[:n-1]), " ") + "…"
 }
 
-// count writes a number of things with thousands separators.
-func count(n int64) string { return group(strconv.FormatInt(n, 10)) }
-
-func group(s string) string {
-	sign, whole, rest := "", s, ""
-	if strings.HasPrefix(whole, "-") {
-		sign, whole = "-", whole[1:]
-	}
-	if i := strings.IndexByte(whole, '.'); i >= 0 {
-		whole, rest = whole[:i], whole[i:]
-	}
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	return sign + whole + rest
-}
-
-// plural writes a number of things with their word.
-func plural(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return count(n) + " " + many
-}
-
-// percent writes a share with at most one decimal, and never rounds to 0 % or
-// 100 % what is neither.
-func percent(share float64) string {
-	p := share * 100
-	switch {
-	case p <= 0:
-		return "0 %"
-	case p < 0.1:
-		return "<0.1 %"
-	case p > 99.9 && p < 100:
-		return ">99.9 %"
-	case p < 10 || p > 99 && p < 100:
-		return strings.TrimSuffix(strconv.FormatFloat(p, 'f', 1, 64), ".0") + " %"
-	}
-	return group(strconv.FormatFloat(p, 'f', 0, 64)) + " %"
-}
-
-// number writes a float with four significant digits, whole numbers below a
-// billion in full.
-func number(f float64) string {
-	a := math.Abs(f)
-	switch {
-	case f == 0:
-		return "0"
-	case a >= 1e9 || a < 1e-4:
-		return strconv.FormatFloat(f, 'g', 4, 64)
-	case f == math.Trunc(f) && a < 10000: // may be a year
-		return strconv.FormatFloat(f, 'f', 0, 64)
-	}
-	s := strconv.FormatFloat(f, 'f', max(0, 3-int(math.Floor(math.Log10(a)))), 64)
-	if strings.ContainsRune(s, '.') {
-		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
-	}
-	return group(s)
-}
-
 // value writes a scalar: whole numbers in full, floats short, times without
 // what says nothing.
 func value(s profile.Scalar) string {
@@ -110,10 +49,10 @@ func value(s profile.Scalar) string {
 		if i > -10000 && i < 10000 {
 			return strconv.FormatInt(i, 10)
 		}
-		return count(i)
+		return words.Count(i)
 	}
 	if f, ok := s.Float(); ok {
-		return number(f)
+		return words.Number(f)
 	}
 	return shown(moment(s.String()))
 }
@@ -137,22 +76,9 @@ func exact(s profile.Scalar) string {
 // estimate writes a number, with ≈ when it was not counted.
 func estimate(e profile.Estimate) string {
 	if e.Exact {
-		return count(e.Value)
+		return words.Count(e.Value)
 	}
-	return "≈" + count(e.Value)
-}
-
-// size writes bytes in binary units.
-func size(bytes int64) string {
-	if bytes < 1024 {
-		return plural(bytes, "byte", "bytes")
-	}
-	v, unit := float64(bytes), 0
-	for v >= 1023.95 && unit < 6 {
-		v /= 1024
-		unit++
-	}
-	return strconv.FormatFloat(v, 'f', 1, 64) + " " + string("KMGTPE"[unit-1]) + "iB"
+	return "≈" + words.Count(e.Value)
 }
 
 // stamp writes a time in UTC, "" for the zero time.

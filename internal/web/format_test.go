@@ -14,10 +14,8 @@ import (
 func TestNumbersForPeople(t *testing.T) {
 	t.Parallel()
 	for want, got := range map[string]string{
-		"0": number(0), "2026": number(2026), "12,345": number(12345), "1,234,567": number(1234567), "0.485": number(0.485), "33.26": number(33.2646),
-		"-84.86": number(-84.861), "1e+12": number(1e12), "1e-05": number(1e-5), "1.5 M": short(1.5e6), "500": short(500), "10 k": short(10_000),
-		"1,000 rows": plural(1000, "row", "rows"), "1 row": plural(1, "row", "rows"), "−60 %": change(-0.6), "+5 %": change(0.05), "±0 %": change(0), "×12.5": change(11.5),
-		"<0.1 %": percent(0.0001), "100 %": percent(1), ">99.9 %": percent(0.99999), "8.9 %": percent(0.0889), "1,023 bytes": size(1023), "1.0 KiB": size(1024), "1.0 MiB": size(1 << 20),
+		"1.5 M": short(1.5e6), "500": short(500), "10 k": short(10_000),
+		"−60 %": change(-0.6), "+5 %": change(0.05), "±0 %": change(0), "×12.5": change(11.5),
 		"≈7": estimate(profile.Estimate{Value: 7}), "7": estimate(profile.Estimate{Value: 7, Exact: true}), "-9,223,372,036,854,775,808": value(profile.IntScalar(math.MinInt64)),
 		"2026-11-04 11:33:09": value(profile.TextScalar("2026-11-04T11:33:09.5Z")), "": value(profile.Scalar{}), "null": exact(profile.Scalar{}),
 		`\u202eabc\u0000`: shown("\u202eabc\x00"), "\uFFFDx": shown("\xffx"), "äö…": cut("äöüß", 3), "äöü": cut("äöü", 3), `" "`: quoteBlank(" "),

@@ -330,13 +330,6 @@ func (r *Reader) nameColumns(s *scanner) {
 	}
 }
 
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}
-
 // uniqueNames gives empty names a number and repeated ones a suffix, and notes
 // what it changed.
 func uniqueNames(names []string, quiet bool) (unique, notes []string) {

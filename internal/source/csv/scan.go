@@ -6,6 +6,7 @@ import (
 	"math/bits"
 
 	"github.com/profilerhq/profiler/internal/batch"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // formDoubled is a quoted field with doubled quotes, until its record is
@@ -211,7 +212,7 @@ func (s *scanner) endRecord(end, next int) {
 	}
 	if width != s.columns {
 		s.doubled = 0
-		r.malformed(s.raw.Text[begin:next], begin, fmt.Sprintf("%s instead of %d", plural(width, "field"), s.columns))
+		r.malformed(s.raw.Text[begin:next], begin, fmt.Sprintf("%s instead of %d", words.Things(width, "field"), s.columns))
 		return
 	}
 	if r.opts.Records != nil {
