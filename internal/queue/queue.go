@@ -4,7 +4,7 @@
 // writes beside them commit in one transaction.
 //
 // A unit enters a step by Offer and leaves it by Complete. Between them a worker
-// holds a Lease: Claim gives it, Heartbeat prolongs it, Fail and GiveBack give it
+// holds a Lease: Claim gives it, Hold prolongs it, Fail and GiveBack give it
 // back. The attempt number of the lease is its fencing token (Kleppmann, "How to
 // do distributed locking", 2016): a worker whose lease has passed to another one
 // gets ErrFenced and writes nothing. So a step's work may happen more than once,
@@ -108,6 +108,8 @@ type Queue struct {
 	telling bool          // a signal to other processes is on its way
 	untold  bool          // something became ready since it was sent
 	rescued int64         // when vanished workers were last looked for, by this process's clock
+
+	holding holding
 }
 
 // Open brings the tables of the queue up to date. The database stays the

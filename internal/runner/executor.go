@@ -22,7 +22,6 @@ type executor struct {
 	active   int
 	messages chan message
 	visits   sync.WaitGroup
-	held     holders
 	seen     judgements
 	err      error
 	stay     bool // do not return when there is nothing to do
@@ -50,7 +49,6 @@ func newExecutor(r *Runner) *executor {
 func (x *executor) work(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go x.held.beat(ctx, x.r)
 	for {
 		changed := x.r.options.Queue.Changed()
 		if ctx.Err() == nil {
@@ -112,14 +110,20 @@ func (x *executor) start(ctx context.Context, l *queue.Lease, step int) {
 	ctx, stop := context.WithCancelCause(ctx)
 	v := &visit{outcome: &outcome{attempts: l.Tries}, r: x.r, lease: l, step: step, s: &x.r.options.Pipeline.Steps[step], seen: &x.seen}
 	v.tell = func(e Event) { x.messages <- message{event: &e} }
-	x.held.add(l, stop)
+	release := x.r.options.Queue.Hold(l, x.r.lease(v.s), func(err error) {
+		if errors.Is(err, queue.ErrFenced) {
+			stop(err) // what it makes could not be committed
+			return
+		}
+		x.r.log.Warn("lease not prolonged", "step", l.Step, "unit", l.Unit, "err", err)
+	})
 	x.active++
 	x.inStep[step]++
 	x.visits.Go(func() {
 		begun := time.Now()
 		v.run(ctx)
 		v.took = time.Since(begun)
-		x.held.remove(l)
+		release()
 		stop(nil)
 		x.messages <- message{done: v}
 	})
@@ -202,77 +206,12 @@ const maxIdle = time.Second
 // minIdle keeps from asking without a pause.
 const minIdle = 20 * time.Millisecond
 
-// holders are the leases of this process. It is safe for concurrent use.
-type holders struct {
-	mu  sync.Mutex
-	all map[*queue.Lease]context.CancelCauseFunc
-}
-
-func (h *holders) add(l *queue.Lease, stop context.CancelCauseFunc) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.all == nil {
-		h.all = map[*queue.Lease]context.CancelCauseFunc{}
-	}
-	h.all[l] = stop
-}
-
-func (h *holders) remove(l *queue.Lease) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.all, l)
-}
-
-func (h *holders) each(f func(*queue.Lease, context.CancelCauseFunc)) {
-	h.mu.Lock()
-	all := make(map[*queue.Lease]context.CancelCauseFunc, len(h.all))
-	for l, stop := range h.all {
-		all[l] = stop
-	}
-	h.mu.Unlock()
-	for l, stop := range all {
-		f(l, stop)
-	}
-}
-
 // lease is how long a unit of a step is held without a sign of life.
 func (r *Runner) lease(s *pipeline.Step) time.Duration {
 	if s.Heartbeat > 0 {
 		return s.Heartbeat
 	}
 	return r.options.Lease
-}
-
-// shortest is the shortest lease of the steps.
-func (r *Runner) shortest() time.Duration {
-	d := r.options.Lease
-	for i := range r.options.Pipeline.Steps {
-		d = min(d, r.lease(&r.options.Pipeline.Steps[i]))
-	}
-	return d
-}
-
-// beat prolongs the leases until ctx ends. A visit whose lease is lost is
-// stopped: what it makes could not be committed.
-func (h *holders) beat(ctx context.Context, r *Runner) {
-	tick := time.NewTicker(r.shortest() / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		h.each(func(l *queue.Lease, stop context.CancelCauseFunc) {
-			err := r.options.Queue.Heartbeat(ctx, l, r.lease(r.options.Pipeline.Step(l.Step)))
-			switch {
-			case errors.Is(err, queue.ErrFenced):
-				stop(err)
-			case err != nil && ctx.Err() == nil:
-				r.log.Warn("lease not prolonged", "step", l.Step, "unit", l.Unit, "err", err)
-			}
-		})
-	}
 }
 
 // maxJudgements is how many judgements are kept for the steps behind; what is
