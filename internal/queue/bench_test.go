@@ -186,31 +186,61 @@ func BenchmarkWakeUp(b *testing.B) {
 	})
 }
 
+func finishedUnits() int {
+	if os.Getenv("PROFILER_BENCH") == "long" {
+		return 1_000_000
+	}
+	return 10_000
+}
+
+// finish puts a number of units into the queue that are done.
+func finish(b *testing.B, q *queue.Queue, n int) {
+	b.Helper()
+	for i := 0; i < n; i += 100_000 {
+		units := make([]queue.Offer, min(100_000, n-i))
+		for j := range units {
+			units[j] = queue.Offer{Key: queue.Key{Pipeline: "p", Step: "a", Unit: fmt.Sprintf("done%022d", i+j)}, Run: "r", Correlation: "c", Input: "{}"}
+		}
+		require.NoError(b, q.DB().Tx(b.Context(), func(tx *db.Tx) error { return q.Offer(b.Context(), tx, units) }))
+	}
+	_, err := q.DB().Exec(b.Context(), "UPDATE unit SET state = 'done'")
+	require.NoError(b, err)
+	if q.DB().Dialect.IsPostgres() {
+		_, err = q.DB().Writer().ExecContext(b.Context(), "VACUUM ANALYZE unit")
+		require.NoError(b, err)
+	}
+}
+
 // BenchmarkBehindFinished claims and completes while a number of units are done.
 func BenchmarkBehindFinished(b *testing.B) {
-	finished := 1_000_000
-	if os.Getenv("PROFILER_BENCH") != "long" {
-		finished = 10_000
-	}
 	stores(b, func(b *testing.B, url string) {
-		for _, n := range []int{0, finished} {
+		for _, n := range []int{0, finishedUnits()} {
 			b.Run(fmt.Sprintf("finished=%d", n), func(b *testing.B) {
 				q := benchQueue(b, freshURL(b, url))
-				for i := 0; i < n; i += 100_000 {
-					units := make([]queue.Offer, min(100_000, n-i))
-					for j := range units {
-						units[j] = queue.Offer{Key: queue.Key{Pipeline: "p", Step: "a", Unit: fmt.Sprintf("done%022d", i+j)}, Run: "r", Correlation: "c", Input: "{}"}
-					}
-					require.NoError(b, q.DB().Tx(b.Context(), func(tx *db.Tx) error { return q.Offer(b.Context(), tx, units) }))
-				}
-				_, err := q.DB().Exec(b.Context(), "UPDATE unit SET state = 'done'")
-				require.NoError(b, err)
-				if q.DB().Dialect.IsPostgres() {
-					_, err = q.DB().Writer().ExecContext(b.Context(), "VACUUM ANALYZE unit")
-					require.NoError(b, err)
-				}
+				finish(b, q, n)
 				offerMany(b, q, b.N)
 				together(b, q, 4, 0)
+			})
+		}
+	})
+}
+
+// BenchmarkLookBehindFinished is what a service asks every second or few while it
+// has nothing to do and a number of units are done.
+func BenchmarkLookBehindFinished(b *testing.B) {
+	stores(b, func(b *testing.B, url string) {
+		q := benchQueue(b, url)
+		finish(b, q, finishedUnits())
+		require.NoError(b, q.Begin(b.Context(), "r", "p", queue.Offer{Key: queue.Key{Pipeline: "p", Step: "a", Unit: "u"}, Run: "r", Correlation: "c"}))
+		for name, look := range map[string]func() error{
+			"due":    func() error { _, err := q.Due(b.Context(), "p", true); return err },
+			"runs":   func() error { _, err := q.FinishedRuns(b.Context(), "p", true); return err },
+			"depths": func() error { _, err := q.Depths(b.Context()); return err },
+		} {
+			b.Run(name, func(b *testing.B) {
+				for b.Loop() {
+					require.NoError(b, look())
+				}
 			})
 		}
 	})

@@ -26,7 +26,12 @@ func (q *Queue) EachInput(ctx context.Context, f func(unit, run, input string)) 
 // EachOpen calls a function with each unit of a pipeline that some step still wants:
 // it waits, is worked on, or somebody has to decide about it.
 func (q *Queue) EachOpen(ctx context.Context, pipeline string, f func(unit string)) error {
-	return q.each(ctx, "SELECT unit, '', '' FROM unit WHERE pipeline = ? AND state IN ('ready', 'waiting', 'running', 'quarantined', 'dead')", []any{pipeline}, func(unit, _, _ string) { f(unit) })
+	for _, states := range openStates {
+		if err := q.each(ctx, "SELECT unit, '', '' FROM unit WHERE pipeline = ? AND "+states, []any{pipeline}, func(unit, _, _ string) { f(unit) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // EachRejectFile calls a function with the body of each rejected record that is

@@ -106,8 +106,9 @@ func (q *Queue) FinishedRuns(ctx context.Context, pipeline string, fanIn bool) (
 	if fanIn {
 		gathered = " AND gathered <> 0"
 	}
+	// The states are named twice so that the index of units that are not done serves.
 	err := q.db.Select(ctx, &ids, `SELECT id FROM run r WHERE pipeline = ? AND state = 'running' AND filling = 0 AND id NOT LIKE '`+CanaryPrefix+`%'`+gathered+` AND NOT EXISTS (
-		SELECT 1 FROM unit u WHERE u.run = r.id AND u.state IN ('ready', 'running')
+		SELECT 1 FROM unit u WHERE u.run = r.id AND u.state IN ('ready', 'running', 'dead', 'quarantined') AND u.state IN ('ready', 'running')
 		AND (u.state = 'running' OR NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = u.pipeline AND p.step = u.step AND p.paused <> '')))
 		ORDER BY started_us, id`, pipeline)
 	return ids, err
