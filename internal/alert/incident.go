@@ -45,7 +45,8 @@ const (
 // Answers are all answers, in the order in which they are offered.
 var Answers = []Answer{AnswerReal, AnswerFine, AnswerFineOnce, AnswerNewNormal}
 
-// Incident is the story of one dataset gone wrong.
+// Incident is the story of one dataset gone wrong, or of one step that gave units
+// up.
 type Incident struct {
 	ID       string          `json:"id"` // ULID, sorts by time of opening
 	Dataset  string          `json:"dataset"`
@@ -76,6 +77,9 @@ type Incident struct {
 	Rows       int64    `json:"rows"` // of the last bad batch
 	// Findings are the alarming results of the last bad batch, worst first.
 	Findings []checks.Result `json:"findings"`
+	// DeadLetters are set in an incident about units that a step gave up; it is
+	// none about data. Batches then counts how often a unit was given up.
+	DeadLetters *DeadLetters `json:"dead_letters,omitempty"`
 	// Chart compares the worst finding's column with its past; nil without one.
 	Chart *Chart `json:"chart,omitempty"`
 

@@ -9,11 +9,15 @@ import (
 )
 
 // Link is the address of the report of the last bad batch below the address of
-// the service; "" without one.
+// the service, or of the page that lists an incident about dead units; "" without
+// one.
 func Link(external string, i *Incident) string {
 	namespace, name, ok := strings.Cut(i.Dataset, "/")
 	if external == "" || !ok {
 		return ""
+	}
+	if i.DeadLetters != nil {
+		return strings.TrimSuffix(external, "/") + "/"
 	}
 	s := strings.TrimSuffix(external, "/") + "/datasets/" + url.PathEscape(namespace) + "/" + url.PathEscape(name)
 	if i.LastBatch != "" {
@@ -25,12 +29,24 @@ func Link(external string, i *Incident) string {
 // AlertName is the name of all alerts for receivers that know alerts by labels.
 const AlertName = "ProfilerIncident"
 
-// Labels are those of an incident's alert. Receivers know an alert again by
-// them, so numbers and steps are annotations.
-func Labels(dataset, owner, severity string) map[string]string {
-	l := map[string]string{"alertname": AlertName, "dataset": Clean(dataset), "severity": severity}
+// Labels are those of an incident's alert, with an owner and a severity that may
+// be earlier ones. Receivers know an alert again by them, so numbers and the first
+// bad step are annotations.
+func Labels(i *Incident, owner, severity string) map[string]string {
+	l := GroupLabels(i)
+	l["severity"] = severity
 	if owner != "" {
 		l["data_owner"] = Clean(owner)
+	}
+	return l
+}
+
+// GroupLabels are the labels that all alerts of the incidents of a dataset have, or
+// those about the dead units of a step.
+func GroupLabels(i *Incident) map[string]string {
+	l := map[string]string{"alertname": AlertName, "dataset": Clean(i.Dataset)}
+	if d := i.DeadLetters; d != nil {
+		l["check"], l["pipeline"], l["step"] = KindDeadLetters, Clean(d.Pipeline), Clean(d.Step)
 	}
 	return l
 }
@@ -47,7 +63,12 @@ func SeverityLabel(s checks.Severity) string {
 // and values: summary, description, what was found, where it began, how far it
 // goes, and its ids.
 func Annotations(i *Incident) map[string]string {
-	out := map[string]string{"summary": Title(i), "batches_affected": strconv.Itoa(i.Batches), "rows": strconv.FormatInt(i.Rows, 10)}
+	out := map[string]string{"summary": Title(i)}
+	if d := i.DeadLetters; d != nil {
+		out["dead"], out["tried_again"], out["given_up"] = strconv.Itoa(d.Dead), strconv.Itoa(d.Again), strconv.Itoa(i.Batches)
+	} else {
+		out["batches_affected"], out["rows"] = strconv.Itoa(i.Batches), strconv.FormatInt(i.Rows, 10)
+	}
 	add := func(name, value string) {
 		if value != "" {
 			out[name] = Clean(value)
@@ -73,5 +94,6 @@ func Annotations(i *Incident) map[string]string {
 	for _, f := range References(i) {
 		add(f.Name, f.Value)
 	}
+	add("advice", pairs(Advice(i)))
 	return out
 }

@@ -104,9 +104,14 @@ func Sample(now time.Time) Incident {
 	}
 }
 
-// Fingerprint is the stable id of all incidents of a dataset, 16 characters of
-// hex. Receivers that deduplicate do it by this.
-func Fingerprint(dataset string) string {
-	sum := sha256.Sum256([]byte("profiler incident\x1f" + dataset))
+// Fingerprint is the stable id of all incidents of a dataset, or of those about
+// the dead units of a step, 16 characters of hex. Receivers that deduplicate do it
+// by this.
+func Fingerprint(i *Incident) string {
+	story := "profiler incident\x1f" + i.Dataset
+	if l := i.DeadLetters; l != nil {
+		story = "profiler dead letters\x1f" + l.Pipeline + "\x1f" + l.Step
+	}
+	sum := sha256.Sum256([]byte(story))
 	return hex.EncodeToString(sum[:8])
 }

@@ -329,7 +329,7 @@ func TestWebhookBody(t *testing.T) {
 	require.Equal(t, "https://profiler.example/", got.ExternalURL)
 	require.Equal(t, "critical", got.CommonLabels["severity"])
 	require.Len(t, got.Alerts, 1)
-	require.Equal(t, alert.Fingerprint("shop/orders"), got.Alerts[0].Fingerprint)
+	require.Equal(t, alert.Fingerprint(&alert.Incident{Dataset: "shop/orders"}), got.Alerts[0].Fingerprint)
 	require.True(t, got.Alerts[0].EndsAt.IsZero())
 	require.Equal(t, "01JD/1/opened/data", rec.headers[0].Get(webhook.KeyHeader))
 	require.Equal(t, webhook.Sign(canary, noon.Add(time.Minute), rec.bodies[0]), rec.headers[0].Get(webhook.SignatureHeader))
@@ -346,6 +346,53 @@ func TestWebhookBody(t *testing.T) {
 }
 
 // TestSignature is computed with openssl: printf '1793534400.{"a":1}' | openssl dgst -sha256 -hmac key.
+// Dead units are an alert of their own, whatever is known of the data of their step.
+func TestDeadUnitsAreAnAlertOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	m := message(alert.EventOpened)
+	letter := &alert.DeadUnit{Unit: "U1", Source: "in/1.csv", Run: "R1", CorrelationID: "C1", Cause: "data", Error: "line 2 is broken", Attempts: 1, At: noon}
+	m.Incident = alert.DecideDead(alert.DeadInput{
+		Letters: alert.DeadLetters{Pipeline: "daily", Step: "clean", Dead: 1, First: letter, Last: letter}, Died: 1, Dataset: "shop/orders", Owner: "orders-team", Now: noon,
+		ID: func() string { return "01JD" },
+	}, alert.Options{}).Incident
+	labels := map[string]string{
+		"alertname": "ProfilerIncident", "dataset": "shop/orders", "data_owner": "orders-team", "severity": "critical",
+		"check": "dead_letters", "pipeline": "daily", "step": "clean",
+	}
+	lead := "dead_letters: 1 dead unit at step clean of pipeline daily: in/1.csv (data, 1 attempt): line 2 is broken"
+	advice := "look profiler dlq list --pipeline daily --step clean · once it is mended profiler dlq replay U1 · if it is not wanted profiler dlq discard U1"
+
+	rec, url := record(t)
+	n, _ := notifier(t, alertmanager.Config{URLs: []secret.Text{secret.URL(url)}}, nil)
+	notify(t, n, m)
+	var alerts []sentAlert
+	rec.last(t, &alerts)
+	require.Equal(t, labels, alerts[0].Labels)
+	require.Equal(t, lead, alerts[0].Annotations["description"])
+	require.Equal(t, advice, alerts[0].Annotations["advice"])
+	require.Equal(t, []string{"1", "0", "1", "R1", "C1"}, []string{alerts[0].Annotations["dead"], alerts[0].Annotations["tried_again"], alerts[0].Annotations["given_up"], alerts[0].Annotations["run"], alerts[0].Annotations["correlation"]})
+	require.NotContains(t, alerts[0].Annotations, "rows")
+
+	rec, url = record(t)
+	n, _ = notifier(t, webhook.Config{URL: secret.New(url)}, nil)
+	notify(t, n, m)
+	var body webhook.Body
+	rec.last(t, &body)
+	require.Equal(t, `{}:{alertname="ProfilerIncident", check="dead_letters", dataset="shop/orders", pipeline="daily", step="clean"}`, body.GroupKey)
+	require.Equal(t, labels, body.Alerts[0].Labels)
+	require.NotEqual(t, alert.Fingerprint(&alert.Incident{Dataset: "shop/orders"}), body.Alerts[0].Fingerprint)
+
+	rec, url = record(t)
+	rec.status = http.StatusAccepted
+	n, _ = notifier(t, pagerduty.Config{RoutingKey: secret.New(canary), URL: url}, nil)
+	notify(t, n, m)
+	var page pagerEvent
+	rec.last(t, &page)
+	require.Equal(t, body.Alerts[0].Fingerprint, page.DedupKey)
+	require.Equal(t, "shop/orders: 1 dead unit at step clean. "+lead, page.Payload.Summary)
+	require.Equal(t, "dead_letters", page.Payload.Class)
+}
+
 func TestSignature(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "t=1793534400,v1=4e11c9ce6182943135beab90ba9557b92bb8341300fa1f12d4d650b59e47ac66", webhook.Sign("key", time.Unix(1793534400, 0), []byte(`{"a":1}`)))
@@ -374,7 +421,7 @@ func TestPagerDutyEvents(t *testing.T) {
 	require.Equal(t, "/v2/enqueue", rec.paths[0])
 	require.Equal(t, canary, got.RoutingKey)
 	require.Equal(t, "trigger", got.EventAction)
-	require.Equal(t, alert.Fingerprint("shop/orders"), got.DedupKey)
+	require.Equal(t, alert.Fingerprint(&alert.Incident{Dataset: "shop/orders"}), got.DedupKey)
 	require.Equal(t, "critical", got.Payload.Severity)
 	require.Equal(t, "shop/orders", got.Payload.Source)
 	require.Equal(t, "clean", got.Payload.Component)
@@ -402,7 +449,7 @@ func TestPagerDutyEvents(t *testing.T) {
 	notify(t, n, message(alert.EventResolved))
 	rec.last(t, &got)
 	require.Equal(t, "resolve", got.EventAction)
-	require.Equal(t, alert.Fingerprint("shop/orders"), got.DedupKey)
+	require.Equal(t, alert.Fingerprint(&alert.Incident{Dataset: "shop/orders"}), got.DedupKey)
 
 	rec.status, rec.answer = 400, `{"status":"invalid event","message":"Event object is invalid","errors":["'`+canary+`' is no key"]}`
 	_, retry, err := n.Notify(t.Context(), message(alert.EventOpened))

@@ -25,6 +25,9 @@ func Title(i *Incident) string {
 	if len(i.Findings) == 1 && i.Findings[0].Kind == "drift" && i.Findings[0].Status != checks.Error {
 		return strings.TrimSpace("Drift: " + Clean(i.Dataset) + " " + Clean(i.Findings[0].Column))
 	}
+	if i.DeadLetters != nil {
+		return Clean(i.Dataset) + ": " + i.DeadLetters.title("")
+	}
 	failed, unjudged := 0, 0
 	for k := range i.Findings {
 		if i.Findings[k].Status == checks.Error {
@@ -97,6 +100,9 @@ func Where(i *Incident) string {
 		return ""
 	}
 	s := "first seen at step " + Clean(i.Origin.Step)
+	if i.DeadLetters != nil {
+		s = "at step " + Clean(i.Origin.Step)
+	}
 	if i.Origin.Pipeline != "" {
 		s += " of pipeline " + Clean(i.Origin.Pipeline)
 	}
@@ -118,6 +124,9 @@ func State(i *Incident) string {
 		parts = append(parts, "acknowledged by "+Clean(i.AcknowledgedBy)+" at "+clock(i.AcknowledgedAt))
 	case Snoozed:
 		until := "until the next bad batch"
+		if i.DeadLetters != nil {
+			until = "until the next dead unit"
+		}
 		if !i.SnoozedUntil.IsZero() {
 			until = "until " + clock(i.SnoozedUntil)
 		}
@@ -150,6 +159,9 @@ func News(m *Message) string {
 		if i.Answer != "" && i.Answer != AnswerReal && i.Healthy == 0 {
 			return "Closed: " + Clean(i.AnsweredBy) + " answered " + string(i.Answer)
 		}
+		if i.DeadLetters != nil {
+			return fmt.Sprintf("Resolved after %s: none of the units is dead any more; %s", span(i.ResolvedAt.Sub(i.OpenedAt)), given(i.Batches))
+		}
 		return fmt.Sprintf("Resolved after %s; %s affected in %s", many(i.Healthy, "healthy batch", "healthy batches"),
 			many(i.Batches, "batch was", "batches were"), span(i.ResolvedAt.Sub(i.OpenedAt)))
 	case EventOpened, EventUpdated, EventAcknowledged, EventSnoozed, EventAnswered, EventDigest, EventWeekly, EventTest:
@@ -162,10 +174,13 @@ type Field struct {
 	Name, Value string
 }
 
-// Fields are the facts beside the findings: since, batch, batches affected,
-// rows and, if there is one, the owner.
+// Fields are the facts beside the findings: since, batch, batches affected, rows
+// and, if there is one, the owner; of dead units their numbers.
 func Fields(i *Incident) []Field {
 	out := []Field{{"since", clock(i.OpenedAt)}}
+	if i.DeadLetters != nil {
+		return append(out, deadFields(i)...)
+	}
 	if i.LastBatch != "" {
 		out = append(out, Field{"batch", Clean(i.LastBatch)})
 	}
@@ -181,7 +196,7 @@ func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 // References are the ids by which an incident is found elsewhere: its own, and
 // the run and the correlation id of the first bad batch.
 func References(i *Incident) []Field {
-	out := []Field{{"incident", i.ID}, {"fingerprint", Fingerprint(i.Dataset)}}
+	out := []Field{{"incident", i.ID}, {"fingerprint", Fingerprint(i)}}
 	if i.Origin.Run != "" {
 		out = append(out, Field{"run", Clean(i.Origin.Run)})
 	}
@@ -192,7 +207,7 @@ func References(i *Incident) []Field {
 }
 
 // Text is the plain form of a message: title, news, findings with value, limit
-// and rule, first bad step, facts and ids, one line each, without a line end
+// and rule, first bad step, facts, ids and advice, one line each, without a line end
 // after the last. Texts of data are cleaned of control characters.
 func Text(m *Message) string {
 	switch {
@@ -226,7 +241,11 @@ func Text(m *Message) string {
 	if f := FoldedText(i); f != "" {
 		lines = append(lines, f)
 	}
-	return strings.Join(append(lines, pairs(Fields(i)), pairs(References(i))), "\n")
+	lines = append(lines, pairs(Fields(i)), pairs(References(i)))
+	for _, a := range Advice(i) {
+		lines = append(lines, a.Name+": "+a.Value)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // chartLines draw the chart of an incident that is not over.
@@ -398,11 +417,11 @@ func Clean(s string) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
-func batches(n int) string {
-	if n == 1 {
-		return "1 batch so far"
+func soFar(i *Incident) string {
+	if i.DeadLetters != nil {
+		return given(i.Batches) + " so far"
 	}
-	return Count(int64(n)) + " batches so far"
+	return many(i.Batches, "batch", "batches") + " so far"
 }
 
 // Printer is the notifier for installations without a channel: it writes
@@ -427,7 +446,7 @@ func (p *Printer) Notify(_ context.Context, m Message) (Thread, bool, error) {
 	defer p.mu.Unlock()
 	text := Text(&m)
 	if m.Event.edits() { // what was printed cannot be edited; one line says how it goes on
-		text = "FAIL " + Title(&m.Incident) + ", " + batches(m.Incident.Batches)
+		text = "FAIL " + Title(&m.Incident) + ", " + soFar(&m.Incident)
 		for _, more := range []string{State(&m.Incident), FoldedText(&m.Incident)} {
 			if more != "" {
 				text += "; " + more

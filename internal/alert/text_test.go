@@ -69,14 +69,30 @@ func TestText(t *testing.T) {
 	closed := raised
 	closed.Status, closed.Answer, closed.AnsweredBy = Resolved, AnswerFineOnce, "ann"
 	show("answered", Message{Event: EventResolved, Incident: closed})
-	digest := Digest{ID: "01JD", Entries: []Entry{EntryOf(&raised, ""), EntryOf(&snoozed, ""), EntryOf(&resolved, "")}}
+	died := func(dead, again, given int) Incident {
+		i := DecideDead(DeadInput{Letters: letters(dead, again), Died: given, Dataset: "shop/parsed", Owner: "orders-team", Now: day0, ID: func() string { return "01JD" }}, Options{}).Incident
+		return i
+	}
+	dead := died(3, 2, 3)
+	show("dead units", Message{Event: EventOpened, Incident: dead})
+	single := died(1, 0, 1)
+	show("one dead unit", Message{Event: EventRepeated, Incident: single})
+	again := died(0, 1, 1)
+	again.Status, again.SnoozedBy = Snoozed, "bob"
+	show("tried again", Message{Event: EventSnoozed, Incident: again})
+	endless := died(1, 0, 1234)
+	endless.DeadLetters.Dead, endless.DeadLetters.More = 1000, true
+	show("very many dead units", Message{Event: EventWoke, Incident: endless})
+	mended := DecideDead(DeadInput{Current: &single, Letters: letters(0, 0), Now: day0.Add(26 * time.Hour)}, Options{}).Incident
+	show("dead units that are over", Message{Event: EventResolved, Incident: mended})
+	digest := Digest{ID: "01JD", Entries: []Entry{EntryOf(&raised, ""), EntryOf(&snoozed, ""), EntryOf(&resolved, ""), EntryOf(&dead, "")}}
 	for range 30 {
 		digest.Entries = append(digest.Entries, EntryOf(&raised, ""))
 	}
 	show("digest", Message{Event: EventDigest, Digest: &digest})
 	over := Digest{ID: "01JD", Entries: []Entry{EntryOf(&resolved, "")}}
 	show("digest that is over", Message{Event: EventDigest, Digest: &over})
-	weekly := NewWeekly([]Incident{raised, drift, snoozed, closed}, day0.AddDate(0, 0, -1), day0.AddDate(0, 0, 6))
+	weekly := NewWeekly([]Incident{raised, drift, snoozed, closed, dead}, day0.AddDate(0, 0, -1), day0.AddDate(0, 0, 6))
 	show("weekly", Message{Event: EventWeekly, Weekly: &weekly})
 	golden.Equal(t, b.Bytes(), "testdata/text.golden")
 }

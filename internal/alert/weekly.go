@@ -98,7 +98,11 @@ func (w *Weekly) Useful() string {
 
 // Line describes what one check did.
 func (n *Noise) Line() string {
-	s := fmt.Sprintf("%s %s: %s, %s", Clean(n.Dataset), Clean(n.Check), many(n.Incidents, "incident", "incidents"), many(n.Batches, "bad batch", "bad batches"))
+	worth := many(n.Batches, "bad batch", "bad batches")
+	if n.Check == KindDeadLetters {
+		worth = given(n.Batches)
+	}
+	s := fmt.Sprintf("%s %s: %s, %s", Clean(n.Dataset), Clean(n.Check), many(n.Incidents, "incident", "incidents"), worth)
 	if n.Flaps > 0 {
 		s += ", " + many(n.Flaps, "came back", "came back")
 	}

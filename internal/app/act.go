@@ -60,7 +60,8 @@ func (a *App) Label(ctx context.Context, dataset string, all []store.Labelled) (
 	if err := a.Store.SetLabels(ctx, dataset, all); err != nil {
 		return nil, err
 	}
-	live, err := a.Store.Incidents(ctx, store.IncidentQuery{Dataset: dataset, Open: true, Limit: 1})
+	live, err := a.Store.Incidents(ctx, store.IncidentQuery{Dataset: dataset, Open: true})
+	live = slices.DeleteFunc(live, func(i alert.Incident) bool { return i.DeadLetters != nil })
 	if err != nil || len(live) == 0 || len(all) == 0 || all[0].Label == "" {
 		return nil, err
 	}
@@ -231,9 +232,16 @@ func (a *App) Preview(channel string, m alert.Message) (any, error) {
 }
 
 // FindIncident returns the incident that somebody names: by its id, the
-// beginning of it, or its dataset, of which the newest counts. Errors match
-// store.ErrNotFound.
+// beginning of it, or its dataset, of which the newest counts unless several are
+// open. Errors match store.ErrNotFound.
 func (a *App) FindIncident(ctx context.Context, name string) (*alert.Incident, error) {
+	open, err := a.Store.Incidents(ctx, store.IncidentQuery{Dataset: rules.DatasetName(name), Open: true})
+	if err != nil || len(open) == 1 {
+		return first(open), err
+	}
+	if len(open) > 1 {
+		return nil, fmt.Errorf("%d incidents of %s are open, name one by its id: %w", len(open), name, store.ErrNotFound)
+	}
 	for _, q := range []store.IncidentQuery{{ID: name, Limit: 1}, {Dataset: rules.DatasetName(name), Limit: 1}} {
 		found, err := a.Store.Incidents(ctx, q)
 		if err != nil || len(found) == 1 {

@@ -213,6 +213,7 @@ func (a *App) queue(ctx context.Context, clock runner.Clock) (*queue.Queue, func
 		opts.Now = clock.Now
 	}
 	if a.Store != nil {
+		opts.Letters = a.deadLetters
 		q, err := queue.Open(ctx, a.Store.DB(), opts)
 		if err != nil {
 			err = &StoreError{err}

@@ -1,12 +1,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,6 +112,17 @@ func (h *Hook) rulesOf(step, dataset string) []*rules.Set {
 // judged again when they change.
 func (h *Hook) Fingerprint(s *pipeline.Step) (string, error) {
 	return rules.Fingerprint(h.rulesOf(s.Name, s.Dataset)), nil
+}
+
+// owner says whose the output of a step is: the first owner that its rules name,
+// with all of their tags.
+func (h *Hook) owner(s *pipeline.Step) (owner string, tags []string) {
+	for _, set := range h.rulesOf(s.Name, s.Dataset) {
+		owner = cmp.Or(owner, set.Owner)
+		tags = append(tags, set.Tags...)
+	}
+	slices.Sort(tags)
+	return owner, slices.Compact(tags)
 }
 
 // Observe profiles and judges one file.

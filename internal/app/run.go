@@ -132,7 +132,7 @@ func (p *Pipelines) Serve(ctx context.Context) error { return runner.Serve(ctx, 
 
 // Ledger reads and decides about the units of pipelines in the store.
 func (a *App) Ledger(ctx context.Context) (*runner.Ledger, error) {
-	q, err := queue.Open(ctx, a.Store.DB(), queue.Options{})
+	q, err := queue.Open(ctx, a.Store.DB(), queue.Options{Letters: a.deadLetters})
 	if err != nil {
 		return nil, &StoreError{err}
 	}
@@ -164,7 +164,7 @@ func (a *App) newRunner(q *queue.Queue, p *pipeline.Pipeline, o RunOptions, mu *
 	}
 	r, err := runner.New(runner.Options{
 		Canary: func(ctx context.Context, end runner.CanaryEnd) error { return a.canaryEnded(ctx, p, end) },
-		Queue:  q, Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Logger: log, Workers: o.Workers,
+		Queue:  q, Pipeline: p, Dir: o.Dir, Hooks: []runner.Hook{hook}, RulesFingerprint: hook.Fingerprint, Owner: hook.owner, Logger: log, Workers: o.Workers,
 		Env: o.Variables, Clock: o.Clock, Look: o.Look, Groups: a.limits.of(p, log),
 		Progress: func(ev runner.Event) {
 			mu.Lock()

@@ -49,6 +49,9 @@ type Lease struct {
 	Replay int `db:"replay"`
 	// Lost says that the attempt before this one ended with its worker.
 	Lost bool `db:"lost"`
+	// Died says that the unit has died in the step before and was sent through it
+	// again.
+	Died bool `db:"died"`
 	// Body is what the last attempt stored of the unit.
 	Body string `db:"body"`
 	// ReadyUS and StartedUS are when it became ready and when it was claimed, in
@@ -159,7 +162,7 @@ func (q *Queue) take(ctx context.Context, tx *db.Tx, c *ClaimRequest, n int, clo
 		WHERE id IN (SELECT id FROM unit WHERE pipeline = ? AND step = ? AND state = 'ready' AND run_at_us <= {now}
 			AND NOT EXISTS (SELECT 1 FROM step_state p WHERE p.pipeline = ? AND p.step = ? AND ` + stopped + `)
 			ORDER BY priority DESC, run_at_us, id LIMIT ` + strconv.Itoa(n) + q.db.Dialect.SkipLocked + `)
-		RETURNING pipeline, step, unit, run, correlation_id, source, input, attempt, tries, replay, cause = '` + CauseLost + `' AS lost, body, ready_us, started_us`
+		RETURNING pipeline, step, unit, run, correlation_id, source, input, attempt, tries, replay, cause = '` + CauseLost + `' AS lost, died = 1 AS died, body, ready_us, started_us`
 	err = q.rows(ctx, tx, &leases, query, c.Worker, c.Lease.Microseconds(), c.Pipeline, c.Step, c.Pipeline, c.Step)
 	return leases, err
 }
@@ -208,6 +211,7 @@ func (q *Queue) rescue(ctx context.Context, tx *db.Tx, guarded bool) (int, error
 	if err := q.rows(ctx, tx, &lost, find); err != nil {
 		return 0, err
 	}
+	died := map[[2]string]int{}
 	for i := range lost {
 		u := &lost[i].Row
 		state, cause, message := Ready, CauseLost, "its worker vanished while working on it"
@@ -215,8 +219,12 @@ func (q *Queue) rescue(ctx context.Context, tx *db.Tx, guarded bool) (int, error
 			state, cause = Dead, CauseCrash
 			message = fmt.Sprintf("its worker vanished %d times while working on it", MaxLosses)
 		}
-		_, err := q.exec(ctx, tx, `UPDATE unit SET state = ?, losses = losses + 1, cause = ?, error = ?, lease_us = 0, worker = '', ended_us = {now},
-			ready_us = {now}, run_at_us = {now} WHERE pipeline = ? AND step = ? AND unit = ?`, state, cause, message, u.Pipeline, u.Step, u.Unit)
+		if state == Dead && !IsCanary(u.Run) {
+			died[[2]string{u.Pipeline, u.Step}]++
+			u.Died = true
+		}
+		_, err := q.exec(ctx, tx, `UPDATE unit SET state = ?, died = ?, losses = losses + 1, cause = ?, error = ?, lease_us = 0, worker = '', ended_us = {now},
+			ready_us = {now}, run_at_us = {now} WHERE pipeline = ? AND step = ? AND unit = ?`, state, bit(u.Died), cause, message, u.Pipeline, u.Step, u.Unit)
 		if err != nil {
 			return 0, err
 		}
@@ -237,7 +245,7 @@ func (q *Queue) rescue(ctx context.Context, tx *db.Tx, guarded bool) (int, error
 			}
 		}
 	}
-	return len(lost), nil
+	return len(lost), q.lettersOf(ctx, tx, died)
 }
 
 // held is the condition that a lease is still the caller's.
@@ -312,7 +320,7 @@ func (q *Queue) Held(ctx context.Context, k Key, attempt int) (Lease, Row, error
 	err = q.db.Get(ctx, &probes, "SELECT count(*) FROM step_state WHERE pipeline = ? AND step = ? AND opened > 0 AND probing = 1", k.Pipeline, k.Step)
 	return Lease{
 		Key: r.Key, Run: r.Run, Correlation: r.Correlation, Source: r.Source, Input: r.Input, Attempt: r.Attempt, Tries: r.Tries,
-		Replay: r.Replay, Body: r.Body, ReadyUS: r.ReadyUS, StartedUS: r.StartedUS, Probe: probes > 0, worker: r.Worker, guarded: true,
+		Replay: r.Replay, Died: r.Died, Body: r.Body, ReadyUS: r.ReadyUS, StartedUS: r.StartedUS, Probe: probes > 0, worker: r.Worker, guarded: true,
 	}, r, err
 }
 

@@ -47,9 +47,10 @@ type Result struct {
 // nobody knew whether it had committed, and it had, so that nothing is left to
 // write.
 func (q *Queue) Complete(ctx context.Context, tx *db.Tx, l *Lease, r Result) (already bool, err error) {
-	res, err := q.exec(ctx, tx, `UPDATE unit SET state = ?, skipped = ?, blocking = ?, cause = ?, error = ?,
+	died := r.State == Dead && !IsCanary(l.Run)
+	res, err := q.exec(ctx, tx, `UPDATE unit SET state = ?, skipped = ?, blocking = ?, died = ?, cause = ?, error = ?,
 		body = CASE WHEN ? = '' THEN body ELSE ? END, lease_us = 0, worker = '', ended_us = {now}`+held,
-		l.args(r.State, bit(r.Skipped), bit(r.Pause), r.Cause, r.Err, r.Body, r.Body)...)
+		l.args(r.State, bit(r.Skipped), bit(r.Pause), bit(died), r.Cause, r.Err, r.Body, r.Body)...)
 	if err != nil {
 		return false, err
 	}
@@ -86,6 +87,11 @@ func (q *Queue) Complete(ctx context.Context, tx *db.Tx, l *Lease, r Result) (al
 	}
 	if err := q.judge(ctx, tx, l, r.Outcome); err != nil {
 		return false, err
+	}
+	if died || l.Died {
+		if err := q.letters(ctx, tx, l.Pipeline, l.Step, bit(died)); err != nil {
+			return false, err
+		}
 	}
 	return false, q.Offer(ctx, tx, r.Next)
 }

@@ -284,7 +284,10 @@ func (g *gathering) form(ctx context.Context, set []member) (made bool, err erro
 		return false, err
 	}
 	if len(set) == 0 { // all were discarded, or a later run has them
-		_, err = g.tx.Exec(ctx, "UPDATE unit SET state = 'cancelled', error = '' WHERE pipeline = ? AND step = ? AND unit = ? AND state = 'waiting'", g.key.Pipeline, g.key.Step, g.key.Unit)
+		_, err = g.tx.Exec(ctx, "UPDATE unit SET state = 'cancelled', died = 0, error = '' WHERE pipeline = ? AND step = ? AND unit = ? AND state = 'waiting'", g.key.Pipeline, g.key.Step, g.key.Unit)
+		if err == nil && len(old) > 0 && old[0].State == Waiting && old[0].Died {
+			err = g.q.letters(ctx, g.tx, g.key.Pipeline, g.key.Step, 0)
+		}
 		return false, err
 	}
 	known := len(old) > 0 && old[0].State != Waiting

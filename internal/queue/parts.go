@@ -33,6 +33,7 @@ func (q *Queue) SaveParts(ctx context.Context, tx *db.Tx, l *Lease, fingerprint 
 			return err
 		}
 	}
+	left := map[[2]string]int{} // steps in which one of them had died
 	for len(gone) > 0 {
 		some := gone[:min(len(gone), q.atOnce())]
 		gone = gone[len(some):]
@@ -40,11 +41,18 @@ func (q *Queue) SaveParts(ctx context.Context, tx *db.Tx, l *Lease, fingerprint 
 		for _, u := range some {
 			args = append(args, u)
 		}
-		_, err := q.exec(ctx, tx, `UPDATE unit SET state = 'cancelled', blocking = 0, lease_us = 0, worker = '', error = 'it is no part of the output any more', ended_us = {now}
+		var died []string
+		if err := tx.Select(ctx, &died, "SELECT DISTINCT step FROM unit WHERE pipeline = ? AND unit IN ("+marks(len(some))+") AND died = 1", args...); err != nil {
+			return err
+		}
+		for _, step := range died {
+			left[[2]string{l.Pipeline, step}] = 0
+		}
+		_, err := q.exec(ctx, tx, `UPDATE unit SET state = 'cancelled', died = 0, blocking = 0, lease_us = 0, worker = '', error = 'it is no part of the output any more', ended_us = {now}
 			WHERE pipeline = ? AND unit IN (`+marks(len(some))+`) AND state <> 'discarded'`, args...)
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return q.lettersOf(ctx, tx, left)
 }

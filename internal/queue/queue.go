@@ -88,6 +88,10 @@ type Options struct {
 	Now func() time.Time
 	// Poll is how often waiting workers look by themselves; 0 is DefaultPoll.
 	Poll time.Duration
+	// Letters is told in the same transaction when units of a step die, and when
+	// one of those is sent through it again, goes through or is discarded. Its error
+	// ends the transaction, which may be run again. Nil is nobody.
+	Letters func(context.Context, *db.Tx, Letters) error
 }
 
 // DefaultPoll is how often a worker looks for units that nobody told it about.

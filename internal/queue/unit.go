@@ -24,7 +24,10 @@ type Row struct {
 	State       State  `db:"state"`
 	Skipped     bool   `db:"skipped"`
 	// Blocking is set while the unit keeps its step closed.
-	Blocking  bool   `db:"blocking"`
+	Blocking bool `db:"blocking"`
+	// Died is set from its death until it has gone through the step or was
+	// discarded.
+	Died      bool   `db:"died"`
 	Needs     int    `db:"needs"`
 	Attempt   int    `db:"attempt"`
 	Tries     int    `db:"tries"`
@@ -48,7 +51,7 @@ func (r *Row) Ended() time.Time {
 	return time.UnixMicro(r.EndedUS).UTC()
 }
 
-const rowColumns = `pipeline, step, unit, run, correlation_id, source, input, priority, state, skipped = 1 AS skipped, blocking = 1 AS blocking,
+const rowColumns = `pipeline, step, unit, run, correlation_id, source, input, priority, state, skipped = 1 AS skipped, blocking = 1 AS blocking, died = 1 AS died,
 	needs, attempt, tries, losses, replay, ready_us, run_at_us, started_us, ended_us, worker, cause, error, body`
 
 // Filter picks units. Empty fields pick all.
@@ -291,7 +294,7 @@ func (q *Queue) Release(ctx context.Context, k Key, d Decision, next func(*Row) 
 // Discard gives a dead or quarantined unit up for good.
 func (q *Queue) Discard(ctx context.Context, k Key, d Decision) error {
 	return q.decide(ctx, k, d, Kind(Discarded), []State{Quarantined, Dead}, func(tx *db.Tx, _ *Row) error {
-		_, err := tx.Exec(ctx, "UPDATE unit SET state = 'discarded', blocking = 0 WHERE pipeline = ? AND step = ? AND unit = ?", k.Pipeline, k.Step, k.Unit)
+		_, err := tx.Exec(ctx, "UPDATE unit SET state = 'discarded', blocking = 0, died = 0 WHERE pipeline = ? AND step = ? AND unit = ?", k.Pipeline, k.Step, k.Unit)
 		return err
 	})
 }
@@ -316,6 +319,11 @@ func (q *Queue) decide(ctx context.Context, k Key, d Decision, kind Kind, from [
 		}
 		if err := fn(tx, &r); err != nil {
 			return err
+		}
+		if r.Died {
+			if err := q.letters(ctx, tx, k.Pipeline, k.Step, 0); err != nil {
+				return err
+			}
 		}
 		if err := q.resumeUnblocked(ctx, tx, k.Pipeline, k.Step); err != nil {
 			return err

@@ -20,8 +20,12 @@ type definition struct {
 type definitionStep struct {
 	Name  string           `json:"name"`
 	Needs []definitionNeed `json:"needs"`
-	FanIn bool             `json:"fan_in,omitempty"`
-	Split bool             `json:"split,omitempty"`
+	// Dataset is what the step writes, Owner and Tags are those of its rules.
+	Dataset string   `json:"dataset,omitempty"`
+	Owner   string   `json:"owner,omitempty"`
+	Tags    []string `json:"tags,omitempty"`
+	FanIn   bool     `json:"fan_in,omitempty"`
+	Split   bool     `json:"split,omitempty"`
 }
 
 type definitionNeed struct {
@@ -34,7 +38,10 @@ func (r *Runner) define(ctx context.Context) error {
 	p := r.options.Pipeline
 	d := definition{File: p.File, Work: r.work}
 	for i := range p.Steps {
-		s := definitionStep{Name: p.Steps[i].Name, Needs: []definitionNeed{}, FanIn: p.Steps[i].FanIn, Split: p.Steps[i].Split != nil}
+		s := definitionStep{Name: p.Steps[i].Name, Dataset: p.Steps[i].Dataset, Needs: []definitionNeed{}, FanIn: p.Steps[i].FanIn, Split: p.Steps[i].Split != nil}
+		if r.options.Owner != nil {
+			s.Owner, s.Tags = r.options.Owner(&p.Steps[i])
+		}
 		for _, n := range p.Steps[i].Needs {
 			s.Needs = append(s.Needs, definitionNeed{n.Step, n.Quality.String()})
 		}
@@ -45,6 +52,20 @@ func (r *Runner) define(ctx context.Context) error {
 		return fmt.Errorf("BUG: %w", err)
 	}
 	return r.options.Queue.Define(ctx, p.Name, string(body))
+}
+
+// DescribedStep reads of what a queue keeps of a pipeline, which may be nothing,
+// what a step writes, and whose it is by its rules.
+func DescribedStep(body, pipeline, step string) (dataset, owner string, tags []string) {
+	var d definition
+	if json.Unmarshal([]byte(body), &d) == nil {
+		for _, s := range d.Steps {
+			if s.Name == step && s.Dataset != "" {
+				return s.Dataset, s.Owner, s.Tags
+			}
+		}
+	}
+	return pipeline + "/" + step, "", nil
 }
 
 // Ledger reads and decides about the units of all pipelines of a store.

@@ -76,6 +76,9 @@ type Options struct {
 	// the one of the stored verdict, the stored output is judged again. Nil means
 	// that rules never change. It is called once per step.
 	RulesFingerprint func(*pipeline.Step) (string, error)
+	// Owner says whose the output of a step is by its rules, and with which tags;
+	// nil says nothing. It is called once per step.
+	Owner func(*pipeline.Step) (owner string, tags []string)
 	// Canary is told what became of a canary, by Serve. An error makes it be told
 	// again. Nil sends none.
 	Canary func(context.Context, CanaryEnd) error

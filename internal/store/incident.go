@@ -118,7 +118,7 @@ func forUpdate(tx *db.Tx) string {
 // alone would not keep out.
 func (w *writer) incidentState(ctx context.Context, r *checks.Report) (IncidentState, error) {
 	var state IncidentState
-	newest, err := readIncidents(ctx, w.tx, " WHERE i.dataset_id = ? ORDER BY i.opened_us DESC, i.id DESC LIMIT 1"+forUpdate(w.tx), w.datasets[r.Dataset])
+	newest, err := readIncidents(ctx, w.tx, " WHERE i.dataset_id = ? AND i.dead_step = '' ORDER BY i.opened_us DESC, i.id DESC LIMIT 1"+forUpdate(w.tx), w.datasets[r.Dataset])
 	if err != nil {
 		return state, err
 	}
@@ -128,7 +128,7 @@ func (w *writer) incidentState(ctx context.Context, r *checks.Report) (IncidentS
 	if r.Origin.Run == "" {
 		return state, nil
 	}
-	state.Pipeline, err = readIncidents(ctx, w.tx, ` WHERE i.pipeline = ? AND i.dataset_id <> ? AND i.status NOT IN ('resolved', 'pending')
+	state.Pipeline, err = readIncidents(ctx, w.tx, ` WHERE i.pipeline = ? AND i.dataset_id <> ? AND i.dead_step = '' AND i.status NOT IN ('resolved', 'pending')
 		ORDER BY i.opened_us, i.id`+forUpdate(w.tx), r.Origin.Pipeline, w.datasets[r.Dataset])
 	return state, err
 }
@@ -164,7 +164,7 @@ func (w *writer) change(ctx context.Context, c IncidentChange) (Changed, error) 
 func (w *writer) incident(ctx context.Context, in *alert.Incident) error {
 	for _, err := range []error{
 		validName("incident", in.ID), validName("dataset of the incident", in.Dataset),
-		validText("pipeline", in.Origin.Pipeline), validText("run", in.LastRun),
+		validText("pipeline", in.Origin.Pipeline), validText("run", in.LastRun), validText("step", in.DeadStep()),
 	} {
 		if err != nil {
 			return err
@@ -198,16 +198,20 @@ func (w *writer) incident(ctx context.Context, in *alert.Incident) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.tx.Exec(ctx, `INSERT INTO incident (id, dataset_id, status, severity, opened_us, updated_us, resolved_us, pipeline, last_run, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		in.ID, dataset, string(in.Status), string(in.Severity), micros(in.OpenedAt), micros(in.UpdatedAt), resolved, in.Origin.Pipeline, in.LastRun, string(body))
+	_, err = w.tx.Exec(ctx, `INSERT INTO incident (id, dataset_id, status, severity, opened_us, updated_us, resolved_us, pipeline, last_run, dead_step, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		in.ID, dataset, string(in.Status), string(in.Severity), micros(in.OpenedAt), micros(in.UpdatedAt), resolved, in.Origin.Pipeline, in.LastRun, in.DeadStep(), string(body))
 	return openTwice(in, err)
 }
 
 // openTwice explains the error of a second open incident.
 func openTwice(in *alert.Incident, err error) error {
 	if db.IsUnique(err) {
-		return fmt.Errorf("%w: dataset %s has an open incident already, so %s cannot be open too: %w", ErrInvalid, in.Dataset, in.ID, err)
+		what := "dataset " + in.Dataset
+		if step := in.DeadStep(); step != "" {
+			what = "step " + step + " of pipeline " + in.Origin.Pipeline
+		}
+		return fmt.Errorf("%w: %s has an open incident already, so %s cannot be open too: %w", ErrInvalid, what, in.ID, err)
 	}
 	return err
 }
@@ -234,6 +238,21 @@ func (s *Store) ChangeIncident(ctx context.Context, id string, change func(alert
 		return Changed{}, fmt.Errorf("change incident %s: %w", id, err)
 	}
 	return done, nil
+}
+
+// ChangeDeadLetters gives the newest incident about dead units of a step, nil if
+// there never was one, to a function and writes what it returns, in the caller's
+// transaction. Those who change them take their turns, by the queue of the units.
+func (s *Store) ChangeDeadLetters(ctx context.Context, tx *db.Tx, pipeline, step string, change func(*alert.Incident) IncidentChange) (Changed, error) {
+	found, err := readIncidents(ctx, tx, " WHERE i.pipeline = ? AND i.dead_step = ? AND i.dead_step <> '' ORDER BY i.opened_us DESC, i.id DESC LIMIT 1"+forUpdate(tx), pipeline, step)
+	if err != nil {
+		return Changed{}, err
+	}
+	var newest *alert.Incident
+	if len(found) > 0 {
+		newest = &found[0]
+	}
+	return s.writer(tx).change(ctx, change(newest))
 }
 
 func lockedIncident(ctx context.Context, tx *db.Tx, id string) (alert.Incident, error) {

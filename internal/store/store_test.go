@@ -621,6 +621,57 @@ func TestIncidentStates(t *testing.T) {
 
 // Recorders in stores of their own, as in processes of their own, that open an
 // incident if they see none and count in it otherwise.
+// Dead units of a step and the data that it writes are two stories.
+func TestDeadLettersStandBesideTheData(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		s := open(t, url, store.Options{})
+		ctx := t.Context()
+		dead := func(id, step string, status alert.Status, at time.Time) (newest *alert.Incident, err error) {
+			in := alert.Incident{ID: id, Dataset: dataset, Status: status, Severity: checks.SeverityFail, OpenedAt: at, UpdatedAt: at, ResolvedAt: at,
+				Origin: checks.Origin{Pipeline: "p", Step: step, Run: "r"}, LastRun: "r", DeadLetters: &alert.DeadLetters{Pipeline: "p", Step: step}}
+			err = s.DB().Tx(ctx, func(tx *db.Tx) error {
+				_, err := s.ChangeDeadLetters(ctx, tx, "p", step, func(n *alert.Incident) store.IncidentChange {
+					newest = n
+					return store.IncidentChange{Incidents: []alert.Incident{in}}
+				})
+				return err
+			})
+			return newest, err
+		}
+		newest, err := dead("1", "a", alert.Resolved, day(1))
+		require.NoError(t, err)
+		require.Nil(t, newest)
+		newest, err = dead("2", "a", alert.Open, day(2))
+		require.NoError(t, err)
+		require.Equal(t, "1", newest.ID)
+		_, err = dead("3", "a", alert.Open, day(3))
+		require.ErrorIs(t, err, store.ErrInvalid)
+		require.ErrorContains(t, err, "step a of pipeline p has an open incident already")
+		newest, err = dead("4", "b", alert.Open, day(2))
+		require.NoError(t, err)
+		require.Nil(t, newest, "that of another step, which writes the same, is none of this one's")
+
+		for _, name := range []string{dataset, "s/other"} {
+			o := seen(t, "x", day(3), 1)
+			o.Profile, o.Report.Dataset, o.Report.Origin = nil, name, checks.Origin{Pipeline: "p", Step: "z", Run: "r"}
+			_, err = s.Record(ctx, o, func(st store.IncidentState) store.IncidentChange {
+				require.Nil(t, st.Current, name)
+				require.Empty(t, st.Pipeline, name)
+				return store.IncidentChange{}
+			})
+			require.NoError(t, err)
+		}
+		_, err = s.Record(ctx, judged(seen(t, "y", day(3), 1), checks.Fail), func(store.IncidentState) store.IncidentChange {
+			return store.IncidentChange{Incidents: []alert.Incident{{ID: "5", Dataset: dataset, Status: alert.Open, Severity: checks.SeverityFail, OpenedAt: day(3), UpdatedAt: day(3)}}}
+		})
+		require.NoError(t, err)
+		open, err := s.Incidents(ctx, store.IncidentQuery{Dataset: dataset, Open: true})
+		require.NoError(t, err)
+		require.Len(t, open, 3)
+	})
+}
+
 func TestConcurrentRecordersOpenOneIncident(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
@@ -696,7 +747,7 @@ func TestReopen(t *testing.T) {
 		require.Len(t, points, 2)
 		var steps int
 		require.NoError(t, s.DB().Get(ctx, &steps, "SELECT count(*) FROM schema_migration WHERE area = 'history'"))
-		require.Equal(t, 1, steps)
+		require.Equal(t, 2, steps)
 	})
 }
 

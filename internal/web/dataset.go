@@ -97,7 +97,7 @@ func (p *Pages) nothing(ctx context.Context, name string, number int) error {
 	}
 	for _, info := range infos {
 		if info.Dataset == name {
-			return notFound("No batch of " + name + " is left. The retention may have deleted them.")
+			return notFound("The dataset " + name + " has no batch. None was recorded yet, or the retention has deleted them.")
 		}
 	}
 	return notFound("No batch of the dataset " + name + " was ever recorded.")

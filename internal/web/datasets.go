@@ -222,6 +222,9 @@ func (p *Pages) incident(in *alert.Incident) incidentView {
 		Since: whenOf(in.OpenedAt, p.opts.Now()), Batches: words.Plural(in.Batches, "bad batch", "bad batches"), Owner: shown(in.Owner),
 		First: link{shown(in.FirstBatch), BatchPath(in.Dataset, in.FirstBatch)}, Last: link{shown(in.LastBatch), BatchPath(in.Dataset, in.LastBatch)},
 	}
+	if in.DeadLetters != nil {
+		v.Href, v.Batches = "", words.Plural(in.Batches, "unit was given up", "units were given up") // it may have no batch, and so no page
+	}
 	if in.Status != alert.Open {
 		v.State = string(in.Status)
 	}

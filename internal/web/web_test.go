@@ -20,6 +20,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/alert"
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/dbtest"
 	"github.com/profilerhq/profiler/internal/golden"
 	"github.com/profilerhq/profiler/internal/monitor"
@@ -218,6 +219,30 @@ func TestNothingThatDataSaysIsMarkup(t *testing.T) {
 	}
 	require.Contains(t, parse(t, "/", bodies["/"]).text, script+": "+script)
 	require.Contains(t, bodies[web.DatasetPath(names[0])], html.EscapeString(script))
+}
+
+// Dead units may be of a dataset that has no batch, and so no page.
+func TestDeadUnitsAreAmongTheOpenIncidents(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	letter := &alert.DeadUnit{Unit: "U1", Source: script, Cause: "data", Error: script, Attempts: 5}
+	c := alert.DecideDead(alert.DeadInput{
+		Letters: alert.DeadLetters{Pipeline: "orders", Step: "parse", Dead: 2, First: letter, Last: letter}, Died: 2, Dataset: "shop/parsed", Now: webtest.Now.Add(-time.Hour),
+		ID: func() string { return "I" },
+	}, alert.Options{})
+	require.NoError(t, s.DB().Tx(t.Context(), func(tx *db.Tx) error {
+		_, err := s.ChangeDeadLetters(t.Context(), tx, "orders", "parse", func(*alert.Incident) store.IncidentChange {
+			return store.IncidentChange{Incidents: []alert.Incident{c.Incident}}
+		})
+		return err
+	}))
+	body := crawl(t, newPages(t, s))["/"]
+	require.NotContains(t, strings.ToLower(body), "<script")
+	text := parse(t, "/", body).text
+	for _, want := range []string{"shop/parsed", "dead_letters: 2 dead units at step parse of pipeline orders: " + script + " (data, 5 attempts)", "2 units were given up", "1 h ago"} {
+		require.Contains(t, text, want)
+	}
+	require.NotContains(t, text, "first ")
 }
 
 func TestPagesThatAreNotThere(t *testing.T) {

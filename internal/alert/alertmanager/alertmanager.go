@@ -133,7 +133,7 @@ func (c *Channel) Refresh(ctx context.Context, channel string, incidents []alert
 }
 
 func (c *Channel) alert(i *alert.Incident, t alert.Thread, now time.Time, ended bool) postable {
-	labels := alert.Labels(i.Dataset, t.Channel, t.Message)
+	labels := alert.Labels(i, t.Channel, t.Message)
 	p := postable{Labels: labels, Annotations: alert.Annotations(i), StartsAt: i.OpenedAt, EndsAt: now.Add(expireAfter), Generator: alert.Link(c.external, i)}
 	if ended {
 		p.EndsAt = now

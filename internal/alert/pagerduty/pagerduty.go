@@ -129,13 +129,17 @@ func action(m *alert.Message) string {
 
 func (c *Channel) event(m *alert.Message, action string) event {
 	i := &m.Incident
-	e := event{RoutingKey: c.key, Action: action, DedupKey: alert.Fingerprint(i.Dataset)}
+	e := event{RoutingKey: c.key, Action: action, DedupKey: alert.Fingerprint(i)}
 	if action != trigger {
 		return e
 	}
 	e.Client, e.ClientURL = "profiler", c.external
 	if l := alert.Link(c.external, i); l != "" {
-		e.Links = []link{{l, "Report of " + alert.Clean(i.LastBatch)}}
+		text := "Report of " + alert.Clean(i.LastBatch)
+		if i.DeadLetters != nil {
+			text = "Open incidents"
+		}
+		e.Links = []link{{l, text}}
 	}
 	summary := alert.Title(i)
 	if lead := alert.Lead(i); lead != "" {

@@ -61,11 +61,18 @@ func (c *Channel) layout(m *alert.Message) []slackapi.Block {
 		fields = append(fields, mrkdwn("*"+upper(f.Name)+"*\n"+cut(f.Value, roomField, true)))
 	}
 	blocks = append(blocks, slackapi.NewSectionBlock(nil, fields, nil))
-	for k := range min(len(i.Findings), alert.MaxFindings) {
+	shown := min(len(i.Findings), alert.MaxFindings)
+	if i.DeadLetters != nil {
+		shown = 0 // the lead says it all
+	}
+	for k := range shown {
 		blocks = append(blocks, section(finding(&i.Findings[k])))
 	}
 	if rest := len(i.Findings) - alert.MaxFindings; rest > 0 {
 		blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn("… "+alert.Count(int64(rest))+" more")))
+	}
+	for _, a := range alert.Advice(i) {
+		blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn(a.Name+": `"+cut(a.Value, roomField, true)+"`")))
 	}
 	if i.Chart != nil && i.Status != alert.Resolved {
 		blocks = append(blocks, c.chart(i.Chart)...)
@@ -95,7 +102,11 @@ func leadOf(m *alert.Message) string {
 func (c *Channel) footer(i *alert.Incident) slackapi.Block {
 	var parts []string
 	if l := alert.Link(c.external, i); l != "" && len(l) <= roomPlain/10 && !strings.ContainsAny(l, "<>|") {
-		parts = append(parts, "<"+strings.ReplaceAll(l, "&", "&amp;")+"|Open the report>")
+		what := "Open the report"
+		if i.DeadLetters != nil {
+			what = "Open incidents"
+		}
+		parts = append(parts, "<"+strings.ReplaceAll(l, "&", "&amp;")+"|"+what+">")
 	}
 	for _, f := range alert.References(i) {
 		parts = append(parts, f.Name+" "+cut(f.Value, roomID, true))
@@ -173,12 +184,16 @@ func controls(i *alert.Incident) slackapi.Block {
 	menu := func(id, title string, options ...*slackapi.OptionBlockObject) slackapi.BlockElement {
 		return slackapi.NewOptionsSelectBlockElement(slackapi.OptTypeStatic, slackapi.NewTextBlockObject(slackapi.PlainTextType, title, false, false), id, options...)
 	}
+	what := "batch"
+	if i.DeadLetters != nil {
+		what = "dead unit"
+	}
 	var elements []slackapi.BlockElement
 	if i.Status != alert.Acknowledged {
 		elements = append(elements, slackapi.NewButtonBlockElement(actionAck, i.ID, slackapi.NewTextBlockObject(slackapi.PlainTextType, "Acknowledge", false, false)))
 	}
 	elements = append(elements,
-		menu(actionSnooze, "Snooze", option(snoozeHour, "1 hour"), option(snoozeDay, "8 hours"), option(snoozeNext, "Until the next batch")),
+		menu(actionSnooze, "Snooze", option(snoozeHour, "1 hour"), option(snoozeDay, "8 hours"), option(snoozeNext, "Until the next "+what)),
 		menu(actionAnswer, "Answer", option(string(alert.AnswerReal), "Real"), option(string(alert.AnswerFine), "Fine"),
 			option(string(alert.AnswerFineOnce), "Fine, this once"), option(string(alert.AnswerNewNormal), "The new normal")))
 	return slackapi.NewActionBlock("", elements...)

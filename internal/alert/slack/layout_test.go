@@ -139,6 +139,22 @@ func TestDigestsAndWeekliesKeepTheLimits(t *testing.T) {
 	}
 }
 
+func TestDeadUnitsKeepTheLimits(t *testing.T) {
+	t.Parallel()
+	for name, s := range long {
+		letter := &alert.DeadUnit{Unit: s, Source: s, Run: s, CorrelationID: s, Cause: s, Error: s}
+		m := alert.Message{Event: alert.EventReopened, Incident: alert.DecideDead(alert.DeadInput{
+			Letters: alert.DeadLetters{Pipeline: s, Step: s, Dead: 1, First: letter, Last: letter}, Died: 1, Dataset: s, Owner: s, ID: func() string { return s },
+		}, alert.Options{}).Incident}
+		blocks, err := json.Marshal(layout(&m))
+		require.NoError(t, err)
+		require.Empty(t, slacktest.Check(summary(&m), blocks), name)
+		require.LessOrEqual(t, total(blocks), 10000, name)
+		require.Empty(t, slacktest.Check(plain(&m), nil), name)
+		require.Equal(t, 1, strings.Count(string(blocks), alert.KindDeadLetters+": "), "what the lead says is not said again")
+	}
+}
+
 func TestNoMoreThanThreeControls(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[alert.Status]int{alert.Open: 3, alert.Snoozed: 3, alert.Acknowledged: 2, alert.Resolved: 0} {

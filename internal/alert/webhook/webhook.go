@@ -10,8 +10,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/alert"
@@ -92,19 +95,28 @@ func NewBody(m *alert.Message, external string) Body {
 	if i.Status == alert.Resolved {
 		status = "resolved"
 	}
-	labels := alert.Labels(i.Dataset, i.Owner, alert.SeverityLabel(i.Severity))
+	labels, group := alert.Labels(i, i.Owner, alert.SeverityLabel(i.Severity)), alert.GroupLabels(i)
 	notes := alert.Annotations(i)
 	notes["event"], notes["incident_status"] = string(m.Event), string(i.Status)
 	return Body{
-		Version: "4", GroupKey: fmt.Sprintf("{}:{alertname=%q, dataset=%q}", labels["alertname"], labels["dataset"]),
+		Version: "4", GroupKey: groupKey(group),
 		Status: status, Receiver: m.Channel,
-		GroupLabels:  map[string]string{"alertname": labels["alertname"], "dataset": labels["dataset"]},
+		GroupLabels:  group,
 		CommonLabels: labels, CommonAnnotations: notes, ExternalURL: external,
 		Alerts: []Alert{{
 			Status: status, Labels: labels, Annotations: notes, StartsAt: i.OpenedAt, EndsAt: i.ResolvedAt,
-			GeneratorURL: alert.Link(external, i), Fingerprint: alert.Fingerprint(i.Dataset),
+			GeneratorURL: alert.Link(external, i), Fingerprint: alert.Fingerprint(i),
 		}},
 	}
+}
+
+// groupKey writes labels as Alertmanager writes those of a group.
+func groupKey(labels map[string]string) string {
+	parts := make([]string, 0, len(labels))
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		parts = append(parts, fmt.Sprintf("%s=%q", name, labels[name]))
+	}
+	return "{}:{" + strings.Join(parts, ", ") + "}"
 }
 
 // Preview returns the body.
@@ -124,7 +136,7 @@ func (c *Channel) Notify(ctx context.Context, m alert.Message) (alert.Thread, bo
 	if e := alert.Post(ctx, c.client, alert.Request{Who: "the webhook", URL: c.config.URL.Reveal(), Header: h, Body: body}); e != nil {
 		return alert.Thread{}, e.Reason.Retryable(), e
 	}
-	return alert.Thread{Message: alert.Fingerprint(m.Incident.Dataset)}, false, nil
+	return alert.Thread{Message: alert.Fingerprint(&m.Incident)}, false, nil
 }
 
 // Sign returns the signature of a body at a time.
