@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/queue"
@@ -58,9 +60,23 @@ func readWork(r *http.Request, to any) error {
 	case errors.Is(err, io.EOF):
 		return badRequest("the message is empty; send a JSON object")
 	case err != nil:
-		return badRequest("the message is not as it should be: " + err.Error())
+		return badRequest("the message is not as it should be: " + jsonMistake(err))
 	}
 	return nil
+}
+
+// jsonMistake says what is wrong with a JSON text, without the words of the decoder.
+func jsonMistake(err error) string {
+	var bad *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &bad) && bad.Field == "":
+		return "send a JSON object, not " + bad.Value
+	case errors.As(err, &bad):
+		return fmt.Sprintf("%q cannot be a %s", bad.Field, bad.Value)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it ends too early"
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 // workError gives errors of the broker their status.

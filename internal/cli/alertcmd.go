@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -53,7 +52,7 @@ type alertListFlags struct {
 func (e *env) alertListCommand() *cobra.Command {
 	var f alertListFlags
 	cmd := &cobra.Command{
-		Use: "list", Short: "List incidents, those that are not resolved if nothing else is said", Args: cobra.NoArgs,
+		Use: "list", Short: "List incidents, those that are not resolved if nothing else is said", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.alertList(cmd, &f) },
 	}
 	cmd.Flags().StringVar(&f.store, "store", "", "`URL` of the history (default "+defaultStore+")")
@@ -121,10 +120,7 @@ func (e *env) incidentTable(out *bytes.Buffer, found []alert.Incident) {
 
 func (e *env) emitJSON(f *outputFlags, v any) error {
 	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
+	if err := writeJSON(&out, v); err != nil {
 		return err
 	}
 	return e.emit(f, &out)
@@ -312,8 +308,13 @@ func (e *env) alertPreviewCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "preview [INCIDENT]", Short: "Show the message about an incident, or about a sample, without sending it",
 		Example: "  profiler alert preview --channel data -o json\n  profiler alert preview shop/orders",
-		Args:    cobra.MaximumNArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return e.alertPreview(cmd, args, &f) },
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage("name one incident: profiler alert preview shop/orders")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return e.alertPreview(cmd, args, &f) },
 	}
 	cmd.Flags().StringVar(&f.store, "store", "", "`URL` of the history (default "+defaultStore+")")
 	cmd.Flags().StringVar(&f.channel, "channel", "", "as this `channel` of alerts.channels is sent it (default: the first)")

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -41,7 +40,7 @@ type benchSpeedFlags struct {
 func (e *env) benchSpeedCommand() *cobra.Command {
 	var f benchSpeedFlags
 	cmd := &cobra.Command{
-		Use: "speed", Short: "Measure CPU, time and memory beside other programs", Args: cobra.NoArgs,
+		Use: "speed", Short: "Measure CPU, time and memory beside other programs", Args: noArgs,
 		Long: `Generates tables, profiles them, runs other programs on the same files in turn, and
 prints medians with their ranges: seconds of CPU, seconds of wall time, peak memory.
 Programs that are not installed are named as missing.
@@ -132,9 +131,7 @@ func (e *env) benchSpeed(cmd *cobra.Command, f *benchSpeedFlags) error {
 	}
 	var out bytes.Buffer
 	if f.format == "json" {
-		enc := json.NewEncoder(&out)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(r)
+		err = writeJSON(&out, r)
 	} else {
 		err = r.Markdown(&out)
 	}

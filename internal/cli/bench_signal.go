@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,7 +24,7 @@ func (e *env) benchSignalCommand() *cobra.Command {
 	var f benchSignalFlags
 	public, generated := signal.SetNames()
 	cmd := &cobra.Command{
-		Use: "signal", Short: "Measure how often auto pages wrongly, and which faults it finds", Args: cobra.NoArgs,
+		Use: "signal", Short: "Measure how often auto pages wrongly, and which faults it finds", Args: noArgs,
 		Long: `Profiles sequences of batches, replays them in order with the defaults, and prints how many
 healthy batches are paged and how many broken ones are found, by fault and size, beside other
 tools' rules on the same profiles.
@@ -89,9 +88,7 @@ func (e *env) benchSignal(cmd *cobra.Command, f *benchSignalFlags) error {
 	var out bytes.Buffer
 	switch f.format {
 	case "json":
-		enc := json.NewEncoder(&out)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(r)
+		err = writeJSON(&out, r)
 	case "prometheus":
 		err = r.Prometheus(&out)
 	default:

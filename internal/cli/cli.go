@@ -185,6 +185,9 @@ func (e *env) root() *cobra.Command {
 	f.BoolVarP(&e.global.quiet, "quiet", "q", false, "print no messages but errors")
 	f.BoolVarP(&e.global.verbose, "verbose", "v", false, "print more")
 	f.BoolVar(&e.global.noColor, "no-color", false, "print without colours")
+	root.Version = e.version // adds the flag --version
+	root.SetVersionTemplate(e.versionText())
+	root.Flags().BoolP("version", "", false, "print the version")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%s; see %s --help", flagMessage(cmd, err), cmd.CommandPath())
 	})
@@ -222,6 +225,10 @@ func (e *env) root() *cobra.Command {
 		},
 	})
 	root.CompletionOptions.HiddenDefaultCmd = false
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Args, c.RunE = nil, needSubcommand // a shell that is not known gave the help text and 0
+	}
 	return root
 }
 

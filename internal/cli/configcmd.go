@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 
@@ -71,7 +70,7 @@ func (e *env) configCommand() *cobra.Command {
 	}
 	var format string
 	check := &cobra.Command{
-		Use: "check", Short: "Show what is in force, and where each value came from", Args: cobra.NoArgs,
+		Use: "check", Short: "Show what is in force, and where each value came from", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error { return e.configCheck(format) },
 	}
 	check.Flags().StringVarP(&format, "output", "o", "table", "`format`: table, json")
@@ -96,9 +95,7 @@ func (e *env) configCheck(format string) error {
 		for _, s := range settings {
 			out = append(out, setting{s.Key, s.Value, s.Origin})
 		}
-		enc := json.NewEncoder(e.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(out)
+		return writeJSON(e.stdout, out)
 	case "table":
 		var rows [][]string
 		for _, s := range settings {

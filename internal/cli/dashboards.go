@@ -23,7 +23,7 @@ func (e *env) dashboardsExportCommand() *cobra.Command {
 	var dir string
 	var o dashboards.Options
 	cmd := &cobra.Command{
-		Use: "export", Short: "Write dashboards, provisioning and Prometheus rules to a folder", Args: cobra.NoArgs,
+		Use: "export", Short: "Write dashboards, provisioning and Prometheus rules to a folder", Args: noArgs,
 		Long: `Writes the five Grafana dashboards, the files by which Grafana loads them, and the
 Prometheus rules of this version. README.md in that folder says where they go.
 Files of an earlier version are replaced.`,

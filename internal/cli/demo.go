@@ -29,7 +29,7 @@ type demoFlags struct {
 func (e *env) demoCommand() *cobra.Command {
 	var f demoFlags
 	cmd := &cobra.Command{
-		Use: "demo", Short: "Watch a sample pipeline whose faults are found", Args: cobra.NoArgs,
+		Use: "demo", Short: "Watch a sample pipeline whose faults are found", Args: noArgs,
 		Long: `Runs a sample pipeline day by day and shows what is found and where it began.
 The pages and /metrics stay up until Ctrl-C; with --once it ends by itself.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.runDemo(cmd, &f) },

@@ -266,11 +266,6 @@ func recordsJSON(all []queue.Reject) []recordJSON {
 	return out
 }
 
-func writeJSON(out *bytes.Buffer, v any) error {
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
 
 // wideOptions are those of tables that are cut for a terminal alone.
 func (e *env) wideOptions(f *outputFlags) report.Options {

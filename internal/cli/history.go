@@ -48,6 +48,18 @@ func needSubcommand(cmd *cobra.Command, args []string) error {
 	return usage("unknown command %q for %s; %s", args[0], cmd.CommandPath(), hint)
 }
 
+// noArgs refuses arguments of commands that take flags alone.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "leave it out"
+	if cmd.Flags().Lookup("dataset") != nil {
+		hint = "write --dataset " + args[0] + " for a dataset"
+	}
+	return usage("%s takes no argument like %q; %s, see %s --help", cmd.CommandPath(), args[0], hint, cmd.CommandPath())
+}
+
 func join(names []string) string {
 	return strings.Join(names, ", ")
 }
@@ -61,7 +73,7 @@ type historyFlags struct {
 func (e *env) historyListCommand() *cobra.Command {
 	var f historyFlags
 	cmd := &cobra.Command{
-		Use: "list", Short: "List recorded batches, oldest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List recorded batches, oldest first", Args: noArgs,
 		Example: "  profiler history list --dataset shop/orders --from 2026-03-01",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return e.historyList(cmd, &f) },
 	}
@@ -143,9 +155,7 @@ func (e *env) historyList(cmd *cobra.Command, f *historyFlags) error {
 		if entries == nil {
 			entries = []store.Entry{}
 		}
-		enc := json.NewEncoder(&out)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(entries); err != nil {
+		if err := writeJSON(&out, entries); err != nil {
 			return err
 		}
 		return e.emit(&f.output, &out)

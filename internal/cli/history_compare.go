@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -71,9 +70,7 @@ func (e *env) historyCompare(cmd *cobra.Command, args []string, f *compareFlags)
 	res := compare.Profiles(profiles[0], profiles[1], sides[0], sides[1])
 	var out bytes.Buffer
 	if f.output.format == "json" {
-		enc := json.NewEncoder(&out)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(res); err != nil {
+		if err := writeJSON(&out, res); err != nil {
 			return err
 		}
 		return e.emit(&f.output, &out)

@@ -17,7 +17,7 @@ import (
 func (e *env) historyExportCommand() *cobra.Command {
 	var f historyFlags
 	cmd := &cobra.Command{
-		Use: "export", Short: "Write the stored metrics of batches, oldest first", Args: cobra.NoArgs,
+		Use: "export", Short: "Write the stored metrics of batches, oldest first", Args: noArgs,
 		Example: "  profiler history export --dataset shop/orders -o csv > orders.csv",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return e.historyExport(cmd, &f) },
 	}

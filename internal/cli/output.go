@@ -2,12 +2,13 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -20,19 +21,20 @@ import (
 type outputFlags struct {
 	format, file             string
 	metricsFile, pushGateway string
+	names                    []string // the formats that there are
 }
 
 // register adds the flags; more are formats that the command writes itself.
 func (f *outputFlags) register(cmd *cobra.Command, kind report.Kind, more ...string) {
-	names := more
+	f.names = more
 	for _, name := range report.Formats() {
 		if format, _ := report.ParseFormat(name); report.Supports(format, kind) {
-			names = append(names, name)
+			f.names = append(f.names, name)
 		}
 	}
-	cmd.Flags().StringVarP(&f.format, "output", "o", "table", "`format` of the report: "+strings.Join(names, ", "))
+	cmd.Flags().StringVarP(&f.format, "output", "o", "table", "`format` of the report: "+join(f.names))
 	cmd.Flags().StringVar(&f.file, "output-file", "", "write the report to a `file` instead of standard output")
-	cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) //nolint:errcheck // the flag exists
+	cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(f.names, cobra.ShellCompDirectiveNoFileComp)) //nolint:errcheck // the flag exists
 }
 
 func (f *outputFlags) registerMetrics(cmd *cobra.Command) {
@@ -40,14 +42,22 @@ func (f *outputFlags) registerMetrics(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.pushGateway, "push-gateway", "", "push Prometheus metrics to the `URL` of a Pushgateway")
 }
 
+// writeJSON writes a value for programs and for people who look for a text in it.
+func writeJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
 // reportFormat checks the format for a kind of report.
 func (f *outputFlags) reportFormat(kind report.Kind) (report.Format, error) {
 	format, ok := report.ParseFormat(f.format)
 	if !ok {
-		return "", usage("unknown output format %q; write one of %s", f.format, strings.Join(report.Formats(), ", "))
+		return "", usage("unknown output format %q; write one of %s", f.format, join(f.names))
 	}
 	if !report.Supports(format, kind) {
-		return "", usage("a %s has no form %s", kind, f.format)
+		return "", usage("a %s has no form %s; write one of %s", kind, f.format, join(f.names))
 	}
 	return format, nil
 }

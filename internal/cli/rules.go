@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 
@@ -170,9 +169,7 @@ func (e *env) reportLint(lib *rules.Library, tests int, diags diag.List, text fu
 		for _, d := range diags {
 			problems = append(problems, lintProblem{d.Pos.File, d.Pos.Line, d.Pos.Column, d.Severity.String(), d.Code, d.Message, d.Hint})
 		}
-		enc := json.NewEncoder(e.stdout)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(problems); err != nil {
+		if err := writeJSON(e.stdout, problems); err != nil {
 			return err
 		}
 	case "github":

@@ -17,7 +17,7 @@ check by it; name it in the first line of a rule file:
 
   # yaml-language-server: $schema=./profiler.schema.json`,
 		Example: "  profiler rules schema --output-file rules/profiler.schema.json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return e.emit(&out, bytes.NewBuffer(rules.Schema()))
 		},

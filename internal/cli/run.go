@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -95,6 +94,9 @@ func (e *env) runRun(cmd *cobra.Command, path string, f *runFlags) error {
 	if f.output.format != "table" && f.output.format != "json" {
 		return usage("unknown output format %q; write table or json", f.output.format)
 	}
+	if f.workers < 0 {
+		return usage("--workers %d is negative", f.workers)
+	}
 	cfg, err := e.config()
 	if err != nil {
 		return err
@@ -141,9 +143,7 @@ func (e *env) runRun(cmd *cobra.Command, path string, f *runFlags) error {
 	}
 	var out bytes.Buffer
 	if f.output.format == "json" {
-		enc := json.NewEncoder(&out)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(sum); err != nil {
+		if err := writeJSON(&out, sum); err != nil {
 			return err
 		}
 	} else {

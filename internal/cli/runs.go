@@ -62,7 +62,7 @@ func runOf(r *queue.Run) runJSON {
 func (e *env) runsListCommand() *cobra.Command {
 	var f runsFlags
 	cmd := &cobra.Command{
-		Use: "list", Short: "List runs, the newest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List runs, the newest first", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.runsList(cmd, &f) },
 	}
 	f.output.registerTable(cmd)

@@ -29,7 +29,7 @@ type serveFlags struct {
 func (e *env) serveCommand() *cobra.Command {
 	var f serveFlags
 	cmd := &cobra.Command{
-		Use: "serve", Short: "Serve metrics and pages of what was recorded, and send its alerts", Args: cobra.NoArgs,
+		Use: "serve", Short: "Serve metrics and pages of what was recorded, and send its alerts", Args: noArgs,
 		Long: `Serves /metrics, the web pages and health addresses over the history that check,
 profile and run record, and sends the messages that wait in its outbox.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.runServe(cmd, &f) },

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/profilerhq/profiler/internal/app"
-	"github.com/profilerhq/profiler/internal/exact"
 	"github.com/profilerhq/profiler/internal/queue"
 	"github.com/profilerhq/profiler/internal/store"
 	"github.com/profilerhq/profiler/internal/words"
@@ -72,7 +71,7 @@ func (e *env) adminStore(cmd *cobra.Command, url string, exists bool) (*store.St
 func (e *env) storeCheckCommand() *cobra.Command {
 	var url string
 	cmd := &cobra.Command{
-		Use: "check", Short: "Look for damage in the store", Args: cobra.NoArgs,
+		Use: "check", Short: "Look for damage in the store", Args: noArgs,
 		Long: `Asks the database for damage, decodes every stored profile and reads every result.
 Exit code 0: nothing found. 3: what is damaged is listed.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -102,7 +101,7 @@ Exit code 0: nothing found. 3: what is damaged is listed.`,
 func (e *env) storeVacuumCommand() *cobra.Command {
 	var url string
 	cmd := &cobra.Command{
-		Use: "vacuum", Short: "Give free space of the store back to the system", Args: cobra.NoArgs,
+		Use: "vacuum", Short: "Give free space of the store back to the system", Args: noArgs,
 		Long: `Rewrites the store without its free space and brings its statistics up to date. It
 waits for others and makes them wait, and needs the size of the store once more on
 the disk.`,
@@ -116,7 +115,11 @@ the disk.`,
 				s.Close() //nolint:errcheck // nothing was written
 				return &app.StoreError{Err: err}
 			}
-			fmt.Fprintf(e.stdout, "%s: %s before, %s after\n", s, exact.Size(before), exact.Size(after))
+			said := fmt.Sprintf("%s before, %s after", words.Size(before), words.Size(after))
+			if after >= before { // the statistics take some room too
+				said = words.Size(after) + ", there was no free space to give back"
+			}
+			fmt.Fprintf(e.stdout, "%s: %s\n", s, said)
 			return s.Close()
 		},
 	}

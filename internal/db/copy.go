@@ -50,7 +50,7 @@ func copyTable(ctx context.Context, from, into *Tx, table string) (n int64, err 
 		return 0, err
 	}
 	if before > 0 {
-		return 0, fmt.Errorf("the table has %d rows already; copy into an empty store", before)
+		return 0, fmt.Errorf("the table is not empty (rows: %d); copy into an empty store", before)
 	}
 	rows, err := from.Query(ctx, "SELECT * FROM "+table)
 	if err != nil {

@@ -201,14 +201,14 @@ func lengthText(c *profile.Column) string {
 	if c.Length == nil {
 		return ""
 	}
-	unit := "characters"
+	one, many := "character", "characters"
 	if c.Type == batch.List.String() {
-		unit = "items"
+		one, many = "item", "items"
 	}
 	if c.Length.Min == c.Length.Max {
-		return words.Count(c.Length.Min) + " " + unit
+		return words.Plural(c.Length.Min, one, many)
 	}
-	return words.Count(c.Length.Min) + " to " + words.Count(c.Length.Max) + " " + unit
+	return words.Count(c.Length.Min) + " to " + words.Plural(c.Length.Max, one, many)
 }
 
 // remark is one line below a profile.
@@ -292,7 +292,7 @@ func approximate(s *profile.Summary) string {
 	if worst >= 1 {
 		return "≈ is an estimate; its bound is in the JSON output"
 	}
-	return "≈ is an estimate, right to within " + words.Percent(worst) + " (three standard errors)"
+	return "≈ is an estimate, off by at most " + words.Percent(worst) + " of its value (three standard errors)"
 }
 
 // mixedText tells the types in a mixed column and where the first value stands

@@ -59,7 +59,7 @@ func TestCopy(t *testing.T) {
 		require.Positive(t, before)
 		require.Positive(t, after)
 	}
-	require.ErrorContains(t, a.CopyTo(ctx, b, func(string, int64) {}), "rows already; copy into an empty store")
+	require.ErrorContains(t, a.CopyTo(ctx, b, func(string, int64) {}), "the table is not empty (rows: 1); copy into an empty store")
 
 	_, err := c.DB().Exec(ctx, "UPDATE profile SET data = substr(data, 1, 40)")
 	require.NoError(t, err)

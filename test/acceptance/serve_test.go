@@ -191,6 +191,10 @@ func TestServiceWithWorkersOutside(t *testing.T) {
 		{"lease", `{"pipelin":"letters"}`, 400, "unknown field"},
 		{"lease", ``, 400, "empty"},
 		{"heartbeat", `{"lease":"x"}`, 400, "no lease"},
+		{"lease", `{"max":"five"}`, 400, `the message is not as it should be: "max" cannot be a string`},
+		{"lease", `[]`, 400, "send a JSON object, not array"},
+		{"lease", `{"max":1`, 400, "it ends too early"},
+		{"lease", `{"maks":1}`, 400, `unknown field "maks"`},
 		{"complete", `{"lease":"x","output":{"inline":"` + strings.Repeat("A", 9<<20) + `"}}`, 413, "8 MiB"},
 	} {
 		code, form := post(t, url+"/api/v1/work/"+tt.call, tt.body)
