@@ -266,7 +266,6 @@ func recordsJSON(all []queue.Reject) []recordJSON {
 	return out
 }
 
-
 // wideOptions are those of tables that are cut for a terminal alone.
 func (e *env) wideOptions(f *outputFlags) report.Options {
 	o := e.reportOptions(f, false)
