@@ -162,16 +162,12 @@ func (c *column) weighDescribed(w *weighing, v batch.Value, text []byte, texts b
 		c.sk.texts.add(hash, text, n)
 		hash = hashTyped(v, text)
 	}
-	to, source := &c.sk.typed, text
-	if v.Type != batch.Binary {
-		w.buf = canonical(v, v.Type).AppendText(w.buf[:0], false)
-		text = w.buf
-	}
 	if flags&flagWord != 0 {
-		to = &c.sk.words
-		c.sk.wordTexts.add(hashText(source), source, n)
+		c.sk.addWord(v, hash, text, n)
+	} else {
+		w.buf = appendMeaning(w.buf[:0], v, text)
+		c.sk.typed.add(hash, w.buf, n)
 	}
-	to.add(hash, text, n)
 	switch {
 	case v.Type == batch.Integer:
 		w.nums = append(w.nums, sketch.Weighted[float64]{Value: float64(v.Int), Weight: n})

@@ -77,11 +77,16 @@ type group struct {
 	top *sketch.Frequent
 	// counters is how many top is made with.
 	counters uint16
+	// meant is set where top keeps values by their meaning; see appendMeaning.
+	meant bool
 }
 
 func (g *group) init() {
 	if g.hll == nil {
 		g.hll, g.top = sketch.NewHLL(), sketch.NewFrequentOf(int(g.counters))
+		if g.meant {
+			g.top.Formed(formMeaning)
+		}
 	}
 }
 
@@ -272,7 +277,9 @@ func newSketches(name string, counters uint16) *sketches {
 	counters = max(counters, 256)
 	g := group{counters: counters}
 	seed := seedOf(name)
-	return &sketches{seed: seed, masks: masks{random: ^seed}, strings: g, typed: g, texts: g, words: g, wordTexts: g}
+	typed := g
+	typed.meant = true
+	return &sketches{seed: seed, masks: masks{random: ^seed}, strings: g, typed: typed, texts: g, words: g, wordTexts: g}
 }
 
 // merge adds the state of the same column of another part. o is unchanged.

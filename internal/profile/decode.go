@@ -244,6 +244,9 @@ func (r *reader) group(g *group) {
 	if (g.hll == nil) != (g.top == nil) {
 		r.fail()
 	}
+	if g.meant && g.top != nil {
+		g.top.Formed(formMeaning)
+	}
 }
 
 // leastEntry is how many bytes an entry of a dictionary takes at least: two fixed

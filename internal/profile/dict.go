@@ -121,7 +121,11 @@ func (d *dict) place(index uint32, hash uint64) {
 }
 
 func (d *dict) grow() {
-	d.slots = make([]uint32, 4*len(d.slots))
+	factor := 4
+	if len(d.slots) >= 4096 {
+		factor = 2 // many columns come to their limit little above
+	}
+	d.slots = make([]uint32, factor*len(d.slots))
 	for i := range d.entries {
 		d.place(uint32(i+1), d.entries[i].hash)
 	}

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/zeebo/xxh3"
@@ -71,6 +72,37 @@ func hashTyped(v batch.Value, text []byte) uint64 {
 	default:
 		return hashText(text)
 	}
+}
+
+// appendMeaning appends what stands for a typed value until somebody asks for its
+// canonical text; text is that of a Binary.
+func appendMeaning(b []byte, v batch.Value, text []byte) []byte {
+	b = append(b, byte(v.Type))
+	if v.Type == batch.Binary {
+		return append(b, cutText(text)...)
+	}
+	b = binary.LittleEndian.AppendUint64(b, bitsOf(v))
+	if v.Type == batch.Timestamp {
+		b = binary.LittleEndian.AppendUint16(b, uint16(v.Float)) // below 1,000
+	}
+	return b
+}
+
+// formMeaning appends the canonical text of what appendMeaning appended.
+func formMeaning(b, m []byte) []byte {
+	v, m := batch.Value{Type: batch.Type(m[0])}, m[1:]
+	switch v.Type {
+	case batch.Binary:
+		return append(b, m...)
+	case batch.Number:
+		v.Float = math.Float64frombits(binary.LittleEndian.Uint64(m))
+	default:
+		v.Int = int64(binary.LittleEndian.Uint64(m)) //nolint:gosec // bits
+		if v.Type == batch.Timestamp {
+			v.Float = float64(binary.LittleEndian.Uint16(m[8:]))
+		}
+	}
+	return canonical(v, v.Type).AppendText(b, false)
 }
 
 func b2i(b bool) int {

@@ -142,6 +142,11 @@ func (k *keyed) streamOf(sk *sketches) *stream {
 			return k.name[:]
 		}
 	}
+	names := k.stream.typed.text
+	k.stream.typed.text = func(i int) []byte {
+		k.stream.buf = appendMeaning(k.stream.buf[:0], batch.Value{Type: batch.Binary}, names(i))
+		return k.stream.buf
+	}
 	return k.stream
 }
 
@@ -193,6 +198,7 @@ func (c *column) flushKeyed(d *dict, texts bool) {
 	if c.sk == nil {
 		c.sk = newSketches(c.name, c.counters)
 	}
+	var meaning []byte
 	for _, e := range d.sorted() {
 		name := hashName(e.hash)
 		if e.typ == batch.String {
@@ -203,7 +209,8 @@ func (c *column) flushKeyed(d *dict, texts bool) {
 			c.sk.texts.add(e.hash, name[:], e.count)
 		}
 		name = hashName(e.bits)
-		c.sk.typed.add(e.bits, name[:], e.count)
+		meaning = appendMeaning(meaning[:0], batch.Value{Type: batch.Binary}, name[:])
+		c.sk.typed.add(e.bits, meaning, e.count)
 	}
 }
 

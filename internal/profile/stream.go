@@ -62,7 +62,7 @@ func newStream(seed uint64) *stream {
 		return func(i int) []byte { return cutText(s.v.Bytes(int(l.rows[i]))) }
 	}
 	s.strings.text, s.others.text = source(&s.strings), source(&s.others)
-	s.typed.text = s.canonical
+	s.typed.text = s.meaning
 	for i, d := range []*draw{&s.strings.draw, &s.others.draw, &s.typed.draw, &s.nums} {
 		d.sampler = sketch.NewSampler(mix64(uint64(i), seed))
 	}
@@ -72,14 +72,14 @@ func newStream(seed uint64) *stream {
 	return s
 }
 
-// canonical returns the text of a typed value without its source's spelling.
-func (s *stream) canonical(i int) []byte {
+// meaning returns what stands for a typed value.
+func (s *stream) meaning(i int) []byte {
 	row := int(s.typed.rows[i])
+	var text []byte
 	if s.v.Types[row] == batch.Binary {
-		return cutText(s.v.Bytes(row))
+		text = s.v.Bytes(row)
 	}
-	v := s.v.Value(row)
-	s.buf = canonical(v, v.Type).AppendText(s.buf[:0], false)
+	s.buf = appendMeaning(s.buf[:0], s.v.Value(row), text)
 	return s.buf
 }
 
@@ -146,7 +146,7 @@ func (c *column) addMixed(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) 
 			s.others.hashes, s.others.rows = append(s.others.hashes, hash), append(s.others.rows, int32(j)) //nolint:gosec // an index of a chunk
 			hash = hashTyped(val, text)
 			if flags&flagWord != 0 {
-				c.sk.addWord(val, hash, text)
+				c.sk.addWord(val, hash, text, 1)
 				s.collect(a, val)
 				continue
 			}
@@ -158,9 +158,9 @@ func (c *column) addMixed(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) 
 }
 
 // addWord counts a spelling of NaN or infinity; hash is that of its meaning.
-func (s *sketches) addWord(v batch.Value, hash uint64, text []byte) {
-	s.words.add(hash, v.AppendText(nil, false), 1)
-	s.wordTexts.add(hashText(text), text, 1)
+func (s *sketches) addWord(v batch.Value, hash uint64, text []byte, n uint64) {
+	s.words.add(hash, v.AppendText(nil, false), n)
+	s.wordTexts.add(hashText(text), text, n)
 }
 
 func (s *stream) begin(v *batch.Vector) {

@@ -57,13 +57,7 @@ type span struct{ low, middle, high float64 }
 // the bounds are as sure as those of the counts and of distinct.
 func (f *Frequent) Entropy(n uint64, distinct, distinctError float64) EntropyRange {
 	if f.purged == 0 && f.sampled == 0 {
-		e := Entropy(func(yield func(uint64) bool) {
-			for i := range f.counters {
-				if !yield(f.counters[i].count) {
-					return
-				}
-			}
-		})
+		e := Entropy(slices.Values(f.counts))
 		return EntropyRange{e, e, e}
 	}
 	if n == 0 {
@@ -83,11 +77,11 @@ func (f *Frequent) Entropy(n uint64, distinct, distinctError float64) EntropyRan
 // of the rows no lower bound covers. Lower bounds of samples that exceed the
 // rows together are scaled down to them.
 func (f *Frequent) spans(rows float64) (held []span, rest float64) {
-	held = make([]span, len(f.counters))
+	held = make([]span, len(f.counts))
 	var sum float64
-	for i := range f.counters {
-		low, high := f.bounds(f.counters[i].count)
-		middle := float64(f.counters[i].count) + float64(f.purged)
+	for i, n := range f.counts {
+		low, high := f.bounds(n)
+		middle := float64(n) + float64(f.purged)
 		held[i] = span{float64(low), middle, min(float64(high), rows)}
 		sum += held[i].low
 	}

@@ -124,13 +124,13 @@ func TestEntropyBoundsAgainstAllColumns(t *testing.T) {
 		used := 0
 		for range r.IntN(3) {
 			c := uint64(1 + r.IntN(4))
-			f.push(r.Uint64(), nil, c)
+			f.push(r.Uint64(), 0, c)
 			used += int(c)
 		}
 		if used > rows {
 			continue
 		}
-		distinct := len(f.counters) + 1 + r.IntN(6)
+		distinct := len(f.counts) + 1 + r.IntN(6)
 		e := f.Entropy(uint64(rows), float64(distinct), 0)
 		counts := make([]uint64, 0, distinct)
 		var walk func(left int)
@@ -144,8 +144,8 @@ func TestEntropyBoundsAgainstAllColumns(t *testing.T) {
 				return
 			}
 			low, high := uint64(0), purged
-			if i < len(f.counters) {
-				low = f.counters[i].count
+			if i < len(f.counts) {
+				low = f.counts[i]
 				high = low + purged
 			}
 			for c := low; c <= high && int(c) <= left; c++ {

@@ -23,6 +23,10 @@ const (
 	// maxRate is the most rows that a sampled one may stand for.
 	maxRate = 64
 
+	// maxFrequentText is how long a text of an encoded summary may be: much more
+	// than anybody keeps.
+	maxFrequentText = 1 << 16
+
 	// frequentSmall is the size of the histogram in which a purge looks for its
 	// median first.
 	frequentSmall = 64
@@ -35,9 +39,13 @@ const (
 // hash alone. A column with very many distinct values may enter as a sample;
 // then all bounds include its error. The zero value is an empty summary.
 type Frequent struct {
-	// counters holds the live counters; between len and cap lie dead ones whose
-	// text buffers are used again.
-	counters []counter
+	// The counters: those of a value have the same place in each of these.
+	hashes, counts []uint64
+	ends           []uint32 // of its text in texts, where that of the one before ends
+	texts          []byte
+	form           func(b, text []byte) []byte
+	raw            bool // texts come as form wants them
+	late           int  // counters at the end that have a row in the place of a text
 	// index is an open addressing table, 0 is free. It has at least twice as
 	// many slots as there are counters.
 	index   []uint32
@@ -46,11 +54,6 @@ type Frequent struct {
 	sampled uint64 // rows that sampled ones stand for
 	rate    uint64 // the most rows that one of them stands for; 0 without any
 	scratch []uint64
-}
-
-type counter struct {
-	hash, count uint64
-	text        []byte
 }
 
 // Item is a frequent value. Its true count is at least Count and at most
@@ -72,6 +75,14 @@ func NewFrequentOf(n int) *Frequent {
 	return &Frequent{fewer: frequentCounters - min(frequentCounters, max(16, n))}
 }
 
+// Formed makes the summary keep the texts that it is given from now on as they
+// are until they are asked for: form appends the text that they stand for to b.
+// Most values of a long column lose their counters again, and theirs is then
+// never made.
+func (f *Frequent) Formed(form func(b, text []byte) []byte) {
+	f.form, f.raw = form, true
+}
+
 // most is how many counters the summary holds.
 func (f *Frequent) most() int { return frequentCounters - f.fewer }
 
@@ -80,7 +91,7 @@ func (f *Frequent) most() int { return frequentCounters - f.fewer }
 // nothing. The total of all n must stay below 2^64.
 func (f *Frequent) Add(hash uint64, text []byte, n uint64) {
 	if k := f.find(hash); k >= 0 {
-		f.counters[k].count += n
+		f.counts[k] += n
 		return
 	}
 	if n > 0 {
@@ -92,26 +103,20 @@ func (f *Frequent) Add(hash uint64, text []byte, n uint64) {
 // text of value i and is asked for values that get a new counter alone; the
 // memory may be used again after the next call.
 func (f *Frequent) AddSlice(hashes []uint64, text func(i int) []byte) {
-	index := f.index
-	mask := uint64(len(index)) - 1
-next:
-	for i, hash := range hashes {
-		if len(index) > 0 {
-			for at := hash & mask; ; at = (at + 1) & mask {
-				e := index[at&(uint64(len(index))-1)]
-				if e == 0 {
-					break
-				}
-				if k := e&frequentNumber - 1; e>>12 == uint32(hash>>44) && f.counters[k].hash == hash {
-					f.counters[k].count++
-					continue next
-				}
+	var slots [256]uint32
+	for from := 0; from < len(hashes); from += len(slots) {
+		part := hashes[from:min(from+len(slots), len(hashes))]
+		f.look(part, &slots)
+		for i, hash := range part {
+			// A counter that has moved has another hash.
+			if k := slots[i]&frequentNumber - 1; uint(k) < uint(len(f.counts)) && f.hashes[k] == hash {
+				f.counts[k]++
+			} else {
+				f.addLate(hash, from+i, 1)
 			}
 		}
-		f.insert(hash, text(i), 1)
-		index = f.index
-		mask = uint64(len(index)) - 1
 	}
+	f.settle(text)
 }
 
 // AddSample counts the rows that a Sampler drew from a slice of values with
@@ -132,46 +137,102 @@ func (f *Frequent) AddSample(hashes []uint64, sample Sample, text func(i int) []
 		if i == len(sample.Rows)-1 {
 			n = uint64(sample.Last)
 		}
-		if k := f.find(hash); k >= 0 {
-			f.counters[k].count += n
-		} else {
-			f.insert(hash, text(int(row)), n)
-		}
+		f.addLate(hash, int(row), n)
+	}
+	f.settle(text)
+}
+
+// addLate counts a value n times. Its text is that of a row, which settle asks
+// for: many a counter is lost before.
+func (f *Frequent) addLate(hash uint64, row int, n uint64) {
+	if k := f.find(hash); k >= 0 {
+		f.counts[k] += n
+		return
+	}
+	f.makeRoom()
+	f.late++
+	f.push(hash, uint32(row), n) //nolint:gosec // rows of a slice
+	f.enter()
+}
+
+// settle gives the counters that came since the last time their texts.
+func (f *Frequent) settle(text func(i int) []byte) {
+	for k := len(f.counts) - f.late; f.late > 0; k++ {
+		f.ends[k] = f.keep(text(int(f.ends[k])), f.raw)
+		f.late--
 	}
 }
 
 func (f *Frequent) insert(hash uint64, text []byte, n uint64) {
-	if len(f.counters) >= f.most() {
+	f.makeRoom()
+	f.push(hash, f.keep(text, f.raw), n)
+	f.enter()
+}
+
+func (f *Frequent) makeRoom() {
+	if len(f.counts) >= f.most() {
 		f.purge()
 	}
-	f.push(hash, text, n)
-	if 2*len(f.counters) > len(f.index) {
-		f.reindex()
-		return
+}
+
+// unformed marks the end of a text that form has not seen.
+const unformed = 1 << 31
+
+// keep appends the text of the next counter and returns where it ends.
+func (f *Frequent) keep(text []byte, raw bool) (end uint32) {
+	f.texts = append(f.texts, text...)
+	end = uint32(len(f.texts)) //nolint:gosec // 4,096 texts of maxFrequentText at most
+	if raw {
+		end |= unformed
 	}
-	f.place(len(f.counters) - 1)
+	return end
 }
 
 // push appends a counter without touching the index.
-func (f *Frequent) push(hash uint64, text []byte, n uint64) {
-	k := len(f.counters)
-	if k < cap(f.counters) {
-		f.counters = f.counters[:k+1]
-	} else {
-		f.counters = append(f.counters, counter{})
+func (f *Frequent) push(hash uint64, end uint32, n uint64) {
+	if n := len(f.counts); n == cap(f.counts) {
+		more := max(min(max(4*n, 16), f.most())-n, 1)
+		f.hashes, f.counts, f.ends = slices.Grow(f.hashes, more), slices.Grow(f.counts, more), slices.Grow(f.ends, more)
 	}
-	c := &f.counters[k]
-	c.hash, c.count, c.text = hash, n, append(c.text[:0], text...)
+	f.hashes, f.counts, f.ends = append(f.hashes, hash), append(f.counts, n), append(f.ends, end)
+}
+
+// enter makes the last counter known to the index.
+func (f *Frequent) enter() {
+	if 2*len(f.counts) > len(f.index) {
+		f.reindex()
+		return
+	}
+	f.place(len(f.counts) - 1)
+}
+
+// kept returns the text of counter k as it was given; raw says that form has not
+// seen it.
+func (f *Frequent) kept(k int) (text []byte, raw bool) {
+	start := uint32(0)
+	if k > 0 {
+		start = f.ends[k-1] &^ unformed
+	}
+	return f.texts[start : f.ends[k]&^unformed], f.ends[k]&unformed != 0
+}
+
+// text returns the text of counter k, which may lie in the memory of buf.
+func (f *Frequent) text(k int, buf []byte) []byte {
+	text, raw := f.kept(k)
+	if raw {
+		return f.form(buf[:0], text)
+	}
+	return text
 }
 
 // place enters counter k into the index.
 func (f *Frequent) place(k int) {
 	mask := uint64(len(f.index)) - 1
-	i := f.counters[k].hash & mask
+	i := f.hashes[k] & mask
 	for f.index[i] != 0 {
 		i = (i + 1) & mask
 	}
-	f.index[i] = indexEntry(f.counters[k].hash, k)
+	f.index[i] = indexEntry(f.hashes[k], k)
 }
 
 // indexEntry is the entry of the index for counter k.
@@ -180,7 +241,7 @@ func indexEntry(hash uint64, k int) uint32 { return uint32(hash>>44)<<12 | uint3
 // reindex builds the index anew, four times larger if it is too small.
 func (f *Frequent) reindex() {
 	size := max(frequentMinSlots, len(f.index))
-	for size < 2*len(f.counters) {
+	for size < 2*len(f.counts) {
 		size *= 4
 	}
 	if size == len(f.index) {
@@ -188,8 +249,22 @@ func (f *Frequent) reindex() {
 	} else {
 		f.index = make([]uint32, size)
 	}
-	for k := range f.counters {
+	for k := range f.hashes {
 		f.place(k)
+	}
+}
+
+// look returns what the index has where the search for each of the hashes begins.
+// The processor reads many places at a time, but waits for one after the other
+// where it first has to find out what to do next.
+func (f *Frequent) look(hashes []uint64, slots *[256]uint32) {
+	if len(f.index) == 0 {
+		clear(slots[:])
+		return
+	}
+	mask := uint64(len(f.index)) - 1
+	for i, hash := range hashes {
+		slots[i&255] = f.index[hash&mask]
 	}
 }
 
@@ -204,7 +279,7 @@ func (f *Frequent) find(hash uint64) int {
 		if e == 0 {
 			return -1
 		}
-		if k := int(e&frequentNumber) - 1; e>>12 == uint32(hash>>44) && f.counters[k].hash == hash {
+		if k := int(e&frequentNumber) - 1; e>>12 == uint32(hash>>44) && f.hashes[k] == hash {
 			return k
 		}
 	}
@@ -213,7 +288,7 @@ func (f *Frequent) find(hash uint64) int {
 // purge takes the median from all counts, which frees at least half of the
 // counters.
 func (f *Frequent) purge() {
-	f.lower(f.rank(len(f.counters) / 2))
+	f.lower(f.rank(len(f.counts) / 2))
 	f.reindex()
 }
 
@@ -221,8 +296,8 @@ func (f *Frequent) purge() {
 // is small: then one pass over the counts finds it.
 func (f *Frequent) rank(k int) uint64 {
 	var small [frequentSmall]uint16
-	for i := range f.counters {
-		small[min(f.counters[i].count, frequentSmall-1)]++
+	for _, n := range f.counts {
+		small[min(n, frequentSmall-1)]++
 	}
 	rest := k
 	for v, n := range small[:frequentSmall-1] {
@@ -230,27 +305,33 @@ func (f *Frequent) rank(k int) uint64 {
 			return uint64(v)
 		}
 	}
-	f.scratch = f.scratch[:0]
-	for i := range f.counters {
-		f.scratch = append(f.scratch, f.counters[i].count)
-	}
+	f.scratch = append(f.scratch[:0], f.counts...)
 	return selectRank(f.scratch, k)
 }
 
 // lower takes v from all counts and drops those that have nothing left.
 func (f *Frequent) lower(v uint64) {
 	f.purged += v
-	live := 0
-	for i := range f.counters {
-		if f.counters[i].count <= v {
-			continue
+	live, from, to := 0, uint32(0), uint32(0)
+	settled := len(f.counts) - f.late
+	f.late = 0
+	for i, n := range f.counts {
+		end := f.ends[i]
+		next := end &^ unformed
+		if n > v {
+			f.hashes[live], f.counts[live] = f.hashes[i], n-v
+			if i < settled {
+				to += uint32(copy(f.texts[to:], f.texts[from:next])) //nolint:gosec // see keep
+				end = to | end&unformed
+			} else {
+				f.late++
+			}
+			f.ends[live] = end
+			live++
 		}
-		f.counters[i].count -= v
-		// Swapping keeps the text buffer of the dead counter.
-		f.counters[live], f.counters[i] = f.counters[i], f.counters[live]
-		live++
+		from = next
 	}
-	f.counters = f.counters[:live]
+	f.hashes, f.counts, f.ends, f.texts = f.hashes[:live], f.counts[:live], f.ends[:live], f.texts[:to]
 }
 
 // selectRank returns the k-th smallest value of v, counted from 0, and
@@ -290,22 +371,26 @@ func selectRank(v []uint64, k int) uint64 {
 // "Mergeable Summaries", 2012. Merging two summaries gives the same in either
 // order.
 func (f *Frequent) Merge(o *Frequent) {
-	for i := range o.counters {
-		c := &o.counters[i]
-		if k := f.find(c.hash); k >= 0 {
-			f.counters[k].count += c.count
+	if o.form != nil {
+		f.form = o.form
+	}
+	for i, hash := range o.hashes {
+		if k := f.find(hash); k >= 0 {
+			f.counts[k] += o.counts[i]
 		} else {
-			f.push(c.hash, c.text, c.count)
+			text, raw := o.kept(i)
+			f.push(hash, f.keep(text, raw), o.counts[i])
 		}
 	}
 	f.purged += o.purged
 	f.sampled += o.sampled
 	f.rate = max(f.rate, o.rate)
 	f.fewer = min(f.fewer, o.fewer)
-	if n := len(f.counters); n > f.most() {
+	if n := len(f.counts); n > f.most() {
 		f.lower(f.rank(n - 1 - f.most()))
-		// A copy, so that the memory beyond the limit is given back.
-		f.counters = append(make([]counter, 0, f.most()), f.counters...)
+		// Copies, so that the memory beyond the limit is given back.
+		f.hashes, f.counts = slices.Clone(f.hashes), slices.Clone(f.counts)
+		f.ends, f.texts = slices.Clone(f.ends), slices.Clone(f.texts)
 	}
 	f.reindex()
 }
@@ -359,13 +444,14 @@ func (f *Frequent) bounds(count uint64) (low, high uint64) {
 func (f *Frequent) Top(n int) []Item {
 	items := make([]Item, 0, 64)
 	limit := f.Error()
-	for i := range f.counters {
-		c := &f.counters[i]
-		if c.count <= limit {
+	var buf []byte
+	for i, n := range f.counts {
+		if n <= limit {
 			continue
 		}
-		if low, high := f.bounds(c.count); low > limit {
-			items = append(items, Item{c.hash, string(c.text), c.count, high - c.count})
+		if low, high := f.bounds(n); low > limit {
+			buf = f.text(i, buf)
+			items = append(items, Item{f.hashes[i], string(buf), n, high - n})
 		}
 	}
 	slices.SortFunc(items, func(a, b Item) int {
@@ -385,20 +471,21 @@ func (f *Frequent) AppendBinary(b []byte) ([]byte, error) {
 		b = binary.AppendUvarint(b, f.rate)
 	}
 	b = binary.AppendUvarint(b, f.purged)
-	b = binary.AppendUvarint(b, uint64(len(f.counters)))
-	order := make([]int, len(f.counters))
+	b = binary.AppendUvarint(b, uint64(len(f.counts)))
+	order := make([]int, len(f.counts))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(i, j int) int {
-		return cmp.Compare(f.counters[i].hash, f.counters[j].hash)
+		return cmp.Compare(f.hashes[i], f.hashes[j])
 	})
+	var buf []byte
 	for _, i := range order {
-		c := &f.counters[i]
-		b = binary.LittleEndian.AppendUint64(b, c.hash)
-		b = binary.AppendUvarint(b, c.count)
-		b = binary.AppendUvarint(b, uint64(len(c.text)))
-		b = append(b, c.text...)
+		text := f.text(i, buf)
+		b = binary.LittleEndian.AppendUint64(b, f.hashes[i])
+		b = binary.AppendUvarint(b, f.counts[i])
+		b = binary.AppendUvarint(b, uint64(len(text)))
+		b = append(b, text...)
 	}
 	return b, nil
 }
@@ -422,7 +509,11 @@ func (f *Frequent) UnmarshalBinary(b []byte) error {
 		if r.err != nil {
 			break
 		}
-		if i > 0 && hash <= out.counters[i-1].hash {
+		if len(text) > maxFrequentText {
+			r.fail("a text has %d bytes", len(text))
+			break
+		}
+		if i > 0 && hash <= out.hashes[i-1] {
 			r.fail("the hashes do not ascend")
 			break
 		}
@@ -431,7 +522,7 @@ func (f *Frequent) UnmarshalBinary(b []byte) error {
 			r.fail("a count is out of range")
 			break
 		}
-		out.push(hash, text, count)
+		out.push(hash, out.keep(text, false), count)
 	}
 	if err := r.close(); err != nil {
 		return err

@@ -120,8 +120,8 @@ func TestFrequentSampledBoundsHold(t *testing.T) {
 					truth := column.truth()
 					runs++
 					held := map[string]bool{}
-					for i := range f.counters {
-						held[string(f.counters[i].text)] = true
+					for i := range f.counts {
+						held[string(f.text(i, nil))] = true
 					}
 					for _, item := range f.Top(len(truth)) {
 						shown++
@@ -158,9 +158,9 @@ func TestFrequentSampledCountsAreUnbiased(t *testing.T) {
 	for seed := range uint64(seeds) {
 		f := NewFrequent()
 		column.feed(f, &Sampler{random: mix(seed), seen: 1 << 40}, 101)
-		for _, c := range f.counters {
-			if string(c.text) == "1" {
-				d := float64(c.count) - truth
+		for i, n := range f.counts {
+			if string(f.text(i, nil)) == "1" {
+				d := float64(n) - truth
 				sum += d
 				squares += d * d
 			}

@@ -30,17 +30,16 @@ func frequentOf(v []float64) *Frequent {
 // bound is missing, and that Top shows exactly what it may.
 func requireBounds(t *testing.T, truth map[string]uint64, f *Frequent) {
 	t.Helper()
-	require.LessOrEqual(t, len(f.counters), frequentCounters)
+	require.LessOrEqual(t, len(f.counts), frequentCounters)
 	held := map[string]uint64{}
 	shown := 0
-	for i := range f.counters {
-		c := &f.counters[i]
-		held[string(c.text)] = c.count
-		if c.count > f.Error() {
+	for i := range f.counts {
+		held[string(f.text(i, nil))] = f.counts[i]
+		if f.counts[i] > f.Error() {
 			shown++
 		}
 	}
-	require.Len(t, held, len(f.counters), "each value has one counter")
+	require.Len(t, held, len(f.counts), "each value has one counter")
 	var total uint64
 	for text, n := range truth {
 		total += n
@@ -304,4 +303,49 @@ func FuzzFrequentUnmarshal(f *testing.F) {
 			s.Merge(other)
 		}
 	})
+}
+
+// TestFrequentFormsTextsWhenAsked proves that a summary which keeps what its
+// texts are made of is the same, through purges, merging and encoding, as one
+// that is given the texts.
+func TestFrequentFormsTextsWhenAsked(t *testing.T) {
+	t.Parallel()
+	form := func(b, text []byte) []byte { return append(append(b, "value "...), text...) }
+	fill := func(seed uint64, formed bool) *Frequent {
+		f := NewFrequentOf(64)
+		if formed {
+			f.Formed(form)
+		}
+		r := newRand(seed)
+		hashes := make([]uint64, 700)
+		for i := range hashes {
+			hashes[i] = mix(r.Uint64N(30 + r.Uint64N(400)))
+		}
+		f.AddSlice(hashes, func(i int) []byte {
+			text := strconv.AppendUint(nil, hashes[i], 10)
+			if !formed {
+				text = form(nil, text)
+			}
+			return text
+		})
+		return f
+	}
+	for seed := range uint64(20) {
+		want, got, plain := fill(seed, false), fill(seed, true), NewFrequent()
+		require.NotZero(t, want.Error(), "there were purges")
+		plain.Merge(got)
+		for _, f := range []*Frequent{got, plain} {
+			require.Equal(t, want.Top(10), f.Top(10))
+			require.Equal(t, encode(t, want), encode(t, f))
+		}
+		other := fill(seed+100, false)
+		want.Merge(other)
+		got.Merge(other)
+		require.Equal(t, encode(t, want), encode(t, got), "with texts that were formed before")
+		var back Frequent
+		require.NoError(t, back.UnmarshalBinary(encode(t, got)))
+		back.Formed(form)
+		back.Add(7, []byte("7"), 1_000)
+		require.Equal(t, "value 7", back.Top(1)[0].Text)
+	}
 }
