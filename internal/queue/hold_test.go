@@ -57,7 +57,7 @@ func TestHeartbeatsPassOverALock(t *testing.T) {
 		c.add(time.Second)
 		writer, err := q.DB().Writer().BeginTxx(t.Context(), nil)
 		require.NoError(t, err)
-		defer writer.Rollback() //nolint:errcheck // that is its end
+		defer writer.Rollback()
 		_, err = writer.ExecContext(t.Context(), "UPDATE unit SET body = 'x' WHERE unit = $1", leases[0].Unit)
 		require.NoError(t, err)
 		over, err := q.Heartbeats(t.Context(), []*queue.Lease{&leases[0], &leases[1]}, lease)

@@ -101,7 +101,7 @@ func checkOf(s *rules.Set, c *checks.Check) Check {
 	return out
 }
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"plural": func(n int, word string) string { return words.Things(n, word) }, "join": strings.Join}).Parse(page))
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"plural": words.Things[int], "join": strings.Join}).Parse(page))
 
 // HTML writes the catalogue as one file that needs no other.
 func (c *Catalogue) HTML(w io.Writer) error { return pageTemplate.Execute(w, c) }
