@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +20,9 @@ import (
 	"github.com/profilerhq/profiler/internal/db"
 	"github.com/profilerhq/profiler/internal/dbtest"
 	"github.com/profilerhq/profiler/internal/metrics"
+	"github.com/profilerhq/profiler/internal/pipeline"
 	"github.com/profilerhq/profiler/internal/queue"
+	"github.com/profilerhq/profiler/internal/runner"
 	"github.com/profilerhq/profiler/internal/store"
 )
 
@@ -120,6 +125,82 @@ func TestDeadUnitsOfSeveralProcessesAreOneIncident(t *testing.T) {
 		require.Len(t, ended, 1)
 		require.Equal(t, alert.Resolved, ended[0].Status)
 		require.Zero(t, ended[0].Flaps)
+	})
+}
+
+// lazy shows a value as it is when it is shown.
+type lazy struct{ v *[]string }
+
+func (l lazy) String() string { return fmt.Sprint(*l.v) }
+
+// Whatever makes a unit dead, its step has an incident that says so.
+func TestEveryWayToBeDeadIsTold(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		dir := t.TempDir()
+		const ways = `version: 1
+pipeline: ways
+source: {watch: "in/*.csv"}
+steps:
+  data:     {sh: "cat >/dev/null; exit 65"}
+  attempts: {sh: "cat >/dev/null; exit 3", retry: {attempts: 2, backoff: 1ms}}
+  timeout:  {sh: "sleep 60", timeout: {run: 50ms}, retry: {attempts: 1}}
+  queue:    {sh: "sleep 1.2; cat", timeout: {queue: 1s}, workers: {min: 1, max: 1, scale_at: 1}}
+  outside:  {worker: true}
+  fine:     {sh: "cat"}
+`
+		for name, text := range map[string]string{"in/1.csv": "n\n1\n", "in/2.csv": "n\n2\n", "in/3.csv": "n\n3\n", "p.yaml": ways} {
+			require.NoError(t, os.MkdirAll(filepath.Join(dir, "in"), 0o755))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		}
+		l := newLetters(t, url)
+		p, err := pipeline.Load(filepath.Join(dir, "p.yaml"))
+		require.NoError(t, err)
+		served, err := l.app.Pipelines(t.Context(), []*pipeline.Pipeline{p}, app.RunOptions{Workers: 8, Look: 5 * time.Millisecond})
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		var working sync.WaitGroup
+		defer working.Wait()
+		defer stop()
+		working.Go(func() {
+			if err := served.Serve(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		working.Go(func() { // a worker that speaks HTTP
+			for n := 0; n < 3; {
+				work, err := served.Broker.Lease(t.Context(), "ways", "outside", "w", 1, time.Minute)
+				if err != nil || len(work) == 0 {
+					t.Error("no work", err)
+					return
+				}
+				_, err = served.Broker.Fail(t.Context(), work[0].Lease, runner.ClassData, "not a number", 0)
+				if err != nil {
+					t.Error(err)
+				}
+				n++
+			}
+		})
+		l.offer("other", "crash", 1)
+		var told []string
+		want := []string{"other/crash 1 crash", "ways/attempts 3 attempts", "ways/data 3 data", "ways/outside 3 data", "ways/queue 2 timeout", "ways/timeout 3 timeout"}
+		require.Eventually(t, func() bool {
+			// Each claim takes back what the one before has lost, unless the service has.
+			_, err := l.q.Claim(t.Context(), queue.ClaimRequest{Pipeline: "other", Step: "crash", Worker: "w", Max: 1, Lease: -time.Second})
+			if err != nil {
+				t.Error(err)
+			}
+			told = nil
+			for _, i := range l.incidents(true) {
+				n := i.DeadLetters.Dead
+				if i.DeadStep() == "queue" {
+					n = min(n, 2) // on a busy machine the first one waits too long as well
+				}
+				told = append(told, fmt.Sprint(i.Dataset, " ", n, " ", i.DeadLetters.First.Cause))
+			}
+			slices.Sort(told)
+			return slices.Equal(want, told)
+		}, time.Minute, 20*time.Millisecond, "%s", lazy{&told})
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/profilerhq/profiler/internal/alert/webhook"
 	"github.com/profilerhq/profiler/internal/dbtest"
 	"github.com/profilerhq/profiler/internal/failpoint"
+	"github.com/profilerhq/profiler/internal/queue"
 )
 
 // told is a message that a receiver got.
@@ -89,7 +90,14 @@ func (r *receiver) first(dataset string) (all []told) {
 	return all
 }
 
-// watched is a service over pipelines that are judged, with a receiver.
+// The steps of watched pipelines: one whose data go wrong, and one that gives its
+// units up until somebody has mended it.
+const (
+	judgedStep = `run: [cat], format: {in: csv, out: csv}, rules: ../rules.yaml, on_fail: quarantine`
+	dyingStep  = `sh: "if [ -e mended ]; then cat; else cat >/dev/null; exit 65; fi"`
+)
+
+// watched is a service over pipelines with one step, with a receiver.
 type watched struct {
 	*plant
 	receiver  *receiver
@@ -99,7 +107,7 @@ type watched struct {
 	kills     int
 }
 
-func newWatched(t *testing.T, store string, pipelines int) *watched {
+func newWatched(t *testing.T, store, step string, pipelines int) *watched {
 	t.Helper()
 	w := &watched{plant: newPlant(t, store, 0), receiver: &receiver{times: map[string]int{}}, pipelines: pipelines}
 	server := httptest.NewServer(w.receiver)
@@ -108,7 +116,7 @@ func newWatched(t *testing.T, store string, pipelines int) *watched {
 	require.NoError(t, os.Mkdir(filepath.Join(w.dir, "pipes"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "rules.yaml"), []byte("version: 1\nchecks: [{row_count: {max: 1}}]\n"), 0o600))
 	for i := range pipelines {
-		text := fmt.Sprintf("version: 1\npipeline: p%d\nsource: {http: /in/p%d}\nsteps: {a: {run: [cat], format: {in: csv, out: csv}, rules: ../rules.yaml, on_fail: quarantine, timeout: {heartbeat: 1s}, retry: {attempts: 1000, backoff: 10ms}, workers: {max: 1}}}\n", i, i)
+		text := fmt.Sprintf("version: 1\npipeline: p%d\nsource: {http: /in/p%d}\nsteps: {a: {%s, timeout: {heartbeat: 1s}, retry: {attempts: 1000, backoff: 10ms}, workers: {max: 1}}}\n", i, i, step)
 		require.NoError(t, os.WriteFile(filepath.Join(w.dir, "pipes", fmt.Sprintf("p%d.yaml", i)), []byte(text), 0o600))
 	}
 	w.config("pipelines: [pipes]\nalerts:\n  group_wait: 1s\n  resolve_after: 1\n  channels: {hook: {webhook: {url: \"" + server.URL + "\"}}}\n  routes: [{channels: [hook]}]\n")
@@ -184,6 +192,43 @@ func (w *watched) story(env func() string) {
 		w.send(i, "good", "n\n1\n", env)
 	}
 	w.until(env, w.has("resolved"))
+	w.toldOnce()
+}
+
+// deadStory lets a unit of every pipeline die, and go through when its step is
+// mended, under faults. The second half has a service of its own.
+func (w *watched) deadStory(dying, mending func() string) {
+	w.t.Helper()
+	for i := range w.pipelines {
+		w.send(i, "bad", "n\n1\n", dying)
+	}
+	w.until(dying, w.has("firing"))
+	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, "pipes", "mended"), nil, 0o600))
+	if w.service != nil {
+		w.service.kill()
+		w.service = nil
+	}
+	out, err := w.command("A=b", "dlq", "replay", "--all").CombinedOutput()
+	require.NoError(w.t, err, string(out))
+	w.until(mending, w.has("resolved"))
+	w.toldOnce()
+	q, d := w.queue()
+	for i := range w.pipelines {
+		rows, err := q.Units(w.t.Context(), queue.Filter{Pipeline: fmt.Sprintf("p%d", i)})
+		require.NoError(w.t, err)
+		require.Len(w.t, rows, 1)
+		require.Equal(w.t, queue.Done, rows[0].State)
+	}
+	var incidents, open int
+	require.NoError(w.t, d.Get(w.t.Context(), &incidents, "SELECT count(*) FROM incident"))
+	require.NoError(w.t, d.Get(w.t.Context(), &open, "SELECT count(*) FROM incident WHERE status <> 'resolved'"))
+	require.Equal(w.t, []int{w.pipelines, 0}, []int{incidents, open})
+}
+
+// toldOnce checks that every pipeline was told as opened and as resolved, once and
+// in this order.
+func (w *watched) toldOnce() {
+	w.t.Helper()
 	repeats := 0
 	for i := range w.pipelines {
 		all := w.receiver.first(dataset(i))
@@ -218,7 +263,7 @@ func TestAlertsAtFailpoints(t *testing.T) {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
 			dbtest.Each(t, func(t *testing.T, url string) {
-				w := newWatched(t, url, either(2, 4))
+				w := newWatched(t, url, judgedStep, either(2, 4))
 				w.receiver.trouble(either(1, 4))
 				lives := 0
 				w.story(func() string {
@@ -233,6 +278,35 @@ func TestAlertsAtFailpoints(t *testing.T) {
 	}
 }
 
+// The service is killed in the middle of the transaction that makes a unit dead, or
+// lets it go through, after it, and around the sending.
+func TestDeadUnitsAtFailpoints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts the service many times")
+	}
+	t.Parallel()
+	for _, place := range either([]string{"in_commit", "after_commit"}, []string{"before_commit", "in_commit", "after_commit", "after_send", "after_settle"}) {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			dbtest.Each(t, func(t *testing.T, url string) {
+				w := newWatched(t, url, dyingStep, either(2, 4))
+				w.receiver.trouble(either(1, 4))
+				killing := func() func() string {
+					lives := 0
+					return func() string {
+						if lives++; lives > 2 { // the third loss would be a death of another kind
+							return "A=b"
+						}
+						return fmt.Sprintf("%s=%s:kill:%d", failpoint.Env, place, lives)
+					}
+				}
+				w.deadStory(killing(), killing())
+				require.GreaterOrEqual(t, w.kills, 2, "the failpoint %s was not met in both halves", place)
+			})
+		})
+	}
+}
+
 // The service is killed at random moments.
 func TestAlertsUnderKills(t *testing.T) {
 	if !long() {
@@ -240,7 +314,7 @@ func TestAlertsUnderKills(t *testing.T) {
 	}
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		w := newWatched(t, url, 8)
+		w := newWatched(t, url, judgedStep, 8)
 		rng := rand.New(rand.NewPCG(7, 8))
 		var killer sync.WaitGroup
 		over := make(chan struct{})
