@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/profilerhq/profiler/internal/batch"
@@ -217,8 +218,21 @@ func (k *knife) find() bool {
 	return k.column >= 0
 }
 
+// maxNamed is how many columns a message names.
+const maxNamed = 20
+
 func (k *knife) noColumn() error {
-	return &DataError{fmt.Sprintf("there is no column %q for the time", k.by.Column)}
+	var names []string
+	for _, c := range k.reader.Columns() {
+		names = append(names, c.Name)
+	}
+	switch {
+	case len(names) == 0:
+		names = []string{"none"}
+	case len(names) > maxNamed:
+		names = append(names[:maxNamed], "…")
+	}
+	return &DataError{fmt.Sprintf("there is no column %q for the time; there are %s", k.by.Column, strings.Join(names, ", "))}
 }
 
 // take writes the rows of a chunk, and the records that stand between them.

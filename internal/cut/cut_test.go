@@ -76,9 +76,11 @@ func TestSpans(t *testing.T) {
 		"at,n\n2026-03-01T10:59:59Z,1\n2026-03-01T10:00:00Z,4\n", "at,n\n,3\nsoon,5\n",
 	}, texts)
 	_, _, err = parts(t, "n\n1\n", "csv", by)
-	require.EqualError(t, err, `there is no column "at" for the time`)
+	require.EqualError(t, err, `there is no column "at" for the time; there are n`)
 	_, _, err = parts(t, "", "csv", by)
-	require.Error(t, err)
+	require.EqualError(t, err, `there is no column "at" for the time; there are none`)
+	_, _, err = parts(t, strings.Repeat("n,", 30)+"n\n", "csv", by)
+	require.ErrorContains(t, err, ", n_20, …")
 	var long strings.Builder
 	long.WriteString("at\n")
 	for i := range 501 {

@@ -38,8 +38,8 @@ func (p *parser) dlq(n *yamldoc.Node) {
 	}
 	p.keys(m, "dlq", []string{"keep"}, nil)
 	keep := m.Required("keep", "dlq", &p.errs)
-	yamldoc.Set(&p.pipeline.DLQKeep, keep, (*yamldoc.Node).Duration, &p.errs)
-	if keep != nil && p.pipeline.DLQKeep < time.Minute {
+	d, ok := keep.Duration(&p.errs)
+	if p.pipeline.DLQKeep = d; ok && d < time.Minute {
 		keep.Errorf(&p.errs, yamldoc.CodeValue, "keep is at least 1m, such as 30d; without dlq dead letters are kept for ever")
 	}
 }

@@ -38,9 +38,10 @@ func TestDeadLettersAreKept(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, 30*24*time.Hour, parse(t, head+"dlq: {keep: 30d}\nsteps: {a: {run: [cat]}}\n").DLQKeep)
 	for text, want := range map[string]string{
-		"{keep: 0s}":  "dir/p.yaml:4:13: keep is at least 1m, such as 30d; without dlq dead letters are kept for ever",
-		"{kepp: 30d}": "dir/p.yaml:4:7: unknown key \"kepp\" in dlq; did you mean \"keep\"?",
-		"{}":          "dir/p.yaml:4:6: missing key \"keep\" in dlq",
+		"{keep: ever}": "dir/p.yaml:4:13: expected a duration like \"30s\", \"2h\" or \"7d\", got text \"ever\"",
+		"{keep: 0s}":   "dir/p.yaml:4:13: keep is at least 1m, such as 30d; without dlq dead letters are kept for ever",
+		"{kepp: 30d}":  "dir/p.yaml:4:7: unknown key \"kepp\" in dlq; did you mean \"keep\"?",
+		"{}":           "dir/p.yaml:4:6: missing key \"keep\" in dlq",
 	} {
 		_, err := pipeline.Parse("dir/p.yaml", []byte(head+"dlq: "+text+"\nsteps: {a: {run: [cat]}}\n"), nil)
 		require.ErrorContains(t, err, want, text)

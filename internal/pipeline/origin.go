@@ -226,8 +226,8 @@ func (p *parser) stored(s *Source, m *yamldoc.Mapping) {
 		m.KeyNode("keep").Errorf(&p.errs, yamldoc.CodeValue, "keep is for inputs that the source stores, of sql and http")
 		return
 	}
-	yamldoc.Set(&s.Keep, n, (*yamldoc.Node).Duration, &p.errs)
-	if s.Keep < time.Hour {
+	keep, ok := n.Duration(&p.errs)
+	if s.Keep = keep; ok && keep < time.Hour {
 		n.Errorf(&p.errs, yamldoc.CodeValue, "keep is at least 1h, such as 30d")
 	}
 }

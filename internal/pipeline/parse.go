@@ -623,8 +623,8 @@ const minMemory = 1 << 20
 func (p *parser) resources(r *Resources, m *yamldoc.Mapping, where string) {
 	p.keys(m, "resources of "+where, []string{"memory", "cpu", "nice"}, nil)
 	if n := m.Get("memory"); n != nil {
-		yamldoc.Set(&r.Memory, n, (*yamldoc.Node).Bytes, &p.errs)
-		if r.Memory < minMemory {
+		size, ok := n.Bytes(&p.errs)
+		if r.Memory = size; ok && size < minMemory {
 			n.Errorf(&p.errs, yamldoc.CodeValue, "memory is at least 1MiB, such as 512MiB")
 		}
 	}

@@ -4,6 +4,7 @@
 package pipeline
 
 import (
+	"net/url"
 	"path/filepath"
 	"slices"
 	"time"
@@ -207,6 +208,15 @@ type HTTP struct {
 	Batch int
 	// Secret signs requests, if it is not empty.
 	Secret string
+}
+
+// Shown is the URL without the password in it, as messages name it.
+func (h *HTTP) Shown() string {
+	u, err := url.Parse(h.URL)
+	if err != nil {
+		return "the function"
+	}
+	return u.Redacted()
 }
 
 // Address returns the URL, empty without a function.

@@ -167,5 +167,5 @@ func TestUnitsOfTime(t *testing.T) {
 	require.Equal(t, map[string]string{
 		"a.csv#2026-03-01T10:00:00Z": "at\n2026-03-01T10:00:00Z\n2026-03-01T10:59:00Z\n", "a.csv#2026-03-01T11:00:00Z": "at\n2026-03-01T11:30:00Z\n", "a.csv#none": "at\n?\n",
 	}, b.outputs("parse"))
-	require.Equal(t, `it cannot be cut by time(at, 1h): there is no column "at" for the time`, s.DeadLetters[0].Error)
+	require.Equal(t, `it cannot be cut by time(at, 1h): there is no column "at" for the time; there are n`, s.DeadLetters[0].Error)
 }

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/profilerhq/profiler/internal/neterr"
 	"github.com/profilerhq/profiler/internal/pipeline"
 )
 
@@ -50,7 +51,7 @@ func (v *visit) post(ctx context.Context, temporary string) (retry, ok bool) {
 	case err == nil:
 		return false, true
 	case context.Cause(limited) == errTimeout: //nolint:errorlint // the very value
-		v.err, v.cause = fmt.Errorf("%s did not answer within %s", v.s.HTTP.URL, v.s.Timeout), CauseTimeout
+		v.err, v.cause = fmt.Errorf("%s did not answer within %s", v.s.HTTP.Shown(), v.s.Timeout), CauseTimeout
 		return slices.Contains(v.s.Retry.On, pipeline.OnTimeout), false
 	case errors.Is(err, errInput):
 		v.err, v.cause = err, CauseUnreadable
@@ -134,23 +135,24 @@ func (v *visit) postOne(ctx context.Context, n int, body []byte, contentType str
 	}
 	res, err := v.r.client.Do(req)
 	if err != nil {
+		said := fmt.Errorf("%s: %w", h.Shown(), neterr.Reason(err))
 		var oe *net.OpError
 		if errors.As(err, &oe) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-			return nil, &classified{errTemporary, err}
+			return nil, &classified{errTemporary, said}
 		}
-		return nil, err
+		return nil, said
 	}
 	defer res.Body.Close()
 	if res.StatusCode/100 == 2 {
 		answer, err := io.ReadAll(res.Body)
 		if err != nil {
-			return nil, &classified{errTemporary, fmt.Errorf("the answer of %s broke off: %w", h.URL, err)}
+			return nil, &classified{errTemporary, fmt.Errorf("the answer of %s broke off: %w", h.Shown(), err)}
 		}
 		return answer, nil
 	}
 	text, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	v.stderr = strings.ToValidUTF8(string(text), "\uFFFD")
-	err = fmt.Errorf("%s answered %s", h.URL, res.Status)
+	err = fmt.Errorf("%s answered %s", h.Shown(), res.Status)
 	if line := lastLine(v.stderr); line != "" {
 		err = fmt.Errorf("%w: %s", err, line)
 	}
