@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/db"
@@ -60,37 +61,42 @@ func (q *Queue) letters(ctx context.Context, tx *db.Tx, pipeline, step string, d
 		}
 	}
 	l := Letters{Pipeline: pipeline, Step: step, Died: died}
-	for _, of := range []struct {
-		states string
-		n      *int
-	}{{"= 'dead'", &l.Dead}, {"<> 'dead'", &l.Again}} {
-		query := fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM unit WHERE pipeline = ? AND step = ? AND died = 1 AND state %s LIMIT %d) AS died", of.states, MaxLetters+1)
-		if err := tx.Get(ctx, of.n, query, pipeline, step); err != nil {
-			return err
-		}
-		if *of.n > MaxLetters {
-			*of.n, l.More = MaxLetters, true
-		}
-	}
-	if l.Dead > 0 {
-		for _, end := range []struct {
-			order string
-			to    **Letter
-		}{{"ended_us, id", &l.First}, {"ended_us DESC, id DESC", &l.Last}} {
-			*end.to = &Letter{}
-			err := tx.Get(ctx, *end.to, `SELECT unit, run, correlation_id, source, cause, error, tries, ended_us FROM unit
-				WHERE pipeline = ? AND step = ? AND died = 1 AND state = 'dead' ORDER BY `+end.order+` LIMIT 1`, pipeline, step)
-			if err != nil {
-				return err
-			}
-		}
-	}
-	var kept []string
-	if err := tx.Select(ctx, &kept, "SELECT body FROM definition WHERE pipeline = ?", pipeline); err != nil {
+	if err := q.countLetters(ctx, tx, &l); err != nil {
 		return err
 	}
-	l.Definition = strings.Join(kept, "")
+	if l.Dead > 0 {
+		if err := q.endLetters(ctx, tx, &l); err != nil {
+			return err
+		}
+	}
 	return q.opts.Letters(ctx, tx, l)
+}
+
+// countLetters counts the units of a step that have died, and reads what is kept of
+// the pipeline. It is one question, since others wait for the answer.
+func (q *Queue) countLetters(ctx context.Context, tx *db.Tx, l *Letters) error {
+	var n struct {
+		Dead       int    `db:"dead"`
+		Again      int    `db:"again"`
+		Definition string `db:"definition"`
+	}
+	count := "(SELECT count(*) FROM (SELECT 1 FROM unit WHERE pipeline = ? AND step = ? AND died = 1 AND state %s LIMIT " + strconv.Itoa(MaxLetters+1) + ") AS died)"
+	err := tx.Get(ctx, &n, "SELECT "+fmt.Sprintf(count, "= 'dead'")+" AS dead, "+fmt.Sprintf(count, "<> 'dead'")+
+		" AS again, COALESCE((SELECT body FROM definition WHERE pipeline = ?), '') AS definition", l.Pipeline, l.Step, l.Pipeline, l.Step, l.Pipeline)
+	l.Dead, l.Again, l.More, l.Definition = min(n.Dead, MaxLetters), min(n.Again, MaxLetters), max(n.Dead, n.Again) > MaxLetters, n.Definition
+	return err
+}
+
+// endLetters reads the dead units that died first and last.
+func (q *Queue) endLetters(ctx context.Context, tx *db.Tx, l *Letters) error {
+	const end = `SELECT * FROM (SELECT unit, run, correlation_id, source, cause, error, tries, ended_us FROM unit
+		WHERE pipeline = ? AND step = ? AND died = 1 AND state = 'dead' ORDER BY `
+	var ends []Letter
+	err := tx.Select(ctx, &ends, end+"ended_us, id LIMIT 1) AS first UNION ALL "+end+"ended_us DESC, id DESC LIMIT 1) AS last", l.Pipeline, l.Step, l.Pipeline, l.Step)
+	if err == nil && len(ends) == 2 {
+		l.First, l.Last = &ends[0], &ends[1]
+	}
+	return err
 }
 
 // lettersOf tells about several steps, with how many units have died in each, in
