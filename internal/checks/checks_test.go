@@ -138,7 +138,7 @@ func TestMessagesAndKeys(t *testing.T) {
 	require.Equal(t, `2 of 5 rows (40 %) are outside 0 … 10,000; first: row 3 is -4.2 (order_id A3)`, res.Message)
 	require.Equal(t, "at most 0 failing rows", res.Limit)
 	require.Equal(t, &checks.Rule{File: "r.yaml", Line: 5, Column: 7}, res.Rule)
-	require.Equal(t, map[string]string{"order_id": "A5"}, res.FailingRows[1].Key)
+	require.Equal(t, map[string]*string{"order_id": new("A5")}, res.FailingRows[1].Key)
 	require.Equal(t, "amount.range", res.ID)
 }
 

@@ -143,11 +143,34 @@ const MissingColumn = "missing column"
 func (r *Result) Absent() string { return r.absent }
 
 // FailingRow is a row that violates a row check. Row counts from 1, the header
-// not counted.
+// not counted. A value of the key is its text, nil where it is null.
 type FailingRow struct {
-	Row   int64             `json:"row"`
-	Key   map[string]string `json:"key"`
-	Value profile.Scalar    `json:"value"`
+	Row   int64              `json:"row"`
+	Key   map[string]*string `json:"key"`
+	Value profile.Scalar     `json:"value"`
+}
+
+// KeyPart returns the value of a column of the key as a report shows it.
+func (f *FailingRow) KeyPart(column string) string {
+	text, ok := f.Key[column]
+	switch {
+	case !ok:
+		return ""
+	case text == nil:
+		return "null"
+	}
+	return *text
+}
+
+func (f *FailingRow) setKey(column string, value profile.Scalar) {
+	if f.Key == nil {
+		f.Key = map[string]*string{}
+	}
+	f.Key[column] = nil
+	if !value.IsNull() {
+		text := value.String()
+		f.Key[column] = &text
+	}
 }
 
 // Zone is an allowed interval; a nil end is open.

@@ -3,6 +3,7 @@ package checks
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -320,10 +321,7 @@ func (r *rows) show(i int) FailingRow {
 		f.Value = profile.TextScalar(strings.Join(parts, ", "))
 	}
 	for _, k := range r.keys {
-		if f.Key == nil {
-			f.Key = map[string]string{}
-		}
-		f.Key[k.name] = scalarAt(k.v, r.rowOf(i)).String()
+		f.setKey(k.name, scalarAt(k.v, r.rowOf(i)))
 	}
 	return f
 }
@@ -468,7 +466,7 @@ func rowMessage(j rowJudge, o outcome, share float64, hide bool, u unit) string 
 		} else {
 			msg += fmt.Sprintf("; first: %s%s is %s", u.first, words.Count(f.Row), shown(f.Value))
 		}
-		if k := keyText(f.Key); k != "" {
+		if k := keyText(&f); k != "" {
 			msg += " (" + k + ")"
 		}
 	}
@@ -491,14 +489,10 @@ func shown(s profile.Scalar) string {
 	return fmt.Sprintf("%q", s.String())
 }
 
-func keyText(key map[string]string) string {
-	names := make([]string, 0, len(key))
-	for n := range key {
-		names = append(names, n)
-	}
-	slices.Sort(names)
+func keyText(f *FailingRow) string {
+	names := slices.Sorted(maps.Keys(f.Key))
 	for i, n := range names {
-		names[i] = n + " " + key[n]
+		names[i] = n + " " + f.KeyPart(n)
 	}
 	return strings.Join(names, ", ")
 }

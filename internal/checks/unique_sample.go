@@ -173,10 +173,7 @@ func (e *keys) readRecord(b []byte) (f FailingRow) {
 		at, size := binary.Uvarint(b)
 		var value profile.Scalar
 		value, b = readScalar(b[size:])
-		if f.Key == nil {
-			f.Key = map[string]string{}
-		}
-		f.Key[e.keyNames[at]] = value.String()
+		f.setKey(e.keyNames[at], value)
 	}
 	return f
 }

@@ -211,7 +211,7 @@ func requireSample(t *testing.T, failed []int64, sample []checks.FailingRow, has
 			require.Len(t, f.Key, 1)
 		}
 		if id, ok := f.Key["id"]; ok {
-			require.Equal(t, "k"+strconv.FormatInt(f.Row, 10), id)
+			require.Equal(t, "k"+strconv.FormatInt(f.Row, 10), *id)
 		}
 	}
 }
@@ -278,7 +278,7 @@ func TestUniqueWithoutRoomForKeys(t *testing.T) {
 	require.Equal(t, int64(2), *res[1].Failed, res[1].Message)
 	require.Equal(t, []checks.FailingRow{
 		{Row: 1, Value: profile.IntScalar(0)},
-		{Row: 10_000, Value: profile.IntScalar(0), Key: map[string]string{"id": strings.Repeat("k", 100) + "9999"}},
+		{Row: 10_000, Value: profile.IntScalar(0), Key: map[string]*string{"id": new(strings.Repeat("k", 100) + "9999")}},
 	}, res[1].FailingRows)
 }
 

@@ -106,7 +106,7 @@ func verdicts() map[string]*checks.Report {
 	rule := func(line int) *checks.Rule { return &checks.Rule{File: "rules/orders.yaml", Line: line} }
 	var failing []checks.FailingRow
 	for i := range 8 {
-		failing = append(failing, checks.FailingRow{Row: int64(17 + 1000*i), Key: map[string]string{"order_id": fmt.Sprintf("A%d", i), "line": "1"}, Value: profile.FloatScalar(-4.25 * float64(i+1))})
+		failing = append(failing, checks.FailingRow{Row: int64(17 + 1000*i), Key: map[string]*string{"order_id": new(fmt.Sprintf("A%d", i)), "line": new("1")}, Value: profile.FloatScalar(-4.25 * float64(i+1))})
 	}
 	full := &checks.Report{
 		Version: 1, Dataset: "shop/orders", Batch: "2026-03-01", At: at, Verdict: checks.Error, Rows: 12_345,
@@ -124,7 +124,7 @@ func verdicts() map[string]*checks.Report {
 		Dataset: nasty, Batch: nasty, Verdict: checks.Fail, Rows: 1,
 		Results: []checks.Result{{
 			ID: nasty, Kind: nasty, Name: nasty + "2", Column: nasty, Status: checks.Fail, Limit: nasty + "limit", Message: nasty, Note: nasty, Owner: nasty,
-			FailingRows: []checks.FailingRow{{Row: 1, Key: map[string]string{nasty: nasty}, Value: profile.TextScalar(nasty)}},
+			FailingRows: []checks.FailingRow{{Row: 1, Key: map[string]*string{nasty: new(nasty)}, Value: profile.TextScalar(nasty)}},
 			Rule:        &checks.Rule{File: "a,b:c%\n.yaml", Line: 3},
 		}},
 	}

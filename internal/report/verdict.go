@@ -239,7 +239,7 @@ func failingTable(r *checks.Result, shown []checks.FailingRow) (header []string,
 	for _, f := range shown {
 		row := []string{words.Count(f.Row)}
 		for _, k := range names {
-			row = append(row, f.Key[k])
+			row = append(row, f.KeyPart(k))
 		}
 		rows = append(rows, append(row, exact(f.Value)))
 	}

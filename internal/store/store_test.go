@@ -304,7 +304,7 @@ func TestHistoryAndGet(t *testing.T) {
 		full.Report.Results = []checks.Result{
 			{ID: "amount.range", Kind: "range", Column: "amount", Status: checks.Fail, Severity: checks.SeverityFail, Value: profile.FloatScalar(0.25),
 				Evaluated: &n, Failed: &n, Limit: "at most 0", Message: "it's \"bad\"\x00?", Tags: []string{"gold"}, Owner: "team",
-				FailingRows: []checks.FailingRow{{Row: 1, Key: map[string]string{"id": "7"}, Value: profile.IntScalar(-4)}},
+				FailingRows: []checks.FailingRow{{Row: 1, Key: map[string]*string{"id": new("7")}, Value: profile.IntScalar(-4)}},
 				Rule:        &checks.Rule{File: "rules/a.yaml", Line: 3}, WarnLimit: checks.Zone{Lower: &low}, FailLimit: checks.Zone{Upper: &high}},
 			{ID: "zone.mode", Kind: "most_common", Column: "zone", Status: checks.Pass, Severity: checks.SeverityWarn, Value: profile.TextScalar("z0"), FailingRows: []checks.FailingRow{}},
 		}

@@ -218,7 +218,7 @@ func resultOf(r *checks.Result) resultView {
 		f := &r.FailingRows[i]
 		row := []string{words.Count(f.Row)}
 		for _, k := range names {
-			row = append(row, cut(shown(f.Key[k]), 120))
+			row = append(row, cut(shown(f.KeyPart(k)), 120))
 		}
 		row = append(row, exact(f.Value))
 		if i < failingRowsShown {

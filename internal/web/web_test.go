@@ -192,7 +192,7 @@ func TestNothingThatDataSaysIsMarkup(t *testing.T) {
 			report.Verdict = checks.Fail
 			report.Results = append(report.Results, checks.Result{
 				ID: script, Name: script, Column: script, Status: checks.Fail, Severity: checks.SeverityFail, Message: script, Limit: script, Note: script, Owner: script,
-				Rule: &checks.Rule{File: script, Line: 3}, FailingRows: []checks.FailingRow{{Row: 1, Key: map[string]string{script: script}, Value: profile.TextScalar(script)}},
+				Rule: &checks.Rule{File: script, Line: 3}, FailingRows: []checks.FailingRow{{Row: 1, Key: map[string]*string{script: new(script)}, Value: profile.TextScalar(script)}},
 			})
 			_, err = s.Record(t.Context(), store.Observation{Profile: prof, Report: report}, func(st store.IncidentState) store.IncidentChange {
 				c := alert.Decide(alert.Input{Current: st.Current, Report: report, Now: at, ID: func() string { return name }}, alert.Options{})
