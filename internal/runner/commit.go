@@ -68,7 +68,7 @@ func (v *visit) commit(ctx context.Context) {
 	}
 	v.tellBreaker()
 	if v.judged != nil {
-		v.seen.put(v.output, v.judged)
+		v.seen.put(v.output, &Judgement{Rows: v.judged.Rows, Detail: v.judged.Detail}) // what writes it holds much more
 		if v.judged.Recorded != nil {
 			v.judged.Recorded(ctx)
 		}

@@ -218,8 +218,8 @@ func (r *Runner) lease(s *pipeline.Step) time.Duration {
 // not there is read from the file again by the hook that wants it.
 const maxJudgements = 256
 
-// judgements are what hooks said about outputs of this process. It is safe for
-// concurrent use.
+// judgements are what hooks said about outputs of this process, as far as the steps
+// behind ask for it. It is safe for concurrent use.
 type judgements struct {
 	mu    sync.Mutex
 	all   map[string]*Judgement // by path
