@@ -128,7 +128,7 @@ func (d *DB) explainPostgres(err error, pe *pq.Error) error {
 		return d.problem(ErrUnavailable, err, "the server has no such database; create it with createdb, or check the name")
 	case code == "53300":
 		return d.problem(ErrUnavailable, err, "the server has no free connection; raise max_connections or stop other clients")
-	case strings.HasPrefix(code, "08"), code == "57P01", code == "57P02", code == "57P03":
+	case strings.HasPrefix(code, "08"), code == "57P01", code == "57P02", code == "57P03", code == "25P03":
 		return d.problem(ErrUnavailable, err, "the server is stopping, starting or lost ("+pe.Message+"); run again when it is up")
 	}
 	return err
@@ -157,8 +157,8 @@ func noAnswer(err error) string {
 // Retryable reports whether an error of a statement or transaction may pass
 // when the whole transaction is run again: a broken connection, a lost
 // serialization or deadlock, a server that restarts or is out of connections
-// (SQLSTATE 08xxx, 40001, 40P01, 53300, 57P01 to 57P03), a prepared statement
-// whose table has changed, a locked SQLite file.
+// (SQLSTATE 08xxx, 40001, 40P01, 53300, 57P01 to 57P03), a transaction that stood
+// still for too long (25P03), a prepared statement whose table has changed, a locked SQLite file.
 // A cancelled context is never retryable.
 func Retryable(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -172,7 +172,7 @@ func Retryable(err error) bool {
 	var pe *pq.Error
 	if errors.As(err, &pe) {
 		switch code := string(pe.Code); code {
-		case "40001", "40P01", "53300", "57P01", "57P02", "57P03":
+		case "40001", "40P01", "53300", "57P01", "57P02", "57P03", "25P03":
 			return true
 		case "0A000", "26000": // a kept statement is out of date, or gone; it is prepared anew
 			return code == "26000" || strings.Contains(pe.Message, "cached plan")

@@ -18,13 +18,17 @@ type RetryPolicy struct {
 	Backoff time.Duration
 	// MaxBackoff is the longest pause.
 	MaxBackoff time.Duration
+	// Within bounds the time from the first run to the beginning of the last one,
+	// where each fails late: a server that does not answer takes its time to be
+	// given up.
+	Within time.Duration
 }
 
 // DefaultRetry returns the policy of an Options without one: 10 attempts with
 // pauses from 50 ms to 2 s, about 9 s in all, which outlasts a restart of
-// Postgres.
+// Postgres, and one more after a connection that has died without a word.
 func DefaultRetry() RetryPolicy {
-	return RetryPolicy{Attempts: 10, Backoff: 50 * time.Millisecond, MaxBackoff: 2 * time.Second}
+	return RetryPolicy{Attempts: 10, Backoff: 50 * time.Millisecond, MaxBackoff: 2 * time.Second, Within: deadAfter + 5*time.Second}
 }
 
 func (p RetryPolicy) withDefaults() RetryPolicy {
@@ -34,6 +38,9 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	}
 	if p.Backoff <= 0 {
 		p.Backoff = def.Backoff
+	}
+	if p.Within <= 0 {
+		p.Within = def.Within
 	}
 	if p.MaxBackoff <= 0 {
 		p.MaxBackoff = max(def.MaxBackoff, p.Backoff)
@@ -57,6 +64,7 @@ func (p RetryPolicy) pause(attempt int) time.Duration {
 // ctx ends. It returns the last error of fn; after a cancellation the error
 // matches ctx.Err as well, whatever the driver made of it.
 func (p RetryPolicy) run(ctx context.Context, fn func() error) error {
+	begun := time.Now()
 	for attempt := 1; ; attempt++ {
 		err := fn()
 		if err == nil {
@@ -65,7 +73,7 @@ func (p RetryPolicy) run(ctx context.Context, fn func() error) error {
 		if ctx.Err() != nil {
 			return joinContext(ctx, err)
 		}
-		if attempt >= p.Attempts || !Retryable(err) {
+		if attempt >= p.Attempts || !Retryable(err) || p.Within > 0 && time.Since(begun) > p.Within {
 			return err
 		}
 		longest := p.pause(attempt)

@@ -19,7 +19,7 @@ import (
 
 func TestRetryable(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"08000", "08006", "40001", "40P01", "53300", "57P01", "57P02", "57P03"} {
+	for _, code := range []string{"08000", "08006", "40001", "40P01", "53300", "57P01", "57P02", "57P03", "25P03"} {
 		require.True(t, Retryable(fmt.Errorf("commit: %w", &pq.Error{Code: pqerror.Code(code)})), code)
 	}
 	for _, code := range []string{"23505", "53100", "57014", "42P01", "25006", "28P01", "XX001"} {
@@ -31,6 +31,23 @@ func TestRetryable(t *testing.T) {
 	for _, err := range []error{nil, sql.ErrNoRows, context.Canceled, context.DeadlineExceeded, errors.New("other")} {
 		require.False(t, Retryable(err))
 	}
+}
+
+// A server that does not answer is given up 20 s later, time and again: that takes
+// as long as it takes to be sure, and no ten times as long.
+func TestRetryOfWhatFailsLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begun, attempts := time.Now(), 0
+		err := DefaultRetry().run(t.Context(), func() error {
+			attempts++
+			time.Sleep(deadAfter) //nolint:forbidigo // of the bubble
+			return syscall.ETIMEDOUT
+		})
+		require.ErrorIs(t, err, syscall.ETIMEDOUT)
+		require.Equal(t, 2, attempts)
+		require.Less(t, time.Since(begun), 2*deadAfter+time.Second)
+	})
 }
 
 func TestRetryBacksOffAndGivesUp(t *testing.T) {

@@ -5,3 +5,5 @@ package failpoint
 import "os"
 
 func kill() { os.Exit(137) }
+
+func stop() { kill() }

@@ -13,3 +13,6 @@ func kill() {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {} // the signal comes
 }
+
+// stop is kill -STOP of ourselves.
+func stop() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }

@@ -205,3 +205,36 @@ func TestServiceGoesOnAfterTrouble(t *testing.T) {
 	cancel()
 	wg.Wait()
 }
+
+// A worker that is to stay does so too.
+func TestWorkerGoesOnAfterTrouble(t *testing.T) {
+	t.Parallel()
+	log := hear("pipeline not worked on, trying again")
+	b := newBench(t, "  a: {run: [cat]}\n", map[string]string{"1": "one\n"})
+	b.o.Clock, b.o.Progress = nil, nil
+	b.realStore("sqlite:" + filepath.Join(b.dir, "s.db"))
+	b.run()
+	b.o.Logger = slog.New(slog.NewTextHandler(log, nil))
+	r := b.runner()
+	steps := filepath.Join(r.Dir(), "steps")
+	require.NoError(t, os.RemoveAll(steps))
+	require.NoError(t, os.WriteFile(steps, nil, 0o600)) // no output can be stored
+	units := func(s queue.State) []queue.Row {
+		rows, err := b.o.Queue.Units(t.Context(), queue.Filter{States: []queue.State{s}})
+		require.NoError(t, err)
+		return rows
+	}
+	require.NoError(t, b.o.Queue.Replay(t.Context(), units(queue.Done)[0].Key, true, queue.Decision{}))
+	ctx, cancel := context.WithCancel(t.Context())
+	worked := make(chan error, 1)
+	go func() { worked <- runner.Work(ctx, []*runner.Runner{r}, false) }()
+	select {
+	case <-log.came:
+	case err := <-worked:
+		require.FailNow(t, "the worker ended", err)
+	}
+	require.NoError(t, os.Remove(steps))
+	require.Eventually(t, func() bool { return len(units(queue.Done)) == 1 }, time.Minute, 10*time.Millisecond)
+	cancel()
+	require.NoError(t, <-worked)
+}

@@ -297,7 +297,8 @@ func lock(q *queue.Queue) (unlock func(), err error) {
 // Work takes units of the pipelines from their queue, which is one and the same,
 // and carries them through their steps. It looks at no source. With drain it
 // returns when nothing is left to do, else when ctx ends; commands that run then
-// are stopped and their units given back.
+// are stopped and their units given back. Without it it tries again while the store
+// or a work directory cannot be written.
 func Work(ctx context.Context, runners []*Runner, drain bool) error {
 	if len(runners) == 0 {
 		return errors.New("runner: no pipelines to work for")
@@ -316,9 +317,11 @@ func Work(ctx context.Context, runners []*Runner, drain bool) error {
 		}
 		defer r.foreign.close()
 		group.Go(func() error {
-			x := newExecutor(r)
-			x.stay = !drain
-			return x.work(ctx)
+			if drain {
+				return newExecutor(r).work(ctx)
+			}
+			persist(ctx, r.log, "pipeline not worked on", func() error { return r.serveUnits(ctx) })
+			return nil
 		})
 	}
 	return group.Wait()
