@@ -76,6 +76,7 @@ type plant struct {
 	dir   string
 	store string
 	units int
+	space string // the network namespace of what is started; empty is this one
 }
 
 func newPlant(t *testing.T, store string, units int) *plant {
@@ -93,7 +94,11 @@ func newPlant(t *testing.T, store string, units int) *plant {
 // command starts nothing yet. The program is a group of its own, as its steps
 // are.
 func (p *plant) command(env string, args ...string) *exec.Cmd {
-	cmd := exec.Command(program, append(args, "--store", p.store)...)
+	args = append(args, "--store", p.store)
+	cmd := exec.Command(program, args...)
+	if p.space != "" {
+		cmd = exec.Command("ip", append([]string{"netns", "exec", p.space, program}, args...)...)
+	}
 	cmd.Dir = p.dir
 	cmd.Env = append(os.Environ(), env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -312,6 +317,34 @@ func TestStalledWorker(t *testing.T) {
 	require.NoError(t, stalled.Wait())
 	p.finish()
 	_, _ = p.check()
+}
+
+// A worker that is stopped in the middle of a commit holds the lock of its unit. The
+// server ends its transaction, so that another worker has the unit; when it comes
+// back it commits nothing.
+func TestStoppedInACommit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a lease")
+	}
+	t.Parallel()
+	url := dbtest.Postgres(t) + "&idle_in_transaction_session_timeout=" + either("3s", "20s")
+	p := newPlant(t, url, 3)
+	stopped := p.command(failpoint.Env+"=in_commit:stop", "run", "p.yaml", "-q", "--workers", "1")
+	require.NoError(t, stopped.Start())
+	require.Eventually(t, func() bool {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", stopped.Process.Pid))
+		return err == nil && strings.Contains(string(text), ") T ")
+	}, time.Minute, 10*time.Millisecond)
+	begun := time.Now()
+	other := p.command("A=b", "worker", "p.yaml", "-q", "--drain")
+	require.NoError(t, other.Run())
+	took := time.Since(begun)
+	require.NoError(t, syscall.Kill(stopped.Process.Pid, syscall.SIGCONT))
+	require.NoError(t, stopped.Wait())
+	p.finish()
+	executions, commits := p.check()
+	require.Equal(t, commits+1, executions, "the unit that was in the commit")
+	t.Logf("another worker was through after %s", took.Round(time.Millisecond))
 }
 
 // Two executors on one SQLite file: the second one says so and ends.
