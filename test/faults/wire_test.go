@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -160,6 +161,20 @@ func (w *wire) sessions(t *testing.T, q *queue.Queue, since time.Time) (open, li
 	return open, listening
 }
 
+// connected counts the connections that a process in a namespace of its own believes
+// to have.
+func connected(t *testing.T, pid int) (n int) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", pid))
+	require.NoError(t, err)
+	for _, line := range strings.Split(string(text), "\n") {
+		if f := strings.Fields(line); len(f) > 3 && f[3] == "01" {
+			n++
+		}
+	}
+	return n
+}
+
 // Packets between a service and the server are lost without a word, both ways or
 // one way, while a command runs or in the middle of a commit. Another worker takes
 // the unit over; the service goes on by itself when packets arrive again.
@@ -227,6 +242,7 @@ steps: {a: {sh: 'echo "a $PROFILER_UNIT_ID" >>ran; test -e free || sleep 600; ca
 	}, time.Minute, 100*time.Millisecond, "the server keeps transactions of a client that is gone")
 	s.await(t, "level=ERROR")
 	told := time.Since(cut)
+	require.Eventually(t, func() bool { return connected(t, s.cmd.Process.Pid) == 0 }, time.Minute, 100*time.Millisecond, "the service keeps a connection")
 	w.lose(false, false)
 	mended := time.Now()
 	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "in", "late.csv"), []byte("n\nlate\n"), 0o600))
