@@ -1,6 +1,8 @@
 package checks
 
 import (
+	"slices"
+
 	"github.com/profilerhq/profiler/internal/diag"
 	"github.com/profilerhq/profiler/internal/yamldoc"
 )
@@ -24,7 +26,13 @@ func (p params) mapping(kind string, known []Param, errs *diag.List) *yamldoc.Ma
 	if p.node.IsNull() {
 		return nil
 	}
-	m := p.node.Mapping(errs)
-	m.Unknown(paramNames(known), "check \""+kind+"\"", errs)
+	m, names := p.node.Mapping(errs), paramNames(known)
+	for _, key := range commonKeys {
+		if n := m.KeyNode(key); n != nil && !slices.Contains(names, key) {
+			n.Errorf(errs, yamldoc.CodeUnknownKey, "%q stands beside %s, not in it: {%s: {…}, %s: …}", key, kind, kind, key)
+			names = append(names, key)
+		}
+	}
+	m.Unknown(names, "check \""+kind+"\"", errs)
 	return m
 }
