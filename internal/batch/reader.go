@@ -164,6 +164,18 @@ func (c *Chunk) Fill(i int) (*Vector, error) {
 	return v, nil
 }
 
+// FillIn is Fill of a column that is not filled, in the memory m. It is for who
+// gives it back with Return before another vector gets it, and is the last to look
+// at the column; borrowed false says that there is nothing to give back.
+func (c *Chunk) FillIn(i int, m *Memory) (borrowed bool, err error) {
+	if c.filled[i] {
+		return false, nil
+	}
+	c.Vectors[i].use(m)
+	_, err = c.Fill(i)
+	return true, err
+}
+
 // FillAll makes all columns ready for use.
 func (c *Chunk) FillAll() error {
 	for i := range c.Vectors {

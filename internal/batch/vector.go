@@ -121,6 +121,28 @@ func (v *Vector) Reset() {
 	v.Zoned, v.HasText, v.Inferred, v.Masked, v.Declared, v.Rows = false, false, false, false, Null, nil
 }
 
+// Memory is what a vector holds its values in, lent to one vector after the other
+// so that it stays in the cache. The zero value is none.
+type Memory struct {
+	types               []Type
+	ints                []int64
+	floats              []float64
+	starts, ends, codes []uint32
+}
+
+// Return takes the memory of a vector back into m. The vector loses its values,
+// but keeps the rows of its elements.
+func (v *Vector) Return(m *Memory) {
+	*m = Memory{v.Types[:0], v.Ints[:0], v.Floats[:0], v.starts[:0], v.ends[:0], v.Codes[:0]}
+	v.use(&Memory{})
+	v.Dict = nil
+}
+
+func (v *Vector) use(m *Memory) {
+	v.Types, v.Ints, v.Floats = m.types, m.ints, m.floats
+	v.starts, v.ends, v.Codes = m.starts, m.ends, m.codes
+}
+
 // Append adds a value with its text to a plain vector; text is copied. Formats
 // with declared types pass no text but for strings and bytes.
 func (v *Vector) Append(val Value, text []byte) {

@@ -37,6 +37,7 @@ type crew struct {
 	over    bool // no more is to be read
 	err     error
 	stop    context.CancelFunc
+	memory  []batch.Memory // by worker, of the column at work
 
 	// order are the columns in which they are taken, those first that take
 	// longest: the last chunk is done at about the same time by all workers. It
@@ -52,17 +53,19 @@ const reorderAfter = 64
 
 // part is a chunk on its way.
 type part struct {
-	chunk   batch.Chunk
-	number  int64 // from 0
-	columns []batch.Column
-	begun   bool
-	order   []int  // of its columns
-	from    int    // those before it in order are taken
-	taken   []bool // by column
-	left    int    // columns that are not done
-	hashes  []rowHashes
-	err     error
-	column  int // at which err happened
+	chunk    batch.Chunk
+	number   int64 // from 0
+	columns  []batch.Column
+	begun    bool
+	alone    bool   // nobody looks at a column once it was taken
+	order    []int  // of its columns
+	from     int    // those before it in order are taken
+	taken    []bool // by column
+	borrowed []bool // by column: its memory is that of a worker
+	left     int    // columns that are not done
+	hashes   []rowHashes
+	err      error
+	column   int // at which err happened
 }
 
 // rowHashes are sums for the rows of a chunk over the columns that one worker
@@ -91,6 +94,7 @@ const (
 func newCrew(p *pass, r batch.Reader, workers int) *crew {
 	// One that waits for input should not stop the work.
 	c := &crew{p: p, r: r, workers: max(2, workers)}
+	c.memory = make([]batch.Memory, c.workers)
 	c.wake.L = &c.mu
 	for range batch.InFlight {
 		c.free = append(c.free, &part{hashes: make([]rowHashes, c.workers)})
@@ -235,10 +239,13 @@ func (c *crew) begin() {
 		p.left, p.column = 0, -1
 		return
 	}
+	p.alone = c.p.eval.ByColumn()
 	c.arrange(p.number, n)
 	p.order = append(p.order[:0], c.order...)
 	p.taken = slices.Grow(p.taken[:0], n)[:n]
 	clear(p.taken)
+	p.borrowed = slices.Grow(p.borrowed[:0], n)[:n]
+	clear(p.borrowed)
 }
 
 func (c *crew) announce(p *part) (err error) {
@@ -267,7 +274,7 @@ func (c *crew) arrange(number int64, n int) {
 func (c *crew) take(p *part, i, worker int) {
 	c.mu.Unlock()
 	began := time.Now()
-	err := c.column(p, i, &p.hashes[worker])
+	err := c.column(p, i, worker)
 	took := time.Since(began)
 	c.mu.Lock()
 	c.cost[i] += took
@@ -279,11 +286,12 @@ func (c *crew) take(p *part, i, worker int) {
 	}
 }
 
-func (c *crew) column(p *part, i int, h *rowHashes) (err error) {
+func (c *crew) column(p *part, i, worker int) (err error) {
 	defer caught(&err)
-	if _, err := p.chunk.Fill(i); err != nil {
+	if err := c.fill(p, i, worker); err != nil {
 		return err
 	}
+	h := &p.hashes[worker]
 	if !h.used {
 		h.used = true
 		h.sums = slices.Grow(h.sums[:0], p.chunk.Rows)[:p.chunk.Rows]
@@ -291,7 +299,21 @@ func (c *crew) column(p *part, i int, h *rowHashes) (err error) {
 	}
 	c.p.builder.Column(&p.chunk, i, h.sums)
 	c.p.eval.Column(&p.chunk, i)
+	if p.borrowed[i] {
+		p.chunk.Vectors[i].Return(&c.memory[worker])
+	}
 	return nil
+}
+
+// fill makes a column ready, in the memory of the worker if nobody else will look
+// at it.
+func (c *crew) fill(p *part, i, worker int) (err error) {
+	if p.alone {
+		p.borrowed[i], err = p.chunk.FillIn(i, &c.memory[worker])
+		return err
+	}
+	_, err = p.chunk.Fill(i)
+	return err
 }
 
 // end ends the first chunk of those on their way. The first error ends the

@@ -67,8 +67,7 @@ type sketches struct {
 	times            [batch.TypeCount]*sketch.KLL[int64] // by family
 	seed             uint64
 	masks            masks // of texts
-
-	stream *stream // what comes by the vector; nil until it does
+	samplers         samplers
 }
 
 // group counts distinct and frequent values of one identity.
@@ -279,7 +278,7 @@ func newSketches(name string, counters uint16) *sketches {
 	seed := seedOf(name)
 	typed := g
 	typed.meant = true
-	return &sketches{seed: seed, masks: masks{random: ^seed}, strings: g, typed: typed, texts: g, words: g, wordTexts: g}
+	return &sketches{seed: seed, samplers: newSamplers(seed), masks: masks{random: ^seed}, strings: g, typed: typed, texts: g, words: g, wordTexts: g}
 }
 
 // merge adds the state of the same column of another part. o is unchanged.

@@ -135,7 +135,7 @@ func (k *keyed) streamOf(sk *sketches) *stream {
 	if k.stream != nil {
 		return k.stream
 	}
-	k.stream = newStream(sk.seed)
+	k.stream = newStream().of(&sk.samplers)
 	for _, l := range []*lane{&k.stream.strings, &k.stream.others, &k.stream.typed} {
 		l.text = func(i int) []byte {
 			k.name = hashName(l.hashes[i])

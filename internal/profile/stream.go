@@ -2,6 +2,7 @@ package profile
 
 import (
 	"math"
+	"sync"
 
 	"github.com/profilerhq/profiler/internal/batch"
 	"github.com/profilerhq/profiler/internal/sketch"
@@ -12,6 +13,9 @@ import (
 // be counted. The values of a vector are collected by what is done with them,
 // so that each sketch gets a slice. Distinct values, bounds and sums take all of
 // them; quantiles and frequent values draw samples of a long column.
+//
+// Nothing of it belongs to a column between two vectors: whoever is at work takes
+// one that was used just now, whose memory is still in the cache.
 type stream struct {
 	v       *batch.Vector // the vector at hand, for the texts below
 	strings lane          // String values
@@ -46,7 +50,7 @@ type timeLane struct {
 
 // draw samples the values of a lane.
 type draw struct {
-	sampler *sketch.Sampler
+	sampler *sketch.Sampler // of the column
 	buf     []int32
 }
 
@@ -56,20 +60,48 @@ func (d *draw) next(n int) sketch.Sample {
 	return s
 }
 
-func newStream(seed uint64) *stream {
+// samplers say how far the samples of a column are.
+type samplers struct {
+	strings, others, typed, nums sketch.Sampler
+	times                        [batch.TypeCount]sketch.Sampler // by family
+}
+
+func newSamplers(seed uint64) (s samplers) {
+	for i, sampler := range []*sketch.Sampler{&s.strings, &s.others, &s.typed, &s.nums} {
+		*sampler = *sketch.NewSampler(mix64(uint64(i), seed))
+	}
+	for f := range s.times {
+		s.times[f] = *sketch.NewSampler(mix64(uint64(f), ^seed))
+	}
+	return s
+}
+
+// streams are those that nobody uses.
+var streams = sync.Pool{New: func() any { return newStream() }}
+
+func newStream() *stream {
 	s := &stream{}
 	source := func(l *lane) func(int) []byte {
 		return func(i int) []byte { return cutText(s.v.Bytes(int(l.rows[i]))) }
 	}
 	s.strings.text, s.others.text = source(&s.strings), source(&s.others)
 	s.typed.text = s.meaning
-	for i, d := range []*draw{&s.strings.draw, &s.others.draw, &s.typed.draw, &s.nums} {
-		d.sampler = sketch.NewSampler(mix64(uint64(i), seed))
-	}
+	return s
+}
+
+// of makes the stream that of a column with these samplers.
+func (s *stream) of(samples *samplers) *stream {
+	s.strings.sampler, s.others.sampler, s.typed.sampler, s.nums.sampler = &samples.strings, &samples.others, &samples.typed, &samples.nums
 	for f := range s.times {
-		s.times[f].sampler = sketch.NewSampler(mix64(uint64(f), ^seed))
+		s.times[f].sampler = &samples.times[f]
 	}
 	return s
+}
+
+// release gives the stream to whoever wants one.
+func (s *stream) release() {
+	s.v, s.bounds = nil, extremes{}
+	streams.Put(s)
 }
 
 // meaning returns what stands for a typed value.
@@ -85,19 +117,18 @@ func (s *stream) meaning(i int) []byte {
 
 // addSketched feeds the values of a vector to sketches and aggregates.
 func (c *column) addSketched(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) {
-	if c.sk.stream == nil {
-		c.sk.stream = newStream(c.sk.seed)
-	}
-	if typ, ok := c.sk.stream.uniform(v); ok {
-		c.addUniform(v, typ, at, rowHashes)
+	s := streams.Get().(*stream).of(&c.sk.samplers)
+	defer s.release()
+	if typ, ok := s.uniform(v); ok {
+		c.addUniform(s, v, typ, at, rowHashes)
 		return
 	}
-	c.addMixed(v, at, rowHashes)
+	c.addMixed(s, v, at, rowHashes)
 }
 
 // addMixed is addSketched for any vector: the reference of addUniform.
-func (c *column) addMixed(v *batch.Vector, at *batch.Chunk, rowHashes []uint64) {
-	s, a := c.sk.stream, &c.agg
+func (c *column) addMixed(s *stream, v *batch.Vector, at *batch.Chunk, rowHashes []uint64) {
+	a := &c.agg
 	plain, codes := v, v.Codes
 	if v.Dict != nil {
 		plain = v.Dict

@@ -86,8 +86,7 @@ func hasWords(v *batch.Vector, rows []int32) bool {
 }
 
 // addUniform is addSketched for the rows that uniform chose.
-func (c *column) addUniform(v *batch.Vector, typ batch.Type, at *batch.Chunk, rowHashes []uint64) {
-	s := c.sk.stream
+func (c *column) addUniform(s *stream, v *batch.Vector, typ batch.Type, at *batch.Chunk, rowHashes []uint64) {
 	plain := v
 	if v.Dict != nil {
 		plain = v.Dict
@@ -98,7 +97,7 @@ func (c *column) addUniform(v *batch.Vector, typ batch.Type, at *batch.Chunk, ro
 	if texts {
 		s.texts.take(plain, s.rows, &s.bounds)
 		if plain.Inferred && s.texts.min == 0 {
-			c.dropEmpty(plain, rowHashes)
+			c.dropEmpty(s, plain, rowHashes)
 			s.bounds = extremes{}
 			s.texts.take(plain, s.rows, &s.bounds)
 		}
@@ -117,7 +116,7 @@ func (c *column) addUniform(v *batch.Vector, typ batch.Type, at *batch.Chunk, ro
 	hashes := s.typed.hashes
 	if texts {
 		hashes = s.texts.hashes
-		c.addFacts(plain, typ)
+		c.addFacts(s, plain, typ)
 	}
 	for i, place := range s.places[:len(hashes)] {
 		rowHashes[place] += mix64(hashes[i], c.salt)
@@ -145,8 +144,7 @@ func (s *stream) feedUniform(c *column, v *batch.Vector, typ batch.Type, hashes 
 }
 
 // dropEmpty counts the quoted empty fields among the chosen rows apart.
-func (c *column) dropEmpty(v *batch.Vector, rowHashes []uint64) {
-	s := c.sk.stream
+func (c *column) dropEmpty(s *stream, v *batch.Vector, rowHashes []uint64) {
 	// The memory may be that of the rows: what is kept lies before what is read.
 	places, rows := slices.Grow(s.some[:0], len(s.places)), slices.Grow(s.entries[:0], len(s.rows))
 	for i, row := range s.rows {
@@ -163,9 +161,8 @@ func (c *column) dropEmpty(v *batch.Vector, rowHashes []uint64) {
 
 // addFacts adds the lengths and the facts of the texts that were just taken. In
 // ASCII their type says nearly all; describe is asked about the rest.
-func (c *column) addFacts(v *batch.Vector, typ batch.Type) {
-	s, a := c.sk.stream, &c.agg
-	t := &s.texts
+func (c *column) addFacts(s *stream, v *batch.Vector, typ batch.Type) {
+	a, t := &c.agg, &s.texts
 	plain := t.ascii()
 	if plain {
 		a.text.addLengths(t.min, t.max, uint64(len(s.rows)), t.sum)

@@ -41,7 +41,6 @@ func sketchedColumn(inferred bool) *column {
 	c := newColumn("c")
 	c.hasText, c.inferred = true, inferred
 	c.flush()
-	c.sk.stream = newStream(c.sk.seed)
 	return c
 }
 
@@ -156,11 +155,11 @@ func TestUniformIsMixed(t *testing.T) {
 				}
 				v, at := plainVector(fields, as == jsonText)
 				v = inForm(v, as)
-				if _, ok := a.sk.stream.uniform(v); ok {
+				if _, ok := newStream().uniform(v); ok {
 					uniform++
 				}
 				a.addSketched(v, at, hashesA[:])
-				b.addMixed(v, at, hashesB[:])
+				b.addMixed(newStream().of(&b.sk.samplers), v, at, hashesB[:])
 				rows += uint64(len(fields))
 			}
 			require.Equal(t, hashesB, hashesA, "hashes of rows")
