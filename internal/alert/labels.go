@@ -65,7 +65,7 @@ func SeverityLabel(s checks.Severity) string {
 func Annotations(i *Incident) map[string]string {
 	out := map[string]string{"summary": Title(i)}
 	if d := i.DeadLetters; d != nil {
-		out["dead"], out["tried_again"], out["given_up"] = strconv.Itoa(d.Dead), strconv.Itoa(d.Again), strconv.Itoa(i.Batches)
+		out["dead_letters"], out["tried_again"], out["given_up"] = strconv.Itoa(d.Dead), strconv.Itoa(d.Again), strconv.Itoa(i.Batches)
 	} else {
 		out["batches_affected"], out["rows"] = strconv.Itoa(i.Batches), strconv.FormatInt(i.Rows, 10)
 	}

@@ -150,8 +150,8 @@ func (i *Incident) dead(in *DeadInput) {
 	}}
 }
 
-// title says how many units of a step are dead: "3 dead units at step parse",
-// "more than 1,000 dead units at step parse", or when none is, how many are tried
+// title says how many units of a step are dead: "3 dead letters at step parse",
+// "more than 1,000 dead letters at step parse", or when none is, how many are tried
 // again. The step comes with its pipeline if that is not empty.
 func (l *DeadLetters) title(pipeline string) string {
 	at := " at step " + Clean(l.Step)
@@ -160,13 +160,13 @@ func (l *DeadLetters) title(pipeline string) string {
 	}
 	switch {
 	case l.Dead == 0 && l.Again == 1:
-		return "1 dead unit" + at + " is tried again"
+		return "1 dead letter" + at + " is tried again"
 	case l.Dead == 0 && l.Again > 0:
-		return Count(int64(l.Again)) + " dead units" + at + " are tried again"
+		return Count(int64(l.Again)) + " dead letters" + at + " are tried again"
 	case l.More:
-		return "more than " + Count(int64(l.Dead)) + " dead units" + at
+		return "more than " + Count(int64(l.Dead)) + " dead letters" + at
 	}
-	return many(l.Dead, "dead unit", "dead units") + at
+	return many(l.Dead, "dead letter", "dead letters") + at
 }
 
 // given says how often a unit was given up.
@@ -179,7 +179,7 @@ func deadFields(i *Incident) []Field {
 	if l.More {
 		dead = "more than " + dead
 	}
-	out := []Field{{"dead", dead}, {"tried again", Count(int64(l.Again))}, {"given up so far", Count(int64(i.Batches))}}
+	out := []Field{{"dead letters", dead}, {"tried again", Count(int64(l.Again))}, {"given up so far", Count(int64(i.Batches))}}
 	if i.Owner != "" {
 		out = append(out, Field{"owner", Clean(i.Owner)})
 	}

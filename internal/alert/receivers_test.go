@@ -359,7 +359,7 @@ func TestDeadUnitsAreAnAlertOfTheirOwn(t *testing.T) {
 		"alertname": "ProfilerIncident", "dataset": "shop/orders", "data_owner": "orders-team", "severity": "critical",
 		"check": "dead_letters", "pipeline": "daily", "step": "clean",
 	}
-	lead := "dead_letters: 1 dead unit at step clean of pipeline daily: in/1.csv (data, 1 attempt): line 2 is broken"
+	lead := "dead_letters: 1 dead letter at step clean of pipeline daily: in/1.csv (data, 1 attempt): line 2 is broken"
 	advice := "look profiler dlq list --pipeline daily --step clean · once it is mended profiler dlq replay U1 · if it is not wanted profiler dlq discard U1"
 
 	rec, url := record(t)
@@ -370,7 +370,7 @@ func TestDeadUnitsAreAnAlertOfTheirOwn(t *testing.T) {
 	require.Equal(t, labels, alerts[0].Labels)
 	require.Equal(t, lead, alerts[0].Annotations["description"])
 	require.Equal(t, advice, alerts[0].Annotations["advice"])
-	require.Equal(t, []string{"1", "0", "1", "R1", "C1"}, []string{alerts[0].Annotations["dead"], alerts[0].Annotations["tried_again"], alerts[0].Annotations["given_up"], alerts[0].Annotations["run"], alerts[0].Annotations["correlation"]})
+	require.Equal(t, []string{"1", "0", "1", "R1", "C1"}, []string{alerts[0].Annotations["dead_letters"], alerts[0].Annotations["tried_again"], alerts[0].Annotations["given_up"], alerts[0].Annotations["run"], alerts[0].Annotations["correlation"]})
 	require.NotContains(t, alerts[0].Annotations, "rows")
 
 	rec, url = record(t)
@@ -389,7 +389,7 @@ func TestDeadUnitsAreAnAlertOfTheirOwn(t *testing.T) {
 	var page pagerEvent
 	rec.last(t, &page)
 	require.Equal(t, body.Alerts[0].Fingerprint, page.DedupKey)
-	require.Equal(t, "shop/orders: 1 dead unit at step clean. "+lead, page.Payload.Summary)
+	require.Equal(t, "shop/orders: 1 dead letter at step clean. "+lead, page.Payload.Summary)
 	require.Equal(t, "dead_letters", page.Payload.Class)
 }
 

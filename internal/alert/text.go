@@ -125,7 +125,7 @@ func State(i *Incident) string {
 	case Snoozed:
 		until := "until the next bad batch"
 		if i.DeadLetters != nil {
-			until = "until the next dead unit"
+			until = "until the next dead letter"
 		}
 		if !i.SnoozedUntil.IsZero() {
 			until = "until " + clock(i.SnoozedUntil)
@@ -160,7 +160,7 @@ func News(m *Message) string {
 			return "Closed: " + Clean(i.AnsweredBy) + " answered " + string(i.Answer)
 		}
 		if i.DeadLetters != nil {
-			return fmt.Sprintf("Resolved after %s: none of the units is dead any more; %s", span(i.ResolvedAt.Sub(i.OpenedAt)), given(i.Batches))
+			return fmt.Sprintf("Resolved after %s: no dead letter is left; %s", span(i.ResolvedAt.Sub(i.OpenedAt)), given(i.Batches))
 		}
 		return fmt.Sprintf("Resolved after %s; %s affected in %s", many(i.Healthy, "healthy batch", "healthy batches"),
 			many(i.Batches, "batch was", "batches were"), span(i.ResolvedAt.Sub(i.OpenedAt)))

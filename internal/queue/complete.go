@@ -22,6 +22,9 @@ type Result struct {
 	State State
 	// Skipped says that nothing had to be done: the stored result is unchanged.
 	Skipped bool
+	// Letter counts a Quarantined unit with the dead ones, since nothing else tells
+	// that it is kept back.
+	Letter bool
 	// Pause stops the claims of the step until somebody decides about the unit.
 	Pause bool
 	// Cause and Err say why the unit is not done.
@@ -47,7 +50,7 @@ type Result struct {
 // nobody knew whether it had committed, and it had, so that nothing is left to
 // write.
 func (q *Queue) Complete(ctx context.Context, tx *db.Tx, l *Lease, r Result) (already bool, err error) {
-	died := r.State == Dead && !IsCanary(l.Run)
+	died := (r.State == Dead || r.State == Quarantined && r.Letter) && !IsCanary(l.Run)
 	res, err := q.exec(ctx, tx, `UPDATE unit SET state = ?, skipped = ?, blocking = ?, died = ?, cause = ?, error = ?,
 		body = CASE WHEN ? = '' THEN body ELSE ? END, lease_us = 0, worker = '', ended_us = {now}`+held,
 		l.args(r.State, bit(r.Skipped), bit(r.Pause), bit(died), r.Cause, r.Err, r.Body, r.Body)...)

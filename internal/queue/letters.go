@@ -17,7 +17,8 @@ import (
 const MaxLetters = 1000
 
 // Letters are the units of one step that were given up and have not gone through
-// it since, as they stand after a change. Canaries are none of them.
+// it since, as they stand after a change: those that are dead, and those that a
+// Result calls a Letter. Canaries are none of them.
 type Letters struct {
 	Pipeline, Step string
 	// Died counts those that have died just now; 0 if one of them was sent through
@@ -80,8 +81,8 @@ func (q *Queue) countLetters(ctx context.Context, tx *db.Tx, l *Letters) error {
 		Again      int    `db:"again"`
 		Definition string `db:"definition"`
 	}
-	count := "(SELECT count(*) FROM (SELECT 1 FROM unit WHERE pipeline = ? AND step = ? AND died = 1 AND state %s LIMIT " + strconv.Itoa(MaxLetters+1) + ") AS died)"
-	err := tx.Get(ctx, &n, "SELECT "+fmt.Sprintf(count, "= 'dead'")+" AS dead, "+fmt.Sprintf(count, "<> 'dead'")+
+	count := "(SELECT count(*) FROM (SELECT 1 FROM unit WHERE pipeline = ? AND step = ? AND died = 1 AND state %s ('dead', 'quarantined') LIMIT " + strconv.Itoa(MaxLetters+1) + ") AS died)"
+	err := tx.Get(ctx, &n, "SELECT "+fmt.Sprintf(count, "IN")+" AS dead, "+fmt.Sprintf(count, "NOT IN")+
 		" AS again, COALESCE((SELECT body FROM definition WHERE pipeline = ?), '') AS definition", l.Pipeline, l.Step, l.Pipeline, l.Step, l.Pipeline)
 	l.Dead, l.Again, l.More, l.Definition = min(n.Dead, MaxLetters), min(n.Again, MaxLetters), max(n.Dead, n.Again) > MaxLetters, n.Definition
 	return err
@@ -90,7 +91,7 @@ func (q *Queue) countLetters(ctx context.Context, tx *db.Tx, l *Letters) error {
 // endLetters reads the dead units that died first and last.
 func (q *Queue) endLetters(ctx context.Context, tx *db.Tx, l *Letters) error {
 	const end = `SELECT * FROM (SELECT unit, run, correlation_id, source, cause, error, tries, ended_us FROM unit
-		WHERE pipeline = ? AND step = ? AND died = 1 AND state = 'dead' ORDER BY `
+		WHERE pipeline = ? AND step = ? AND died = 1 AND state IN ('dead', 'quarantined') ORDER BY `
 	var ends []Letter
 	err := tx.Select(ctx, &ends, end+"ended_us, id LIMIT 1) AS first UNION ALL "+end+"ended_us DESC, id DESC LIMIT 1) AS last", l.Pipeline, l.Step, l.Pipeline, l.Step)
 	if err == nil && len(ends) == 2 {

@@ -112,6 +112,25 @@ func TestLettersOfVanishedWorkers(t *testing.T) {
 	})
 }
 
+// A unit that nobody could judge is told like a dead one, until it goes through,
+// is released or discarded.
+func TestLettersOfUnitsThatNobodyJudged(t *testing.T) {
+	eachPosted(t, func(t *testing.T, q *queue.Queue, _ *clock, p *postbox) {
+		ctx := t.Context()
+		unjudged := queue.Result{State: queue.Quarantined, Letter: true, Cause: "unjudged"}
+		offer(t, q, queue.Offer{Key: key("a", "u1")}, queue.Offer{Key: key("a", "u2")})
+		require.NoError(t, complete(q, one(t, q, "a"), unjudged))
+		require.NoError(t, complete(q, one(t, q, "a"), unjudged))
+		require.Equal(t, []string{"a +1 1 0 u1 u1", "a +1 2 0 u1 u2"}, p.told())
+		require.NoError(t, q.Replay(ctx, key("a", "u1"), false, queue.Decision{}))
+		require.NoError(t, complete(q, one(t, q, "a"), queue.Result{State: queue.Done}))
+		require.Equal(t, []string{"a +0 1 1 u2 u2", "a +0 1 0 u2 u2"}, p.told())
+		next := func(*queue.Row) (string, string, []queue.Offer) { return "", "", nil }
+		require.NoError(t, q.Release(ctx, key("a", "u2"), queue.Decision{}, next, nil))
+		require.Equal(t, []string{"a +0 0 0"}, p.told())
+	})
+}
+
 // A step that gives up everything is counted up to a limit.
 func TestLettersAreCountedUpToALimit(t *testing.T) {
 	eachPosted(t, func(t *testing.T, q *queue.Queue, _ *clock, p *postbox) {

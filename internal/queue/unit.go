@@ -276,7 +276,7 @@ func (q *Queue) Replay(ctx context.Context, k Key, force bool, d Decision) error
 func (q *Queue) Release(ctx context.Context, k Key, d Decision, next func(*Row) (body, also string, units []Offer), record func(*db.Tx) error) error {
 	return q.decide(ctx, k, d, KindReleased, []State{Quarantined}, func(tx *db.Tx, r *Row) error {
 		body, also, units := next(r)
-		_, err := tx.Exec(ctx, "UPDATE unit SET state = 'done', blocking = 0, cause = '', error = '', body = ? WHERE pipeline = ? AND step = ? AND unit = ?", body, k.Pipeline, k.Step, k.Unit)
+		_, err := tx.Exec(ctx, "UPDATE unit SET state = 'done', blocking = 0, died = 0, cause = '', error = '', body = ? WHERE pipeline = ? AND step = ? AND unit = ?", body, k.Pipeline, k.Step, k.Unit)
 		if err != nil {
 			return err
 		}

@@ -106,6 +106,8 @@ func (v *visit) result() (queue.Result, error) {
 		res.State = queue.Done
 	case Quarantined, Blocked:
 		res.State = queue.Quarantined
+		// What the hooks could say of it is recorded, and told by that.
+		res.Letter = v.cause == CauseUnjudged && (v.judged == nil || v.judged.Record == nil)
 	default:
 		res.State = queue.Dead
 	}

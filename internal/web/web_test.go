@@ -239,7 +239,7 @@ func TestDeadUnitsAreAmongTheOpenIncidents(t *testing.T) {
 	body := crawl(t, newPages(t, s))["/"]
 	require.NotContains(t, strings.ToLower(body), "<script")
 	text := parse(t, "/", body).text
-	for _, want := range []string{"shop/parsed", "dead_letters: 2 dead units at step parse of pipeline orders: " + script + " (data, 5 attempts)", "2 units were given up", "1 h ago"} {
+	for _, want := range []string{"shop/parsed", "dead_letters: 2 dead letters at step parse of pipeline orders: " + script + " (data, 5 attempts)", "2 units were given up", "1 h ago"} {
 		require.Contains(t, text, want)
 	}
 	require.NotContains(t, text, "first ")

@@ -186,7 +186,7 @@ func controls(i *alert.Incident) slackapi.Block {
 	}
 	what := "batch"
 	if i.DeadLetters != nil {
-		what = "dead unit"
+		what = "dead letter"
 	}
 	var elements []slackapi.BlockElement
 	if i.Status != alert.Acknowledged {
