@@ -38,12 +38,16 @@ func awaitExit(pid int) {
 	}
 }
 
+// lateBytes is how far two readings of the same memory may differ: the kernel
+// counts pages for each processor and adds them up now and then.
+const lateBytes = 16 << 20
+
 // peakBytes returns the largest resident size of an ended process and of those
 // that it has waited for. The kernel counts the time between fork and exec too, in
-// which the process had the memory of this one: what is not above that says
+// which the process had the memory of this one: what is not clearly above that says
 // nothing, and what was seen of the process counts.
 func peakBytes(s *os.ProcessState, seen int64) int64 {
-	if u, ok := s.SysUsage().(*syscall.Rusage); ok && u.Maxrss*1024 > highWater(os.Getpid()) {
+	if u, ok := s.SysUsage().(*syscall.Rusage); ok && u.Maxrss*1024 > highWater(os.Getpid())+lateBytes {
 		return u.Maxrss * 1024
 	}
 	return seen
