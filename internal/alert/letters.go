@@ -141,9 +141,6 @@ func (i *Incident) dead(in *DeadInput) {
 	if in.Died > 0 {
 		i.Owner, i.Tags = in.Owner, slices.Clone(in.Tags)
 	}
-	if l.Dead+l.Again == 0 {
-		return // what was found stays
-	}
 	i.Findings = []checks.Result{{
 		ID: KindDeadLetters, Kind: KindDeadLetters, Status: checks.Fail, Severity: checks.SeverityFail, Value: profile.IntScalar(int64(l.Dead)),
 		Message: l.message(), Owner: i.Owner, Tags: i.Tags,
@@ -159,6 +156,8 @@ func (l *DeadLetters) title(pipeline string) string {
 		at += " of pipeline " + Clean(pipeline)
 	}
 	switch {
+	case l.Dead+l.Again == 0:
+		return "no dead letter is left" + at
 	case l.Dead == 0 && l.Again == 1:
 		return "1 dead letter" + at + " is tried again"
 	case l.Dead == 0 && l.Again > 0:
@@ -194,6 +193,9 @@ func (l *DeadLetters) message() string {
 	}
 	if l.First == nil || l.Last == nil {
 		return s
+	}
+	if l.Dead+l.Again == 0 {
+		return s + "; the last was " + l.Last.text()
 	}
 	if l.First.Unit == l.Last.Unit {
 		return s + ": " + l.Last.text()
