@@ -149,10 +149,7 @@ func (e *env) onIncident(cmd *cobra.Command, name string, f *alertActFlags, chan
 	if err != nil {
 		return &app.StoreError{Err: err}
 	}
-	who := f.by
-	if who == "" {
-		who, _ = e.lookup("USER")
-	}
+	who := e.who(f.by)
 	if err := change(a, i, who); err != nil {
 		return usage("%v", err)
 	}

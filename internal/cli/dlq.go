@@ -312,14 +312,23 @@ func (f *letterFlags) chosen(args []string, command string) error {
 	return nil
 }
 
-func (f *letterFlags) decision() queue.Decision {
-	d := queue.Decision{Who: f.by, Why: f.why}
-	if d.Who == "" {
-		if u, err := user.Current(); err == nil {
-			d.Who = u.Username
-		}
+func (e *env) decision(f *letterFlags) queue.Decision {
+	return queue.Decision{Who: e.who(f.by), Why: f.why}
+}
+
+// who is in whose name a command acts: by, else USER, else the user of the system.
+func (e *env) who(by string) string {
+	if by != "" {
+		return by
 	}
-	return d
+	if name, _ := e.lookup("USER"); name != "" {
+		return name
+	}
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
 }
 
 // decided carries a decision out for each dead letter that is picked.
@@ -408,13 +417,13 @@ a file in the form that profiler dlq show prints.`,
 		Example: "  profiler dlq replay --step parse --cause timeout\n  profiler dlq show --records rec-1 > r.json && $EDITOR r.json && profiler dlq replay rec-1 --edit r.json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			each := func(_ *app.App, l *runner.Ledger, d *runner.DeadLetter) error {
-				return l.Replay(cmd.Context(), d.Key(), f.from, f.force, f.decision())
+				return l.Replay(cmd.Context(), d.Key(), f.from, f.force, e.decision(&f))
 			}
 			records := func(l *runner.Ledger, all []queue.Reject) error {
 				if err := edited(all, f.edit); err != nil {
 					return err
 				}
-				id, err := l.ReplayRejects(cmd.Context(), all, f.header, f.decision())
+				id, err := l.ReplayRejects(cmd.Context(), all, f.header, e.decision(&f))
 				if err == nil {
 					e.note("the new unit is %s", id)
 				}
@@ -472,7 +481,7 @@ func (e *env) dlqReleaseCommand() *cobra.Command {
 they are part of the baselines. A closed gate opens when no such unit is left.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			each := func(a *app.App, l *runner.Ledger, d *runner.DeadLetter) error {
-				who := f.decision()
+				who := e.decision(&f)
 				return l.Release(cmd.Context(), d.Key(), who, func(tx *db.Tx) error {
 					return a.Store.LabelUnit(cmd.Context(), tx, d.Pipeline, d.Step, d.Unit, store.LabelFine, who.Who)
 				})
@@ -491,10 +500,10 @@ func (e *env) dlqDiscardCommand() *cobra.Command {
 		Use: "discard [ID…]", Short: "Give dead letters up for good",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			each := func(_ *app.App, l *runner.Ledger, d *runner.DeadLetter) error {
-				return l.Discard(cmd.Context(), d.Key(), f.decision())
+				return l.Discard(cmd.Context(), d.Key(), e.decision(&f))
 			}
 			records := func(l *runner.Ledger, all []queue.Reject) error {
-				return l.DiscardRejects(cmd.Context(), all, f.decision())
+				return l.DiscardRejects(cmd.Context(), all, e.decision(&f))
 			}
 			return e.decided(cmd, args, &f, "discarded", each, records)
 		},

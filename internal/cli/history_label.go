@@ -75,10 +75,7 @@ func (e *env) historyLabel(cmd *cobra.Command, args []string, f *labelFlags) err
 	if err != nil {
 		return err
 	}
-	who := f.by
-	if who == "" {
-		who, _ = e.lookup("USER")
-	}
+	who := e.who(f.by)
 	var all []store.Labelled
 	for _, c := range chosen {
 		all = append(all, store.Labelled{Batch: c.Batch, Label: store.Label(f.as), Who: who})

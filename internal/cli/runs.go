@@ -360,8 +360,7 @@ unless --force.`,
 			if steps := l.Steps(run.Pipeline); f.from != "" && !slices.Contains(steps, f.from) {
 				return usage("pipeline %s has no step %q; %s", run.Pipeline, f.from, orList(f.from, steps))
 			}
-			d := letterFlags{why: f.why, by: f.by}
-			n, err := l.ReplayRun(cmd.Context(), run, f.from, f.force, d.decision())
+			n, err := l.ReplayRun(cmd.Context(), run, f.from, f.force, queue.Decision{Who: e.who(f.by), Why: f.why})
 			if err != nil {
 				return &app.StoreError{Err: err}
 			}
