@@ -8,7 +8,7 @@ import (
 	"github.com/profilerhq/profiler/internal/batch"
 )
 
-// numbersOf fills column i with the numbers i, i+1 …
+// numbersOf fills column i with the numbers from i on.
 type numbersOf struct{}
 
 func (numbersOf) Fill(c *batch.Chunk, column int, v *batch.Vector) error {
