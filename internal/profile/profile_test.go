@@ -456,19 +456,6 @@ func FuzzColumnPart(f *testing.F) {
 	})
 }
 
-func TestAddAllocatesNothingPerRow(t *testing.T) {
-	r, err := csv.New(strings.NewReader(table(5, 400_000)), csv.Options{})
-	require.NoError(t, err)
-	b := NewBuilder()
-	var c batch.Chunk
-	for range 40 {
-		require.NoError(t, r.Next(t.Context(), &c))
-		require.NoError(t, b.Add(r.Columns(), &c))
-	}
-	allocs := testing.AllocsPerRun(20, func() { require.NoError(t, b.Add(r.Columns(), &c)) })
-	require.Less(t, allocs, float64(c.Rows)/100, "a chunk of %d rows", c.Rows)
-}
-
 func BenchmarkAdd(b *testing.B) {
 	for _, n := range []int{50_000, 300_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {

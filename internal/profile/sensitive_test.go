@@ -250,20 +250,6 @@ func TestSensitiveBytesTellNoValues(t *testing.T) {
 	}
 }
 
-func TestSensitiveColumnsAllocateNothingPerRow(t *testing.T) { //nolint:paralleltest // it counts allocations
-	r, err := csv.New(strings.NewReader(table(5, 400_000)), csv.Options{})
-	require.NoError(t, err)
-	b := NewBuilder()
-	b.Protect(keyOf(t, "k"), func(string) bool { return true })
-	var c batch.Chunk
-	for range 40 {
-		require.NoError(t, r.Next(t.Context(), &c))
-		require.NoError(t, b.Add(r.Columns(), &c))
-	}
-	allocs := testing.AllocsPerRun(20, func() { require.NoError(t, b.Add(r.Columns(), &c)) })
-	require.Less(t, allocs, float64(c.Rows)/100, "a chunk of %d rows", c.Rows)
-}
-
 func BenchmarkSensitive(b *testing.B) {
 	const rows = 300_000
 	var text strings.Builder
