@@ -70,7 +70,8 @@ func TestWatchedFolder(t *testing.T) {
 	b.o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	stop := b.serve(1)
 	require.Len(t, b.runs(1), 1)
-	b.write("in/2.csv", "two\n")
+	b.write("2.csv", "two\n") // a file that is not whole yet would be a unit, too
+	require.NoError(t, os.Rename(filepath.Join(b.dir, "2.csv"), filepath.Join(b.dir, "in/2.csv")))
 	require.Len(t, b.runs(2), 2)
 	rows, err := b.o.Queue.Units(t.Context(), queue.Filter{Step: "b", States: []queue.State{queue.Done}})
 	require.NoError(t, err)
