@@ -216,13 +216,13 @@ func (f *Frequent) kept(k int) (text []byte, raw bool) {
 	return f.texts[start : f.ends[k]&^unformed], f.ends[k]&unformed != 0
 }
 
-// text returns the text of counter k, which may lie in the memory of buf.
-func (f *Frequent) text(k int, buf []byte) []byte {
+// appendText appends the text of counter k to b.
+func (f *Frequent) appendText(b []byte, k int) []byte {
 	text, raw := f.kept(k)
 	if raw {
-		return f.form(buf[:0], text)
+		return f.form(b, text)
 	}
-	return text
+	return append(b, text...)
 }
 
 // place enters counter k into the index.
@@ -450,7 +450,7 @@ func (f *Frequent) Top(n int) []Item {
 			continue
 		}
 		if low, high := f.bounds(n); low > limit {
-			buf = f.text(i, buf)
+			buf = f.appendText(buf[:0], i)
 			items = append(items, Item{f.hashes[i], string(buf), n, high - n})
 		}
 	}
@@ -481,11 +481,11 @@ func (f *Frequent) AppendBinary(b []byte) ([]byte, error) {
 	})
 	var buf []byte
 	for _, i := range order {
-		text := f.text(i, buf)
+		buf = f.appendText(buf[:0], i)
 		b = binary.LittleEndian.AppendUint64(b, f.hashes[i])
 		b = binary.AppendUvarint(b, f.counts[i])
-		b = binary.AppendUvarint(b, uint64(len(text)))
-		b = append(b, text...)
+		b = binary.AppendUvarint(b, uint64(len(buf)))
+		b = append(b, buf...)
 	}
 	return b, nil
 }

@@ -121,7 +121,7 @@ func TestFrequentSampledBoundsHold(t *testing.T) {
 					runs++
 					held := map[string]bool{}
 					for i := range f.counts {
-						held[string(f.text(i, nil))] = true
+						held[string(f.appendText(nil, i))] = true
 					}
 					for _, item := range f.Top(len(truth)) {
 						shown++
@@ -159,7 +159,7 @@ func TestFrequentSampledCountsAreUnbiased(t *testing.T) {
 		f := NewFrequent()
 		column.feed(f, &Sampler{random: mix(seed), seen: 1 << 40}, 101)
 		for i, n := range f.counts {
-			if string(f.text(i, nil)) == "1" {
+			if string(f.appendText(nil, i)) == "1" {
 				d := float64(n) - truth
 				sum += d
 				squares += d * d

@@ -34,7 +34,7 @@ func requireBounds(t *testing.T, truth map[string]uint64, f *Frequent) {
 	held := map[string]uint64{}
 	shown := 0
 	for i := range f.counts {
-		held[string(f.text(i, nil))] = f.counts[i]
+		held[string(f.appendText(nil, i))] = f.counts[i]
 		if f.counts[i] > f.Error() {
 			shown++
 		}
@@ -341,7 +341,8 @@ func TestFrequentFormsTextsWhenAsked(t *testing.T) {
 		other := fill(seed+100, false)
 		want.Merge(other)
 		got.Merge(other)
-		require.Equal(t, encode(t, want), encode(t, got), "with texts that were formed before")
+		require.Equal(t, want.Top(10), got.Top(10), "with texts that were formed before")
+		require.Equal(t, encode(t, want), encode(t, got), "and asking for them changes nothing")
 		var back Frequent
 		require.NoError(t, back.UnmarshalBinary(encode(t, got)))
 		back.Formed(form)
