@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // Link is the address of the report of the last bad batch below the address of
@@ -77,7 +78,7 @@ func Annotations(i *Incident) map[string]string {
 	var lines []string
 	for k := range i.Findings {
 		if k == MaxFindings {
-			lines = append(lines, "… "+Count(int64(len(i.Findings)-k))+" more")
+			lines = append(lines, "… "+words.Count(len(i.Findings)-k)+" more")
 			break
 		}
 		lines = append(lines, findingLine(&i.Findings[k]))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/checks"
 	"github.com/profilerhq/profiler/internal/profile"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // KindDeadLetters is the kind and the id of the finding in an incident about dead
@@ -161,24 +162,24 @@ func (l *DeadLetters) title(pipeline string) string {
 	case l.Dead == 0 && l.Again == 1:
 		return "1 dead letter" + at + " is tried again"
 	case l.Dead == 0 && l.Again > 0:
-		return Count(int64(l.Again)) + " dead letters" + at + " are tried again"
+		return words.Count(l.Again) + " dead letters" + at + " are tried again"
 	case l.More:
-		return "more than " + Count(int64(l.Dead)) + " dead letters" + at
+		return "more than " + words.Count(l.Dead) + " dead letters" + at
 	}
-	return many(l.Dead, "dead letter", "dead letters") + at
+	return words.Things(l.Dead, "dead letter") + at
 }
 
 // given says how often a unit was given up.
-func given(n int) string { return many(n, "unit was given up", "units were given up") }
+func given(n int) string { return words.Plural(n, "unit was given up", "units were given up") }
 
 // deadFields are the facts about dead units.
 func deadFields(i *Incident) []Field {
 	l := i.DeadLetters
-	dead := Count(int64(l.Dead))
+	dead := words.Count(l.Dead)
 	if l.More {
 		dead = "more than " + dead
 	}
-	out := []Field{{"dead letters", dead}, {"tried again", Count(int64(l.Again))}, {"given up so far", Count(int64(i.Batches))}}
+	out := []Field{{"dead letters", dead}, {"tried again", words.Count(l.Again)}, {"given up so far", words.Count(i.Batches)}}
 	if i.Owner != "" {
 		out = append(out, Field{"owner", Clean(i.Owner)})
 	}
@@ -189,7 +190,7 @@ func deadFields(i *Incident) []Field {
 func (l *DeadLetters) message() string {
 	s := l.title(l.Pipeline)
 	if l.Dead > 0 && l.Again > 0 {
-		s += ", and " + Count(int64(l.Again)) + " tried again"
+		s += ", and " + words.Count(l.Again) + " tried again"
 	}
 	if l.First == nil || l.Last == nil {
 		return s
@@ -211,7 +212,7 @@ func (d *DeadUnit) text() string {
 	if name == "" {
 		name = d.Unit
 	}
-	s := Shorten(name, maxSource) + " (" + d.Cause + ", " + many(d.Attempts, "attempt", "attempts") + ")"
+	s := Shorten(name, maxSource) + " (" + d.Cause + ", " + words.Things(d.Attempts, "attempt") + ")"
 	if d.Error != "" {
 		s += ": " + d.Error
 	}

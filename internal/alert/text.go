@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // MaxFindings is the number of findings that a message names one by one.
@@ -42,10 +43,10 @@ func Title(i *Incident) string {
 	case 1:
 		parts = append(parts, "1 check fails")
 	default:
-		parts = append(parts, Count(int64(failed))+" checks fail")
+		parts = append(parts, words.Count(failed)+" checks fail")
 	}
 	if unjudged > 0 {
-		parts = append(parts, Count(int64(unjudged))+" could not be judged")
+		parts = append(parts, words.Count(unjudged)+" could not be judged")
 	}
 	return Clean(i.Dataset) + ": " + strings.Join(parts, ", ")
 }
@@ -137,7 +138,7 @@ func State(i *Incident) string {
 		parts = append(parts, "answered "+string(i.Answer)+" by "+Clean(i.AnsweredBy))
 	}
 	if i.Flaps > 0 && i.Status != Resolved {
-		parts = append(parts, "came back "+many(i.Flaps, "time", "times"))
+		parts = append(parts, "came back "+words.Things(i.Flaps, "time"))
 	}
 	return strings.Join(parts, " · ")
 }
@@ -162,8 +163,8 @@ func News(m *Message) string {
 		if i.DeadLetters != nil {
 			return fmt.Sprintf("Resolved after %s: no dead letter is left; %s", span(i.ResolvedAt.Sub(i.OpenedAt)), given(i.Batches))
 		}
-		return fmt.Sprintf("Resolved after %s; %s affected in %s", many(i.Healthy, "healthy batch", "healthy batches"),
-			many(i.Batches, "batch was", "batches were"), span(i.ResolvedAt.Sub(i.OpenedAt)))
+		return fmt.Sprintf("Resolved after %s; %s affected in %s", words.Plural(i.Healthy, "healthy batch", "healthy batches"),
+			words.Plural(i.Batches, "batch was", "batches were"), span(i.ResolvedAt.Sub(i.OpenedAt)))
 	case EventOpened, EventUpdated, EventAcknowledged, EventSnoozed, EventAnswered, EventDigest, EventWeekly, EventTest:
 	}
 	return ""
@@ -184,7 +185,7 @@ func Fields(i *Incident) []Field {
 	if i.LastBatch != "" {
 		out = append(out, Field{"batch", Clean(i.LastBatch)})
 	}
-	out = append(out, Field{"batches affected", Count(int64(i.Batches))}, Field{"rows", Count(i.Rows)})
+	out = append(out, Field{"batches affected", words.Count(i.Batches)}, Field{"rows", words.Count(i.Rows)})
 	if i.Owner != "" {
 		out = append(out, Field{"owner", Clean(i.Owner)})
 	}
@@ -229,7 +230,7 @@ func Text(m *Message) string {
 	}
 	for k := range i.Findings {
 		if k == MaxFindings {
-			lines = append(lines, "  … "+Count(int64(len(i.Findings)-k))+" more")
+			lines = append(lines, "  … "+words.Count(len(i.Findings)-k)+" more")
 			break
 		}
 		lines = append(lines, "  "+findingLine(&i.Findings[k]))
@@ -269,12 +270,12 @@ func DigestTitle(d *Digest) string {
 			over++
 		}
 	}
-	s := many(len(d.Entries), "incident", "incidents") + " at once"
+	s := words.Things(len(d.Entries), "incident") + " at once"
 	switch {
 	case over == len(d.Entries) && over > 0:
 		return s + ": all resolved"
 	case over > 0:
-		return s + ": " + Count(int64(over)) + " resolved"
+		return s + ": " + words.Count(over) + " resolved"
 	}
 	return s
 }
@@ -286,7 +287,7 @@ func digestText(d *Digest) string {
 	lines := []string{DigestTitle(d)}
 	for k := range d.Entries {
 		if k == MaxEntries {
-			lines = append(lines, "  … "+Count(int64(len(d.Entries)-k))+" more")
+			lines = append(lines, "  … "+words.Count(len(d.Entries)-k)+" more")
 			break
 		}
 		lines = append(lines, "  "+EntryText(&d.Entries[k]))
@@ -328,7 +329,7 @@ func FoldedText(i *Incident) string {
 	shown := i.Folded[:min(len(i.Folded), 2*MaxFindings)]
 	s := "also affected: " + Clean(strings.Join(shown, ", "))
 	if rest := len(i.Folded) - len(shown); rest > 0 {
-		s += ", … " + Count(int64(rest)) + " more"
+		s += ", … " + words.Count(rest) + " more"
 	}
 	return s
 }
@@ -358,26 +359,6 @@ func pairs(fields []Field) string {
 		parts[k] = f.Name + " " + f.Value
 	}
 	return strings.Join(parts, " · ")
-}
-
-// Count writes a number with commas between thousands.
-func Count(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	first := 0
-	if n < 0 {
-		first = 1
-	}
-	for k := len(s) - 3; k > first; k -= 3 {
-		s = s[:k] + "," + s[k:]
-	}
-	return s
-}
-
-func many(n int, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return Count(int64(n)) + " " + more
 }
 
 // span writes a duration in its two largest units: "3 d 4 h", "5 min".
@@ -421,7 +402,7 @@ func soFar(i *Incident) string {
 	if i.DeadLetters != nil {
 		return given(i.Batches) + " so far"
 	}
-	return many(i.Batches, "batch", "batches") + " so far"
+	return words.Plural(i.Batches, "batch", "batches") + " so far"
 }
 
 // Printer is the notifier for installations without a channel: it writes

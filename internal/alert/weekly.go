@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // Weekly says which rules made the most noise, and how much of it was of use,
@@ -84,7 +86,7 @@ func NewWeekly(all []Incident, from, to time.Time) Weekly {
 
 // Title names the week.
 func (w *Weekly) Title() string {
-	return fmt.Sprintf("Week of %s: %s", w.From.UTC().Format("2 January"), many(w.Incidents, "incident", "incidents"))
+	return fmt.Sprintf("Week of %s: %s", w.From.UTC().Format("2 January"), words.Things(w.Incidents, "incident"))
 }
 
 // Useful says how much of the noise was of use.
@@ -92,19 +94,19 @@ func (w *Weekly) Useful() string {
 	if w.Answered == 0 {
 		return "nobody answered whether they were real: use Answer in the message, or profiler alert answer"
 	}
-	return fmt.Sprintf("%s of %s real (%d %%), %s without an answer", Count(int64(w.Real)), many(w.Answered, "answered one was", "answered ones were"),
-		100*w.Real/w.Answered, Count(int64(w.Incidents-w.Answered)))
+	return fmt.Sprintf("%s of %s real (%d %%), %s without an answer", words.Count(w.Real), words.Plural(w.Answered, "answered one was", "answered ones were"),
+		100*w.Real/w.Answered, words.Count(w.Incidents-w.Answered))
 }
 
 // Line describes what one check did.
 func (n *Noise) Line() string {
-	worth := many(n.Batches, "bad batch", "bad batches")
+	worth := words.Plural(n.Batches, "bad batch", "bad batches")
 	if n.Check == KindDeadLetters {
 		worth = given(n.Batches)
 	}
-	s := fmt.Sprintf("%s %s: %s, %s", Clean(n.Dataset), Clean(n.Check), many(n.Incidents, "incident", "incidents"), worth)
+	s := fmt.Sprintf("%s %s: %s, %s", Clean(n.Dataset), Clean(n.Check), words.Things(n.Incidents, "incident"), worth)
 	if n.Flaps > 0 {
-		s += ", " + many(n.Flaps, "came back", "came back")
+		s += ", " + words.Plural(n.Flaps, "came back", "came back")
 	}
 	if n.Answered > 0 {
 		s += fmt.Sprintf(", %d of %d real", n.Real, n.Answered)

@@ -11,7 +11,7 @@ import (
 func TestWords(t *testing.T) {
 	t.Parallel()
 	for want, got := range map[string]string{
-		"0": words.Count(0), "999": words.Count(999), "1,000": words.Count(1000), "-1,234,567": words.Count(int64(-1234567)),
+		"0": words.Count(0), "999": words.Count(999), "1,000": words.Count(1000), "-100": words.Count(-100), "-1,234": words.Count(-1234), "-1,234,567": words.Count(int64(-1234567)),
 		"1 row": words.Things(1, "row"), "0 rows": words.Things(0, "row"), "1,000 rows": words.Things(1000, "row"), "2 batches": words.Plural(2, "batch", "batches"),
 		"0 %": words.Percent(0), "<0.1 %": words.Percent(0.00001), "0.2 %": words.Percent(0.002), "5.5 %": words.Percent(0.055), "46 %": words.Percent(0.456),
 		"99.9 %": words.Percent(0.999), ">99.9 %": words.Percent(0.99999), "100 %": words.Percent(1), "1,250 %": words.Percent(12.5),

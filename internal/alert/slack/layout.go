@@ -9,6 +9,7 @@ import (
 
 	"github.com/profilerhq/profiler/internal/alert"
 	"github.com/profilerhq/profiler/internal/checks"
+	"github.com/profilerhq/profiler/internal/words"
 )
 
 // The room of each part, in UTF-16 units with escapes. Slack takes 50 blocks,
@@ -69,7 +70,7 @@ func (c *Channel) layout(m *alert.Message) []slackapi.Block {
 		blocks = append(blocks, section(finding(&i.Findings[k])))
 	}
 	if rest := len(i.Findings) - alert.MaxFindings; rest > 0 {
-		blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn("… "+alert.Count(int64(rest))+" more")))
+		blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn("… "+words.Count(rest)+" more")))
 	}
 	for _, a := range alert.Advice(i) {
 		blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn(a.Name+": `"+cut(a.Value, roomField, true)+"`")))
@@ -204,7 +205,7 @@ func digestLayout(d *alert.Digest) []slackapi.Block {
 	blocks := []slackapi.Block{header(alert.DigestTitle(d))}
 	for k := range d.Entries {
 		if k == alert.MaxEntries {
-			blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn("… "+alert.Count(int64(len(d.Entries)-k))+" more")))
+			blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn("… "+words.Count(len(d.Entries)-k)+" more")))
 			break
 		}
 		blocks = append(blocks, section("• "+cut(alert.EntryText(&d.Entries[k]), roomEntry, true)))
