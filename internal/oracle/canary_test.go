@@ -268,12 +268,17 @@ func (c *canary) run(stdin, args string) int {
 
 var profileInJSON = regexp.MustCompile(`"sketch": ?"([^"]+)"`)
 
+// clockTime is a reading of the clock, whose last digits are by chance those of a
+// number. Times of canaries are of another century.
+var clockTime = regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+`)
+
 // search looks for canaries, in profiles inside of the text too.
 func (c *canary) search(where string, data []byte) {
 	c.t.Helper()
+	text := clockTime.ReplaceAll(data, []byte("(now)"))
 	for _, form := range canaryForms() {
-		if at := bytes.Index(data, form); at >= 0 {
-			c.t.Errorf("%s: %q leaks: …%q…", where, form, data[max(0, at-80):min(len(data), at+80)])
+		if at := bytes.Index(text, form); at >= 0 {
+			c.t.Errorf("%s: %q leaks: …%q…", where, form, text[max(0, at-80):min(len(text), at+80)])
 			return
 		}
 	}
